@@ -1,0 +1,83 @@
+//! How settings are declared: the [`settings!`] macro and what it makes.
+
+use crate::reader::Reader;
+use crate::setting::Setting;
+
+/// A struct of settings, as [`settings!`] makes it.
+pub(crate) trait Group: Default {
+    /// Adds its settings to the table.
+    fn declare(table: &mut Vec<Setting>);
+    /// Takes its settings from what was loaded; what is wrong is noted with the reader.
+    fn read(reader: &mut Reader<'_>) -> Self;
+}
+
+/// Declares the settings of one section:
+///
+/// ```text
+/// settings! {
+///     /// What the section is about.
+///     pub struct FooConfig in Section::Foo;
+///
+///     /// What the setting does.
+///     key: Type = default, RULE;
+/// }
+/// ```
+///
+/// The struct with its public fields, `Default`, and [`Group`] come from it. `sections { .. }` names the groups
+/// nested inside, `private { .. }` a field that is no setting and starts at its default.
+macro_rules! settings {
+    (
+        $(#[$meta:meta])*
+        pub struct $Group:ident in $section:expr;
+
+        $(
+            $(#[doc = $doc:literal])+
+            $field:ident: $Type:ty = $default:expr, $rule:expr;
+        )+
+
+        $(sections {
+            $($(#[$section_meta:meta])* $nested:ident: $Nested:ty;)+
+        })?
+        $(private { $private:ident: $Private:ty; })?
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $Group {
+            $($(#[doc = $doc])+ pub $field: $Type,)+
+            $($($(#[$section_meta])* pub $nested: $Nested,)+)?
+            $(pub(crate) $private: $Private,)?
+        }
+
+        impl Default for $Group {
+            fn default() -> Self {
+                Self {
+                    $($field: $default,)+
+                    $($($nested: <$Nested>::default(),)+)?
+                    $($private: <$Private>::default(),)?
+                }
+            }
+        }
+
+        impl $crate::declaration::Group for $Group {
+            fn declare(table: &mut Vec<$crate::setting::Setting>) {
+                $(table.push($crate::setting::Setting::new::<$Type>(
+                    $section,
+                    stringify!($field),
+                    &[$($doc),+],
+                    &$rule,
+                    &$default,
+                ));)+
+                $($(<$Nested as $crate::declaration::Group>::declare(table);)+)?
+            }
+
+            fn read(reader: &mut $crate::reader::Reader<'_>) -> Self {
+                Self {
+                    $($field: reader.read($section, stringify!($field), &$rule, $default),)+
+                    $($($nested: <$Nested as $crate::declaration::Group>::read(reader),)+)?
+                    $($private: <$Private>::default(),)?
+                }
+            }
+        }
+    };
+}
+pub(crate) use settings;

@@ -1,0 +1,166 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::nearest::suggestion;
+use crate::origin::Place;
+
+/// Everything that was wrong in one load, never empty. Display lists all of it, causes included, because a list
+/// has no single source.
+#[derive(Debug)]
+pub struct ConfigError {
+    faults: Vec<Fault>,
+}
+
+/// One thing that is wrong. Values of secret settings are left out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A configuration file cannot be read.
+    #[error("cannot read the configuration file {}{}", path.display(), named_by.as_ref().map(|name| format!(" (named by {name})")).unwrap_or_default())]
+    UnreadableFile {
+        /// The file.
+        path: PathBuf,
+        /// The variable that names it, if one does.
+        named_by: Option<String>,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+
+    /// A file is not TOML.
+    #[error("{}:{line}:{column}: not valid TOML: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// In characters, counted from 1.
+        column: usize,
+        /// What the parser says, without the text it saw.
+        message: String,
+    },
+
+    /// A file has something else where a section is expected.
+    #[error("{place}: {section} must be a table: write [{section}]")]
+    NotASection {
+        /// Where.
+        place: Place,
+        /// The section.
+        section: String,
+    },
+
+    /// There is no such setting.
+    #[error("{place}: there is no setting {key}{}", suggestion(nearest.as_deref()))]
+    UnknownKey {
+        /// Where.
+        place: Place,
+        /// The full key as it stands there.
+        key: String,
+        /// The closest key there is.
+        nearest: Option<String>,
+    },
+
+    /// A value is not one that its setting accepts.
+    #[error("{place}: {key} {}{}; allowed is {allowed}", is(value.as_deref()), detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+    InvalidValue {
+        /// Where.
+        place: Place,
+        /// The full key.
+        key: String,
+        /// The value, shortened; `None` for a secret.
+        value: Option<String>,
+        /// What is wrong with it, where more can be said than what is allowed.
+        detail: Option<String>,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+
+    /// A setting makes sense only together with another.
+    #[error("{place}: {key} is set without {missing}; set both or neither")]
+    Alone {
+        /// Where the one that is set stands.
+        place: Place,
+        /// The one that is set.
+        key: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+    },
+
+    /// A number must be more than another one.
+    #[error("{key} = {value} ({place}) must be more than {least_key} = {least} ({least_place})")]
+    NotMore {
+        /// The setting that is too small.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// Where it is from.
+        place: Place,
+        /// The setting it is compared with.
+        least_key: &'static str,
+        /// Its value.
+        least: u64,
+        /// Where that is from.
+        least_place: Place,
+    },
+}
+
+impl ConfigError {
+    /// An error when there are faults.
+    pub(crate) fn check(faults: Vec<Fault>) -> Result<(), ConfigError> {
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError { faults })
+        }
+    }
+
+    /// A code for programs: always `config_invalid`.
+    pub fn code(&self) -> &'static str {
+        "config_invalid"
+    }
+
+    /// What is wrong, at least one.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.faults.as_slice() {
+            [fault] => write!(f, "invalid configuration: {}", WithCause(fault)),
+            faults => {
+                write!(f, "invalid configuration ({} errors):", faults.len())?;
+                faults
+                    .iter()
+                    .try_for_each(|fault| write!(f, "\n  {}", WithCause(fault)))
+            }
+        }
+    }
+}
+
+struct WithCause<'a>(&'a Fault);
+
+impl fmt::Display for WithCause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        match std::error::Error::source(self.0) {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is(value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("is {value}"),
+        None => "is not valid (its value is secret and not shown)".to_owned(),
+    }
+}

@@ -1,0 +1,212 @@
+//! The TOML file as a source: ours, or a user's whole OpenHands `config.toml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::decode::Raw;
+use crate::error::Fault;
+use crate::nearest::nearest;
+use crate::openhands;
+use crate::origin::{Origin, Place};
+use crate::setting::{self, Section};
+use crate::warning::Warning;
+
+/// A file's path and content as read from the disk.
+pub(crate) struct Content {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// What a file says.
+pub(crate) struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    /// By full key.
+    pub(crate) values: BTreeMap<String, Raw>,
+    /// The lines of those keys, counted from 1.
+    pub(crate) lines: BTreeMap<String, usize>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// The section in which OpenHands has what is at the top level here.
+const CORE: &str = "core";
+
+impl<'a> File<'a> {
+    pub(crate) fn parse(path: &'a Path, text: &'a str) -> File<'a> {
+        let mut file = File {
+            path,
+            text,
+            values: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        };
+        match DeTable::parse(text) {
+            Ok(root) => file.read_root(root.get_ref()),
+            Err(fault) => {
+                let (line, column) = position(text, fault.span().map_or(0, |span| span.start));
+                // Not its Display, which quotes the line: that may hold a secret.
+                let message = fault.message().replace('\n', ", ");
+                file.faults.push(Fault::Syntax {
+                    path: path.to_owned(),
+                    line,
+                    column,
+                    message,
+                });
+            }
+        }
+        file
+    }
+
+    pub(crate) fn origin(path: &Path) -> Origin {
+        Origin::File {
+            path: path.to_owned(),
+        }
+    }
+
+    fn read_root(&mut self, root: &DeTable<'_>) {
+        // Before [core], so that a key at the top level itself is the one that holds.
+        for (name, value) in root {
+            if setting::names_in(Section::TopLevel).any(|known| known == name.get_ref()) {
+                self.take(
+                    Section::TopLevel,
+                    name.get_ref(),
+                    name.span().start,
+                    value.get_ref(),
+                );
+            }
+        }
+        for (name, value) in root {
+            let at = name.span().start;
+            match (name.get_ref().as_ref(), value.get_ref()) {
+                ("kubernetes", value) => self.read_section(Section::Kubernetes, at, value),
+                ("sandbox", value) => self.read_section(Section::Sandbox, at, value),
+                ("podbay", value) => self.read_section(Section::Podbay, at, value),
+                (CORE, DeValue::Table(core)) => self.read_core(core),
+                (name, _) if openhands::SECTIONS.contains(&name) => {}
+                (name, _) if setting::names_in(Section::TopLevel).any(|known| known == name) => {}
+                (name, _) => self.warn_of_unknown(name, at),
+            }
+        }
+    }
+
+    fn warn_of_unknown(&mut self, name: &str, at: usize) {
+        let known = ["kubernetes", "sandbox", "podbay"]
+            .into_iter()
+            .chain(setting::names_in(Section::TopLevel));
+        self.warnings.push(Warning::Unknown {
+            place: self.place(at),
+            name: name.to_owned(),
+            nearest: nearest(name, known),
+        });
+    }
+
+    /// `[core]` has dozens of keys that concern only OpenHands; those are passed over.
+    fn read_core(&mut self, core: &DeTable<'_>) {
+        for (name, value) in core {
+            let at = name.span().start;
+            let Some(setting) = setting::names_in(Section::TopLevel).find(|known| known == name.get_ref())
+            else {
+                continue;
+            };
+            match self.values.get(setting) {
+                None => self.take(Section::TopLevel, setting, at, value.get_ref()),
+                Some(used) if *used == raw(value.get_ref()) => {}
+                Some(_) => self.warnings.push(Warning::Conflict {
+                    key: setting.to_owned(),
+                    used: Place {
+                        line: self.lines.get(setting).copied(),
+                        origin: File::origin(self.path),
+                    },
+                    ignored: self.place(at),
+                }),
+            }
+        }
+    }
+
+    fn read_section(&mut self, section: Section, at: usize, value: &DeValue<'_>) {
+        let DeValue::Table(table) = value else {
+            let section = section.name().unwrap_or_default().to_owned();
+            self.faults.push(Fault::NotASection {
+                place: self.place(at),
+                section,
+            });
+            return;
+        };
+        for (name, value) in table {
+            let at = name.span().start;
+            let name = name.get_ref().as_ref();
+            if setting::names_in(section).any(|known| known == name) {
+                self.take(section, name, at, value.get_ref());
+            } else if section == Section::Sandbox && openhands::SANDBOX_KEYS.contains(&name) {
+                self.warnings.push(Warning::NoEffect {
+                    place: self.place(at),
+                    key: section.key(name),
+                });
+            } else {
+                self.faults.push(Fault::UnknownKey {
+                    place: self.place(at),
+                    key: section.key(name),
+                    nearest: nearest_in(section, name),
+                });
+            }
+        }
+    }
+
+    fn take(&mut self, section: Section, name: &str, at: usize, value: &DeValue<'_>) {
+        let key = section.key(name);
+        self.lines.insert(key.clone(), position(self.text, at).0);
+        self.values.insert(key, raw(value));
+    }
+
+    fn place(&self, at: usize) -> Place {
+        Place {
+            origin: File::origin(self.path),
+            line: Some(position(self.text, at).0),
+        }
+    }
+}
+
+fn nearest_in(section: Section, name: &str) -> Option<String> {
+    let theirs = if section == Section::Sandbox {
+        openhands::SANDBOX_KEYS.as_slice()
+    } else {
+        &[]
+    };
+    nearest(name, setting::names_in(section).chain(theirs.iter().copied())).map(|name| section.key(&name))
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.as_ref().to_owned()),
+        DeValue::Boolean(value) => Raw::Bool(*value),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Raw::Integer(number),
+            // Longer than any setting takes; only its size is of interest.
+            Err(_) => Raw::Float(f64::INFINITY),
+        },
+        DeValue::Float(number) => Raw::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Datetime(time) => Raw::Text(time.to_string()),
+        DeValue::Array(items) => Raw::Array(items.iter().map(Spanned::get_ref).map(raw).collect()),
+        DeValue::Table(table) => Raw::Table(
+            table
+                .iter()
+                .map(|(name, value)| (name.get_ref().as_ref().to_owned(), raw(value.get_ref())))
+                .collect(),
+        ),
+    }
+}
+
+/// Line and column, in characters, of a byte of the text; both counted from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}

@@ -1,0 +1,86 @@
+//! The reference page.
+
+use std::fmt::Write as _;
+
+use crate::setting::{Section, Setting, settings};
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Generated from the declarations in crates/config: cargo run -p podbay-config --example reference -->
+
+A value is taken from the strongest source that has one:
+
+1. command-line flags,
+2. the environment, by the names listed with each setting, the stronger first,
+3. the configuration file,
+4. the default.
+
+The file is TOML: the one named on the command line or by `PODBAY_CONFIG`, else `./podbay.toml`, else
+`$XDG_CONFIG_HOME/podbay/config.toml` (`~/.config/podbay/config.toml`). The `config.toml` of OpenHands can be
+named as it is: its other sections are ignored, and what has no effect here is warned of.
+
+```toml
+[kubernetes]
+namespace = \"agents\"
+resource_memory_limit = \"4Gi\"
+
+[podbay]
+unschedulable_grace_seconds = 300 # an autoscaler adds nodes
+```
+
+Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors. Empty variables are ignored. Of two
+variables of one setting with different values the stronger holds, with a warning. `KUBECONFIG` is no setting:
+it is read as kubectl reads it.
+";
+
+/// The page `docs/configuration.md`: every setting with type, unit, default, environment names, what it accepts and
+/// what it does.
+pub fn reference_markdown() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    let mut section = None;
+    for setting in settings() {
+        if section != Some(setting.section) {
+            section = Some(setting.section);
+            page.push_str(match setting.section {
+                Section::TopLevel => "\n## Top level, or `[core]`\n",
+                Section::Kubernetes => "\n## `[kubernetes]`\n",
+                Section::Sandbox => "\n## `[sandbox]`\n",
+                Section::Podbay => "\n## `[podbay]`\n",
+            });
+        }
+        entry(&mut page, setting);
+    }
+    page
+}
+
+fn entry(page: &mut String, setting: &Setting) {
+    let Setting {
+        section: _,
+        name,
+        key: _,
+        type_name,
+        unit,
+        default,
+        allowed,
+        environment,
+        secret,
+        doc,
+    } = setting;
+    let unit = unit.map(|unit| format!(" ({unit})")).unwrap_or_default();
+    let secret = if *secret { ", secret" } else { "" };
+    let default = default
+        .as_ref()
+        .map_or_else(|| "not set".to_owned(), |default| format!("`{default}`"));
+    let names = environment
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    // Writing to a String cannot fail.
+    let _ = write!(
+        page,
+        "\n### `{name}`\n\n{doc}\n\n\
+         - Type: {type_name}{unit}{secret}\n- Default: {default}\n- Allowed: {allowed}\n- Environment: {names}\n"
+    );
+}

@@ -1,0 +1,98 @@
+//! Loading never panics, whatever the sources hold, and what it accepts keeps its promises.
+
+mod support;
+
+use podbay_config::settings;
+use proptest::prelude::*;
+use support::load;
+
+/// Something that stands for a value in a file: proper TOML of every type, or nothing of the kind.
+fn toml_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| format!("{number:?}")),
+        any::<bool>().prop_map(|value| value.to_string()),
+        "[ -~]{0,30}".prop_map(|text| format!("{text:?}")),
+        "(- )?\\{?[a-zA-Z_: \\[\\]{}'\",-]{0,40}"
+            .prop_map(|yaml| format!("'''{}'''", yaml.replace('\'', "\""))),
+        Just("[1, 'a', {b = 2}]".to_owned()),
+        Just("{A = 'x', B = 3}".to_owned()),
+        Just("1979-05-27T07:32:00Z".to_owned()),
+        Just("0xffffffffffffffffffffffffffffffffffffff".to_owned()),
+        "\\PC{0,20}",
+    ]
+}
+
+fn setting_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => proptest::sample::select(settings()).prop_map(|setting| setting.name.to_owned()),
+        1 => "[a-z_.\"]{0,12}",
+    ]
+}
+
+fn file() -> impl Strategy<Value = String> {
+    let section = proptest::sample::select(vec![
+        "[kubernetes]",
+        "[sandbox]",
+        "[podbay]",
+        "[core]",
+        "[[podbay]]",
+        "",
+    ]);
+    let line = prop_oneof![
+        4 => (setting_name(), toml_value()).prop_map(|(name, value)| format!("{name} = {value}")),
+        1 => section.prop_map(str::to_owned),
+        1 => "\\PC{0,20}",
+    ];
+    prop_oneof![
+        proptest::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n")),
+        // One value in the right place, so that its decoding is always reached.
+        (proptest::sample::select(settings()), toml_value()).prop_map(|(setting, value)| {
+            let header = setting
+                .section
+                .name()
+                .map(|name| format!("[{name}]\n"))
+                .unwrap_or_default();
+            format!("{header}{} = {value}", setting.name)
+        }),
+        "\\PC{0,80}",
+    ]
+}
+
+fn variables() -> impl Strategy<Value = Vec<(String, String)>> {
+    let names = settings()
+        .iter()
+        .flat_map(|setting| setting.environment.clone())
+        .collect::<Vec<_>>();
+    let value = prop_oneof![
+        "\\PC{0,40}",
+        "[0-9]{0,25}",
+        "[\\[{][ {}\\[\\]'\":,a-zA-Z0-9\\\\]{0,40}",
+        "\\{'[A-Z]{1,3}' ?: ?'(\\PC|\\\\[nxuU'0-9a-f]){0,10}',? ?\\}",
+    ];
+    let name = prop_oneof![8 => proptest::sample::select(names), 1 => "PODBAY_[A-Z_]{0,20}"];
+    proptest::collection::vec((name, value), 0..6)
+}
+
+proptest! {
+    #[test]
+    fn loading_never_panics(file in file(), variables in variables()) {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match load(&file, &variables) {
+            Ok(config) => {
+                prop_assert!(!config.kubernetes.namespace.trim().is_empty());
+                prop_assert!(config.workspace_mount_path_in_sandbox.starts_with('/'));
+                prop_assert!(config.podbay.exec_ping_timeout_seconds > config.podbay.exec_ping_interval_seconds);
+                prop_assert!((1..=31_536_000).contains(&config.podbay.start_timeout_seconds));
+                prop_assert_eq!(
+                    config.kubernetes.node_selector_key.is_some(),
+                    config.kubernetes.node_selector_val.is_some()
+                );
+            }
+            Err(error) => {
+                prop_assert!(!error.faults().is_empty());
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}

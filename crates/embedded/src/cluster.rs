@@ -1,0 +1,290 @@
+//! The embedded cluster as a [`ClusterClient`].
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_k8s_client::{
+    ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
+    Object, ObjectKey, WatchEvent,
+};
+use tempfile::TempDir;
+
+use crate::exec::{self, HostEnvironment};
+use crate::kubelet::{Sandbox, private_directory};
+use crate::state::State;
+use crate::store::{Birth, Selector, StoreError};
+
+/// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
+/// that is and what not.
+///
+/// Handles are cheap to clone and are of the same cluster. When the last one is dropped, all that runs in it is
+/// killed and its directories are removed; watches and followed logs end.
+///
+/// Its methods must be called within a tokio runtime.
+#[derive(Clone)]
+pub struct EmbeddedCluster(Arc<Cluster>);
+
+struct Cluster {
+    // Dropped in this order: the pods end, then the directory that held theirs goes.
+    state: Mutex<State>,
+    _directory: TempDir,
+    host: HostEnvironment,
+}
+
+impl EmbeddedCluster {
+    /// An empty cluster. Of this process's environment, commands get what is no credential: `PATH`, the locale,
+    /// the time zone, the user's name, and with a terminal `TERM`.
+    ///
+    /// Fails if no directory can be made in the host's directory for temporary files (`TMPDIR`).
+    pub fn new() -> io::Result<Self> {
+        let host = HostEnvironment::from_variables(std::env::vars_os());
+        let directory = private_directory().prefix("podbay-").tempdir()?;
+        let state = Mutex::new(State::new(directory.path().to_owned()));
+        Ok(Self(Arc::new(Cluster {
+            state,
+            _directory: directory,
+            host,
+        })))
+    }
+
+    /// The private directory of a pod; none while it does not run.
+    pub fn pod_directory(&self, namespace: &str, name: &str) -> Option<PathBuf> {
+        let sandbox = Arc::clone(self.state().pod(namespace, name)?.1?);
+        sandbox.directory()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in it is left half done by a panic that would be worth a second one.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends and removes an object, then all that only it owned. Returns whether it was there.
+    async fn delete_with_dependents(&self, key: &ObjectKey, uid: Option<&str>) -> bool {
+        let deleted = self.delete_alone(key, uid).await;
+        if deleted {
+            self.collect_garbage().await;
+        }
+        deleted
+    }
+
+    async fn delete_alone(&self, key: &ObjectKey, uid: Option<&str>) -> bool {
+        let Some((uid, sandbox)) = self.state().terminate(key, uid, Timestamp::now()) else {
+            return false;
+        };
+        if let Some(sandbox) = sandbox {
+            let ended = sandbox.ended();
+            // It blocks. If another call is closing it already, this returns at once, and the other is waited for.
+            if tokio::task::spawn_blocking(move || sandbox.close()).await.is_ok() {
+                ended.cancelled().await;
+            }
+        }
+        self.state().remove(key, &uid);
+        true
+    }
+
+    async fn collect_garbage(&self) {
+        loop {
+            let garbage = self.state().garbage();
+            if garbage.is_empty() {
+                return;
+            }
+            for key in garbage {
+                self.delete_alone(&key, None).await;
+            }
+        }
+    }
+
+    /// A pod that runs, on this host.
+    fn running(&self, operation: &str, namespace: &str, name: &str) -> Result<Arc<Sandbox>, Error> {
+        let state = self.state();
+        let (pod, sandbox) = state
+            .pod(namespace, name)
+            .ok_or_else(|| no_pod(operation, name))?;
+        sandbox.cloned().ok_or_else(|| {
+            Error::new(operation, ErrorKind::NotFound).with_message(format!(
+                "pod {name:?} has no running container: {}",
+                why_waiting(pod)
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for EmbeddedCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedCluster").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ClusterClient for EmbeddedCluster {
+    async fn create(&self, object: Object) -> Result<Object, Error> {
+        let operation = format!("create {}", object.key());
+        let birth = Birth {
+            uid: random_uid(),
+            at: Timestamp::now(),
+        };
+        let created = self.state().create(object, birth).map_err(|error| {
+            let kind = match error {
+                StoreError::AlreadyExists(_) => ErrorKind::AlreadyExists,
+                StoreError::Unnamed { .. } => ErrorKind::Invalid,
+            };
+            Error::new(operation, kind).with_message(error.to_string())
+        })?;
+        // An owner may be gone by the time its dependent is created: garbage collection sees to that too.
+        self.collect_garbage().await;
+        Ok(created)
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
+        Ok(self.state().get(key).cloned())
+    }
+
+    async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
+        let selector = parse(selector, || format!("list {} in {namespace}", kind.resource()))?;
+        Ok(self.state().list(kind, namespace, &selector))
+    }
+
+    async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
+        // What runs in a pod has no process that a grace period would be for: it is killed.
+        let DeleteOptions {
+            uid,
+            grace_period_seconds: _,
+        } = options;
+        let (cluster, of, operation) = (self.clone(), key.clone(), format!("delete {key}"));
+        // A task of its own: a deletion goes on when its caller gives up waiting for it.
+        let deletion = tokio::spawn(async move { cluster.delete_with_dependents(&of, uid.as_deref()).await });
+        deletion
+            .await
+            .map_err(|error| Error::new(operation, ErrorKind::Disconnected).with_source(error))
+    }
+
+    fn watch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> BoxStream<'static, Result<WatchEvent, Error>> {
+        match parse(selector, || format!("watch {} in {namespace}", kind.resource())) {
+            Ok(selector) => {
+                let mut events = self.state().watch(kind, namespace, selector);
+                futures::stream::poll_fn(move |cx| events.poll_recv(cx))
+                    .map(Ok)
+                    .boxed()
+            }
+            Err(error) => futures::stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn events(&self, _key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
+        Ok(self.state().events(uid))
+    }
+
+    async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error> {
+        let operation = format!("exec in pod {namespace}/{pod}");
+        let invalid = |message: String| Error::new(&operation, ErrorKind::Invalid).with_message(message);
+        if request.argv.is_empty() {
+            return Err(invalid("the command is empty".to_owned()));
+        }
+        if request.argv.iter().any(|argument| argument.contains('\0')) {
+            return Err(invalid(
+                "the command holds a NUL character, which no argument of a process can".to_owned(),
+            ));
+        }
+        let sandbox = self.running(&operation, namespace, pod)?;
+        let container = sandbox.container(&request.container).ok_or_else(|| {
+            invalid(format!(
+                "container {:?} is not valid for pod {pod:?}",
+                request.container
+            ))
+        })?;
+        exec::run(&sandbox, container, &self.0.host, &request).map_err(|_closed| no_pod(&operation, pod))
+    }
+
+    async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
+        let operation = format!("read the log of pod {namespace}/{pod}");
+        let sandbox = self.running(&operation, namespace, pod)?;
+        let ended = sandbox.ended();
+        // The container's own command isn't run, and so writes no log.
+        let silence = async move {
+            if request.follow {
+                ended.cancelled().await;
+            }
+            None::<Result<Bytes, Error>>
+        };
+        Ok(LogStream::new(
+            futures::stream::once(silence).filter_map(std::future::ready),
+        ))
+    }
+}
+
+fn parse(selector: &str, operation: impl FnOnce() -> String) -> Result<Selector, Error> {
+    selector
+        .parse::<Selector>()
+        .map_err(|error| Error::new(operation(), ErrorKind::Invalid).with_source(error))
+}
+
+fn no_pod(operation: &str, name: &str) -> Error {
+    Error::new(operation, ErrorKind::NotFound).with_message(format!("pods {name:?} not found"))
+}
+
+/// A waiting pod's own words: `ErrImagePull: image …`.
+fn why_waiting(pod: &Pod) -> String {
+    let containers = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    let waiting = containers.filter_map(|container| container.state.as_ref()?.waiting.as_ref());
+    // Of several containers, the one that says why; the others only wait for it.
+    let waiting = waiting.max_by_key(|waiting| waiting.message.is_some());
+    waiting.map_or_else(String::new, |waiting| {
+        let parts = [&waiting.reason, &waiting.message]
+            .into_iter()
+            .flatten()
+            .map(String::as_str);
+        parts.collect::<Vec<_>>().join(": ")
+    })
+}
+
+/// A version 4 UUID (RFC 9562, section 5.4).
+fn random_uid() -> String {
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut uid = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            uid.push('-');
+        }
+        write!(uid, "{byte:02x}").ok(); // Writing to a string doesn't fail.
+    }
+    uid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_are_version_4_and_differ() {
+        let uids = [random_uid(), random_uid()];
+        assert_ne!(uids[0], uids[1]);
+        for uid in uids {
+            let parts: Vec<_> = uid.split('-').collect();
+            assert_eq!(
+                parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
+                [8, 4, 4, 4, 12]
+            );
+            assert!(
+                parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']),
+                "{uid}"
+            );
+        }
+    }
+}

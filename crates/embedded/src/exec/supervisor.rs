@@ -1,0 +1,93 @@
+//! Waiting for a command, and killing its tree when it is given up.
+
+use std::collections::HashSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use podbay_k8s_client::ExecEnd;
+use process_wrap::tokio::ChildWrapper;
+use rustix::process::Pid;
+use tokio_util::sync::CancellationToken;
+
+use crate::processes::{Leaders, Mark, kill_marked};
+
+/// A command that runs. Dropped before it was waited for (its runtime is shut down), it is killed with its
+/// descendants.
+pub(crate) struct Supervisor {
+    child: Box<dyn ChildWrapper>,
+    mark: Mark,
+    leaders: Leaders,
+    /// Its id; none once it was waited for.
+    leader: Option<Pid>,
+}
+
+impl Supervisor {
+    /// Takes charge of a process that was just started.
+    pub(crate) fn new(child: Box<dyn ChildWrapper>, mark: Mark, leaders: Leaders) -> Self {
+        let leader = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        if let Some(leader) = leader {
+            leaders.add(leader);
+        }
+        Self {
+            child,
+            mark,
+            leaders,
+            leader,
+        }
+    }
+
+    /// Waits for the command's end. When `given_up` it is killed with all its descendants, and these are gone
+    /// when this returns.
+    pub(crate) async fn wait(mut self, given_up: CancellationToken) -> ExecEnd {
+        let early = tokio::select! {
+            status = self.child.wait() => Some(status),
+            () = given_up.cancelled() => None,
+        };
+        let status = if let Some(status) = early {
+            status
+        } else {
+            let (mark, leaders) = (self.mark.clone(), self.leader.into_iter().collect::<HashSet<_>>());
+            // It blocks for milliseconds. An error is a panic in it, or a runtime that is being shut down; the
+            // drop below then does it.
+            tokio::task::spawn_blocking(move || kill_marked(&mark, &leaders))
+                .await
+                .ok();
+            self.child.wait().await
+        };
+        match status {
+            Ok(status) => {
+                self.waited_for();
+                end(status)
+            }
+            Err(error) => ExecEnd::Lost {
+                message: format!("waiting for the command's process failed: {error}"),
+            },
+        }
+    }
+
+    fn waited_for(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            self.leaders.remove(leader);
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            kill_marked(&self.mark, &HashSet::from([leader]));
+            self.waited_for();
+        }
+    }
+}
+
+fn end(status: ExitStatus) -> ExecEnd {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ExecEnd::Exited { code },
+        (None, Some(signal)) => ExecEnd::Signaled { signal },
+        // Only a stopped process has neither, and those aren't waited for.
+        (None, None) => ExecEnd::Lost {
+            message: format!("the command's process ended without a code: {status}"),
+        },
+    }
+}

@@ -1,0 +1,34 @@
+//! A Kubernetes cluster inside one process, for a machine without one: [`podbay_k8s_client::ClusterClient`]
+//! over objects in memory, whose pods are processes of the host.
+//!
+//! ```text
+//!   cluster.rs   the client
+//!   state.rs     what a cluster knows: calls become changes of the store, and work for the kubelet
+//!   store/       the API server's half: objects, label selectors, watches, garbage collection
+//!   kubelet/     the node's half: can a pod run, with which environment, in which private directory
+//!   exec/        commands: environment, streams, terminal, end
+//!   processes/   finding and killing a process tree; removing a directory
+//! ```
+//!
+//! **This is no isolation.** Commands run as the user who runs this process, see its files and its network, and
+//! are limited by nothing. What they get is a private directory as working directory, `HOME` and `TMPDIR`; an
+//! environment without the user's credentials; and an end: when the pod is deleted, or the last handle of the
+//! cluster dropped (on a panic too), all they started is killed and the directory removed. Not covered is
+//! this process's own death by SIGKILL: its commands then go on (asking the kernel for their death with it,
+//! `PR_SET_PDEATHSIG`, needs code between fork and exec, and so unsafe), and the directories stay.
+//!
+//! What a pod asks for that can't be had here is refused as a kubelet refuses, in its status and events: any
+//! image other than [`HOST_IMAGE`], init containers, volumes other than `emptyDir`. A container's own
+//! command is not run: there is no image it would keep alive. Probes, resources and security contexts have no
+//! effect.
+
+mod cluster;
+mod exec;
+mod kubelet;
+mod processes;
+mod state;
+mod store;
+
+pub use cluster::EmbeddedCluster;
+pub use kubelet::HOST_IMAGE;
+pub use store::{Selector, SelectorError};

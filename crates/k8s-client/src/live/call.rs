@@ -1,0 +1,94 @@
+//! One unary call: rate limit, deadline, repetition.
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota};
+use tokio::time::Instant;
+
+use super::failure::from_kube;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{self, Repeatable};
+
+/// How calls are paced and bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// How long one call may take, its repetitions included.
+    pub deadline: Duration,
+    /// Calls a second in the long run. Exec and log streams are exempt from the API server's own Priority and
+    /// Fairness, so this is the only brake on them.
+    pub per_second: NonZeroU32,
+    /// Calls at once after a pause.
+    pub burst: NonZeroU32,
+}
+
+impl Default for CallLimits {
+    /// 30 s, client-go's order of magnitude for a reachable server; 50 and 100, kubectl's own limits.
+    fn default() -> Self {
+        const fn number(n: u32) -> NonZeroU32 {
+            match NonZeroU32::new(n) {
+                Some(n) => n,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self { deadline: Duration::from_secs(30), per_second: number(50), burst: number(100) }
+    }
+}
+
+/// Makes calls within [`CallLimits`].
+#[derive(Debug)]
+pub(super) struct Caller {
+    limits: CallLimits,
+    limiter: DefaultDirectRateLimiter,
+}
+
+impl Caller {
+    pub(super) fn new(limits: CallLimits) -> Self {
+        let quota = Quota::per_second(limits.per_second).allow_burst(limits.burst);
+        Self { limits, limiter: DefaultDirectRateLimiter::direct(quota) }
+    }
+
+    /// Waits until the rate limit lets one more call pass.
+    pub(super) async fn admit(&self) {
+        self.limiter.until_ready().await;
+    }
+
+    pub(super) const fn deadline(&self) -> Duration {
+        self.limits.deadline
+    }
+
+    /// Makes the call that `request` makes, again where [`retry::pause`] says so, and gives up at the deadline.
+    pub(super) async fn call<T, F>(
+        &self,
+        operation: &str,
+        repeatable: Repeatable,
+        mut request: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let deadline = Instant::now() + self.limits.deadline;
+        let mut attempts = 0;
+        loop {
+            let attempt = async {
+                self.admit().await;
+                request().await
+            };
+            let error = match tokio::time::timeout_at(deadline, attempt).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => from_kube(operation, error),
+                Err(_) => return Err(Error::new(operation, ErrorKind::Deadline(self.limits.deadline))),
+            };
+            attempts += 1;
+            let Some(pause) = retry::pause(&error, repeatable, attempts, rand::random()) else {
+                return Err(error);
+            };
+            if Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            tracing::debug!(operation, attempts, ?pause, error = %error, "repeating");
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Finding a cluster and connecting to it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::ConfigExt as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tower::{BoxError, ServiceBuilder};
+
+use crate::error::{Error, ErrorKind};
+
+/// How long a TCP connection to the API server may take to come about. Longer than a few lost SYNs, shorter
+/// than a person's patience; the deadline of the whole call applies besides.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// TCP keep-alive on idle connections, below the shortest idle limits of common load balancers (60 s).
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The file a service account's namespace stands in, in each pod that has one.
+const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Which cluster: a kubeconfig's context, or the one this process's pod runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cluster {
+    /// A kubeconfig.
+    Kubeconfig {
+        /// The file named; none means `$KUBECONFIG` (a list of files), else `~/.kube/config`.
+        path: Option<PathBuf>,
+        /// The context named; none means the file's current context.
+        context: Option<String>,
+    },
+    /// The pod's own service account.
+    InPod,
+}
+
+impl Cluster {
+    /// The cluster that is there without one being named: a kubeconfig's current context, else the one of
+    /// this pod. A named `kubeconfig` or `context` is taken as it is, whether it exists or not, so that a
+    /// mistake in a name is told as such.
+    pub fn find(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<Self> {
+        if kubeconfig.is_some() || context.is_some() || default_kubeconfig_exists() {
+            return Some(Self::Kubeconfig {
+                path: kubeconfig.map(Path::to_path_buf),
+                context: context.map(str::to_owned),
+            });
+        }
+        // What client-go's in-cluster configuration goes by.
+        std::env::var_os("KUBERNETES_SERVICE_HOST").map(|_| Self::InPod)
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kubeconfig { path, context } => {
+                match path {
+                    Some(path) => write!(f, "kubeconfig {}", path.display())?,
+                    None => f.write_str("the default kubeconfig")?,
+                }
+                if let Some(context) = context {
+                    write!(f, ", context {context}")?;
+                }
+                Ok(())
+            }
+            Self::InPod => f.write_str("the cluster this pod runs in"),
+        }
+    }
+}
+
+/// The places a kubeconfig is looked for when none is named, as kubectl has them.
+pub fn default_kubeconfig_places() -> Vec<PathBuf> {
+    if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
+        return std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+    }
+    std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
+}
+
+fn default_kubeconfig_exists() -> bool {
+    default_kubeconfig_places().iter().any(|path| path.exists())
+}
+
+/// Reads the cluster's address and credentials.
+pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
+    let failed = |source: BoxError| {
+        Error::new(format!("use {cluster}"), ErrorKind::Configuration)
+            .with_message(source.to_string())
+            .with_source(source)
+    };
+    match cluster {
+        Cluster::InPod => {
+            let mut config = Config::incluster().map_err(|source| failed(source.into()))?;
+            if let Ok(namespace) = tokio::fs::read_to_string(SERVICE_ACCOUNT_NAMESPACE).await {
+                namespace.trim().clone_into(&mut config.default_namespace);
+            }
+            Ok(config)
+        }
+        Cluster::Kubeconfig { path, context } => {
+            let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+            match path {
+                Some(path) => {
+                    let file = Kubeconfig::read_from(path).map_err(|source| failed(source.into()))?;
+                    Config::from_custom_kubeconfig(file, &options).await
+                }
+                None => Config::from_kubeconfig(&options).await,
+            }
+            .map_err(|source| failed(source.into()))
+        }
+    }
+}
+
+/// Builds the HTTP client.
+///
+/// Not kube's own stack where that can be: kube leaves Nagle's algorithm on, which holds back the small
+/// frames of an interactive command, and repeats requests (POST too) on 429, 503 and 504 up to 15 times.
+/// Through a proxy the stack is kube's (its tunnels are not public), with the repetition switched off.
+pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
+    let failed = |source: BoxError| {
+        Error::new("set up the connection to the API server", ErrorKind::Configuration)
+            .with_message(source.to_string())
+            .with_source(source)
+    };
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Deadlines are set per call; a watch or an exec may be silent for as long as it likes.
+    config.read_timeout = None;
+    config.write_timeout = None;
+    if config.proxy_url.is_some() {
+        return kube::Client::try_from(config).map_err(|source| failed(source.into()));
+    }
+
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(TCP_KEEPALIVE));
+    let tls = config.rustls_https_connector_with_connector(tcp).map_err(|source| failed(source.into()))?;
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(tls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer().map_err(|source| failed(source.into()))?)
+        .layer(config.extra_headers_layer().map_err(|source| failed(source.into()))?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(kube::Client::new(service, config.default_namespace))
+}

@@ -1,0 +1,298 @@
+//! The trait over a real API server.
+
+mod call;
+mod connect;
+mod failure;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{AsyncBufRead, AsyncReadExt as _, stream};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret};
+use kube::Api;
+use kube::api::{AttachParams, ListParams, LogParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::Request;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use call::CallLimits;
+pub use connect::{Cluster, default_kubeconfig_places};
+
+use call::Caller;
+use failure::from_kube;
+
+use crate::client::{ClusterClient, DeleteOptions, WatchEvent};
+use crate::error::{Error, ErrorKind};
+use crate::exec::{ExecProcess, ExecRequest};
+use crate::logs::{LogRequest, LogStream};
+use crate::object::{Kind, Object, ObjectKey};
+use crate::remote_command::{self, DriverOptions, Protocol};
+use crate::retry::Repeatable;
+
+/// Bytes read of a log at once.
+const LOG_CHUNK: usize = 32 * 1024;
+
+/// [`ClusterClient`] over an API server.
+#[derive(Clone)]
+pub struct LiveClient {
+    client: kube::Client,
+    caller: Arc<Caller>,
+    exec: DriverOptions,
+}
+
+impl fmt::Debug for LiveClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveClient").finish_non_exhaustive()
+    }
+}
+
+impl LiveClient {
+    /// Reads the credentials of `cluster`. Nothing is sent yet: the first call tells whether it answers.
+    pub async fn connect(cluster: &Cluster, limits: CallLimits, exec: DriverOptions) -> Result<Self, Error> {
+        let client = connect::client(connect::configure(cluster).await?)?;
+        Ok(Self::with_client(client, limits, exec))
+    }
+
+    /// Uses a client that exists. It should not repeat requests by itself, as kube's default one does.
+    pub fn with_client(client: kube::Client, limits: CallLimits, exec: DriverOptions) -> Self {
+        Self { client, caller: Arc::new(Caller::new(limits)), exec }
+    }
+
+    /// The namespace of the kubeconfig's context, or of the pod; `default` where neither says.
+    pub fn default_namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
+
+    fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn create_one<K>(&self, operation: &str, namespace: &str, object: &K) -> Result<Object, Error>
+    where
+        K: Clone + Serialize + DeserializeOwned + fmt::Debug + Into<Object>,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(namespace);
+        let params = PostParams { field_manager: Some("podbay".to_owned()), ..PostParams::default() };
+        self.caller
+            .call(operation, Repeatable::IfUnsent, || api.create(&params, object))
+            .await
+            .map(Into::into)
+    }
+
+    async fn get_one<K>(&self, operation: &str, key: &ObjectKey) -> Result<Option<Object>, Error>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug + Into<Object>,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(&key.namespace);
+        match self.caller.call(operation, Repeatable::Always, || api.get(&key.name)).await {
+            Ok(object) => Ok(Some(object.into())),
+            Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list_all<K>(
+        &self,
+        operation: &str,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<Object>, Error>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug + Into<Object>,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(namespace);
+        let params = ListParams::default().labels(selector);
+        let list = self.caller.call(operation, Repeatable::Always, || api.list(&params)).await?;
+        Ok(list.items.into_iter().map(Into::into).collect())
+    }
+
+    async fn delete_one<K>(
+        &self,
+        operation: &str,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> Result<bool, Error>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(&key.namespace);
+        let params = kube::api::DeleteParams {
+            grace_period_seconds: options.grace_period_seconds,
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: options
+                .uid
+                .clone()
+                .map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
+            ..kube::api::DeleteParams::default()
+        };
+        match self.caller.call(operation, Repeatable::Always, || api.delete(&key.name, &params)).await {
+            Ok(_) => Ok(true),
+            // A conflict on a precondition of the UID: the object of that UID is gone, another has its name.
+            Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(false),
+            Err(Error { kind: ErrorKind::Conflict, .. }) if options.uid.is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterClient for LiveClient {
+    async fn create(&self, object: Object) -> Result<Object, Error> {
+        let key = object.key();
+        let operation = format!("create {key}");
+        match &object {
+            Object::ConfigMap(object) => self.create_one(&operation, &key.namespace, object).await,
+            Object::Secret(object) => self.create_one(&operation, &key.namespace, object).await,
+            Object::Pod(object) => self.create_one(&operation, &key.namespace, object).await,
+            Object::PersistentVolumeClaim(object) => {
+                self.create_one(&operation, &key.namespace, object).await
+            }
+        }
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
+        let operation = format!("get {key}");
+        match key.kind {
+            Kind::ConfigMap => self.get_one::<ConfigMap>(&operation, key).await,
+            Kind::Secret => self.get_one::<Secret>(&operation, key).await,
+            Kind::Pod => self.get_one::<Pod>(&operation, key).await,
+            Kind::PersistentVolumeClaim => self.get_one::<PersistentVolumeClaim>(&operation, key).await,
+        }
+    }
+
+    async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
+        let operation = format!("list {} in {namespace}", kind.resource());
+        match kind {
+            Kind::ConfigMap => self.list_all::<ConfigMap>(&operation, namespace, selector).await,
+            Kind::Secret => self.list_all::<Secret>(&operation, namespace, selector).await,
+            Kind::Pod => self.list_all::<Pod>(&operation, namespace, selector).await,
+            Kind::PersistentVolumeClaim => {
+                self.list_all::<PersistentVolumeClaim>(&operation, namespace, selector).await
+            }
+        }
+    }
+
+    async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
+        let operation = format!("delete {key}");
+        match key.kind {
+            Kind::ConfigMap => self.delete_one::<ConfigMap>(&operation, key, &options).await,
+            Kind::Secret => self.delete_one::<Secret>(&operation, key, &options).await,
+            Kind::Pod => self.delete_one::<Pod>(&operation, key, &options).await,
+            Kind::PersistentVolumeClaim => {
+                self.delete_one::<PersistentVolumeClaim>(&operation, key, &options).await
+            }
+        }
+    }
+
+    fn watch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> BoxStream<'static, Result<WatchEvent, Error>> {
+        let operation = format!("watch {} in {namespace}", kind.resource());
+        let selector = selector.to_owned();
+        let caller = Arc::clone(&self.caller);
+        match kind {
+            Kind::ConfigMap => watch::follow(caller, self.api::<ConfigMap>(namespace), operation, selector),
+            Kind::Secret => watch::follow(caller, self.api::<Secret>(namespace), operation, selector),
+            Kind::Pod => watch::follow(caller, self.api::<Pod>(namespace), operation, selector),
+            Kind::PersistentVolumeClaim => {
+                watch::follow(caller, self.api::<PersistentVolumeClaim>(namespace), operation, selector)
+            }
+        }
+    }
+
+    async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
+        let operation = format!("list events of {key}");
+        let api = self.api::<Event>(&key.namespace);
+        let fields = format!("involvedObject.name={},involvedObject.uid={uid}", key.name);
+        let params = ListParams::default().fields(&fields);
+        let list = self.caller.call(&operation, Repeatable::Always, || api.list(&params)).await?;
+        let mut events = list.items;
+        events.sort_by_key(|event| {
+            let time = event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0);
+            time.or_else(|| event.event_time.as_ref().map(|time| time.0))
+        });
+        Ok(events)
+    }
+
+    async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error> {
+        let operation = format!("exec in pod {namespace}/{pod}");
+        let params = AttachParams::default()
+            .container(&request.container)
+            .stdin(request.stdin)
+            .stdout(true)
+            // A terminal has one stream; the API refuses both at once.
+            .stderr(!request.tty)
+            .tty(request.tty);
+        let url = <Pod as kube::Resource>::url_path(&(), Some(namespace));
+        // Not repeated after it was sent: the command may have run.
+        let connection = self
+            .caller
+            .call(&operation, Repeatable::IfUnsent, || async {
+                let http = Request::new(&url)
+                    .exec(pod, request.argv.iter().map(String::as_str), &params)
+                    .map_err(kube::Error::BuildRequest)?;
+                self.client.connect(http).await
+            })
+            .await?;
+        let protocol = if connection.supports_stream_close() { Protocol::V5 } else { Protocol::V4 };
+        remote_command::attach(connection.into_stream(), protocol, &request, self.exec)
+    }
+
+    async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
+        let operation = format!("read the log of pod {namespace}/{pod}");
+        let params = LogParams {
+            container: Some(request.container),
+            follow: request.follow,
+            tail_lines: request.tail_lines.map(i64::from),
+            since_seconds: request.since_seconds.map(i64::from),
+            timestamps: request.timestamps,
+            ..LogParams::default()
+        };
+        let api = self.api::<Pod>(namespace);
+        let log =
+            self.caller.call(&operation, Repeatable::Always, || api.log_stream(pod, &params)).await?;
+        Ok(LogStream::new(chunks(log, operation)))
+    }
+}
+
+/// A reader as a stream of its pieces.
+fn chunks(
+    log: impl AsyncBufRead + Send + 'static,
+    operation: String,
+) -> impl futures::Stream<Item = Result<bytes::Bytes, Error>> + Send + 'static {
+    let start = Some((Box::pin(log), operation));
+    stream::unfold(start, |state| async move {
+        let (mut log, operation) = state?;
+        let mut buffer = vec![0; LOG_CHUNK];
+        match log.read(&mut buffer).await {
+            Ok(0) => None,
+            Ok(n) => {
+                buffer.truncate(n);
+                Some((Ok(bytes::Bytes::from(buffer)), Some((log, operation))))
+            }
+            Err(error) => {
+                let error = from_kube(&operation, kube::Error::ReadEvents(error));
+                Some((Err(error), None))
+            }
+        }
+    })
+}

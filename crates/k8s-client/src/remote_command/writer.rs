@@ -1,0 +1,139 @@
+//! Standard input, terminal sizes and pings to the socket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Sink, SinkExt, future};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{self, Instant, MissedTickBehavior};
+use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
+
+use super::codec::{ResizeEncoder, StdinEncoder, StdinFrames};
+use super::driver::SharedLiveness;
+use crate::exec::TerminalSize;
+
+/// Writes what one command is sent.
+#[derive(Debug)]
+pub(super) struct Writer {
+    stdin: Option<StdinSource>,
+    resize: Option<ResizeSource>,
+    ping_interval: Duration,
+}
+
+/// The caller's input.
+#[derive(Debug)]
+pub(super) struct StdinSource {
+    encoder: StdinEncoder,
+    receiver: mpsc::Receiver<Bytes>,
+    /// The rest of the piece being sent.
+    frames: StdinFrames,
+}
+
+type ResizeSource = (ResizeEncoder, watch::Receiver<TerminalSize>);
+
+/// What is to be sent next.
+enum Next {
+    Stdin(Bytes),
+    StdinEnded,
+    Resize(TerminalSize),
+    ResizeEnded,
+    Ping,
+}
+
+impl Writer {
+    pub(super) const fn new(
+        stdin: Option<StdinSource>,
+        resize: Option<ResizeSource>,
+        ping_interval: Duration,
+    ) -> Self {
+        Self {
+            stdin,
+            resize,
+            ping_interval,
+        }
+    }
+
+    /// Writes until that fails. What the failure means is the reader's to find out: there may be more to read.
+    pub(super) async fn run(
+        mut self,
+        sink: &mut (impl Sink<Message, Error = WebSocketError> + Unpin),
+        liveness: &SharedLiveness,
+    ) {
+        let mut pings = time::interval_at(Instant::now() + self.ping_interval, self.ping_interval);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            // One frame a turn, so that a large input keeps neither sizes nor pings waiting.
+            let next = tokio::select! {
+                frame = next_stdin(&mut self.stdin) => frame.map_or(Next::StdinEnded, Next::Stdin),
+                size = next_size(&mut self.resize) => size.map_or(Next::ResizeEnded, Next::Resize),
+                _ = pings.tick() => Next::Ping,
+            };
+            let Some(message) = self.message(next, liveness) else {
+                continue;
+            };
+            if let Err(error) = sink.send(message).await {
+                tracing::debug!(%error, "writing to a remote command failed");
+                liveness.lock().write_failed(Instant::now());
+                return;
+            }
+        }
+    }
+
+    fn message(&mut self, next: Next, liveness: &SharedLiveness) -> Option<Message> {
+        match next {
+            Next::Stdin(frame) => {
+                liveness.lock().stdin(Instant::now());
+                Some(Message::Binary(frame))
+            }
+            Next::StdinEnded => self
+                .stdin
+                .take()
+                .map(|stdin| Message::Binary(stdin.encoder.close())),
+            Next::Resize(size) => self
+                .resize
+                .as_ref()
+                .map(|(encoder, _)| Message::Binary(encoder.frame(size))),
+            Next::ResizeEnded => {
+                self.resize = None;
+                None
+            }
+            Next::Ping => {
+                let number = liveness.lock().ping(Instant::now());
+                Some(Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())))
+            }
+        }
+    }
+}
+
+impl StdinSource {
+    pub(super) const fn new(encoder: StdinEncoder, receiver: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            encoder,
+            receiver,
+            frames: StdinFrames::empty(),
+        }
+    }
+}
+
+/// The next frame of input, none at its end; waits for ever where there is no input. Loses nothing if given up.
+async fn next_stdin(stdin: &mut Option<StdinSource>) -> Option<Bytes> {
+    let Some(stdin) = stdin else {
+        return future::pending().await;
+    };
+    loop {
+        if let Some(frame) = stdin.frames.next() {
+            return Some(frame);
+        }
+        let piece = stdin.receiver.recv().await?;
+        stdin.frames = stdin.encoder.frames(piece);
+    }
+}
+
+/// The next size, none if there won't be another; waits for ever where there is no terminal.
+async fn next_size(resize: &mut Option<ResizeSource>) -> Option<TerminalSize> {
+    let Some((_, sizes)) = resize else {
+        return future::pending().await;
+    };
+    sizes.changed().await.ok()?;
+    Some(*sizes.borrow_and_update())
+}

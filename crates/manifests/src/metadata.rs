@@ -1,0 +1,19 @@
+//! `metadata` of a session's objects.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::labels::{annotations, labels};
+use crate::{Owner, SessionSpec};
+
+/// Metadata of the object `name`: every object has the session's labels and its raw id, all but the record
+/// and the claim have an owner.
+pub(crate) fn metadata(spec: &SessionSpec, name: String, owner: Option<&Owner>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(spec.namespace().into()),
+        labels: Some(labels(&spec.names(), &spec.labels)),
+        annotations: Some(annotations(&spec.id)),
+        owner_references: owner.map(|owner| vec![owner.reference()]),
+        ..ObjectMeta::default()
+    }
+}

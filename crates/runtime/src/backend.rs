@@ -1,0 +1,118 @@
+//! Which kind of cluster sessions run on.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use podbay_config::{Config, Origin};
+use podbay_k8s_client::live::{CallLimits, default_kubeconfig_places};
+use podbay_k8s_client::remote_command::DriverOptions;
+use podbay_k8s_client::{Cluster, LiveClient};
+
+use crate::error::Error;
+
+/// The backend asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// A cluster if there is one to be found, else this machine, unless anything of a cluster was named.
+    #[default]
+    Auto,
+    /// A Kubernetes cluster.
+    Cluster,
+    /// Processes of this machine, without isolation.
+    Embedded,
+}
+
+/// The backend chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// A Kubernetes cluster.
+    Cluster,
+    /// Processes of this machine, without isolation.
+    Embedded,
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cluster" => Ok(Self::Cluster),
+            "embedded" => Ok(Self::Embedded),
+            other => Err(format!("{other:?} is no backend: auto, cluster or embedded")),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cluster => "cluster",
+            Self::Embedded => "embedded",
+        })
+    }
+}
+
+/// Settings that name something of a cluster: with one of them given, `auto` never falls back to this machine.
+const CLUSTER_SETTINGS: [&str; 5] = [
+    "kubernetes.kubeconfig",
+    "kubernetes.context",
+    "kubernetes.namespace",
+    "sandbox.runtime_container_image",
+    "sandbox.base_container_image",
+];
+
+/// The cluster to use; none means this machine. `named` is what else names something of a cluster.
+pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Result<Option<Cluster>, Error> {
+    if backend == Backend::Embedded {
+        return Ok(None);
+    }
+    let kubernetes = &config.kubernetes;
+    if let Some(cluster) = Cluster::find(kubernetes.kubeconfig.as_deref(), kubernetes.context.as_deref()) {
+        return Ok(Some(cluster));
+    }
+    let mut reasons: Vec<String> = named.to_vec();
+    reasons.extend(
+        CLUSTER_SETTINGS
+            .iter()
+            .filter(|key| !matches!(config.origin(key), Origin::Default))
+            .map(|key| format!("setting {key}")),
+    );
+    if std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty()) {
+        reasons.push("variable KUBECONFIG".to_owned());
+    }
+    if backend == Backend::Auto && reasons.is_empty() {
+        return Ok(None);
+    }
+    let places: Vec<String> =
+        default_kubeconfig_places().iter().map(|path| path.display().to_string()).collect();
+    let mut looked_for = format!("a kubeconfig ({})", places.join(", "));
+    looked_for.push_str(" and a pod's own environment (KUBERNETES_SERVICE_HOST)");
+    if !reasons.is_empty() {
+        looked_for.push_str("; this machine is no substitute, because of ");
+        looked_for.push_str(&reasons.join(", "));
+    }
+    Err(Error::NoCluster { looked_for })
+}
+
+/// Connects to a cluster with the limits of the configuration.
+pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveClient, Error> {
+    let settings = &config.podbay;
+    let number = |key: &'static str, value: u32| {
+        std::num::NonZeroU32::new(value)
+            .ok_or(Error::Setting { key, message: "must be more than 0".to_owned() })
+    };
+    let limits = CallLimits {
+        deadline: Duration::from_secs(settings.request_timeout_seconds),
+        per_second: number("podbay.requests_per_second", settings.requests_per_second)?,
+        burst: number("podbay.request_burst", settings.request_burst)?,
+    };
+    let exec = DriverOptions {
+        ping_interval: Duration::from_secs(settings.exec_ping_interval_seconds),
+        ping_timeout: Duration::from_secs(settings.exec_ping_timeout_seconds),
+        ..DriverOptions::default()
+    };
+    LiveClient::connect(cluster, limits, exec).await.map_err(|source| Error::Connect { source })
+}

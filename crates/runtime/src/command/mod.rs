@@ -1,0 +1,125 @@
+//! A command run in a session.
+//!
+//! ```text
+//!   script.rs    the words that carry a command into a container, and the ones that kill it there (pure)
+//!   tally.rs     counts, hashes and keeps what comes out (pure)
+//!   conclude.rs  from how the carrier says it ended, and the pod, to the outcome (pure)
+//!   running.rs   the streams while it runs; time-out and cancellation
+//! ```
+
+mod conclude;
+mod running;
+mod script;
+mod tally;
+
+use std::time::Duration;
+
+use podbay_k8s_client::TerminalSize;
+use podbay_protocol::Outcome;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+pub use running::Running;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// How many bytes of each stream an [`Outcome`] keeps unless told otherwise: 1 MiB holds any log a person or
+/// a model reads, and a thousand of them still fit into memory.
+pub const DEFAULT_CAPTURE: usize = 1024 * 1024;
+
+/// A command about to be run in a session.
+#[must_use = "a command does nothing until it is run"]
+pub struct Command {
+    session: Session,
+    argv: Vec<String>,
+    timeout: Option<Duration>,
+    workdir: Option<String>,
+    terminal: Option<TerminalSize>,
+    stdin: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    stdout: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    stderr: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    capture: usize,
+    cancel: CancellationToken,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command").field("session", &self.session.id()).field("argv", &self.argv).finish_non_exhaustive()
+    }
+}
+
+impl Command {
+    pub(crate) fn new(session: Session, argv: Vec<String>) -> Self {
+        Self {
+            session,
+            argv,
+            timeout: None,
+            workdir: None,
+            terminal: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            capture: DEFAULT_CAPTURE,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Kills the command and all its descendants after so long.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The directory it starts in, in place of the session's.
+    pub fn workdir(mut self, directory: impl Into<String>) -> Self {
+        self.workdir = Some(directory.into());
+        self
+    }
+
+    /// Gives it a terminal of this size. Both its streams then come on standard output.
+    pub const fn terminal(mut self, size: TerminalSize) -> Self {
+        self.terminal = Some(size);
+        self
+    }
+
+    /// What it reads from its standard input, to the end; without, that is empty.
+    pub fn stdin(mut self, reader: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        self.stdin = Some(Box::new(reader));
+        self
+    }
+
+    /// Where its standard output is written as it comes.
+    pub fn stdout(mut self, writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
+        self.stdout = Some(Box::new(writer));
+        self
+    }
+
+    /// Where its standard error is written as it comes.
+    pub fn stderr(mut self, writer: impl AsyncWrite + Send + Unpin + 'static) -> Self {
+        self.stderr = Some(Box::new(writer));
+        self
+    }
+
+    /// How many bytes of each stream the outcome keeps.
+    pub const fn capture(mut self, bytes: usize) -> Self {
+        self.capture = bytes;
+        self
+    }
+
+    /// Cancelling `token` kills the command and all its descendants.
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    /// Runs it to its end.
+    pub async fn output(self) -> Result<Outcome, Error> {
+        self.start().await?.outcome().await
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Result<Running, Error> {
+        running::start(self).await
+    }
+}

@@ -1,0 +1,290 @@
+//! A command while it runs.
+
+use std::fmt;
+use std::future::pending;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::StreamExt as _;
+use podbay_k8s_client::{
+    Error as ClientError, ErrorKind, ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, TerminalSize,
+};
+use podbay_manifests::pod::CONTAINER;
+use podbay_protocol::{Cause, Content, End, Outcome, Verdict};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Command;
+use super::conclude::{conclude, needs_a_look};
+use super::script::{self, Carrier, Mark};
+use super::tally::Tally;
+use crate::backend::BackendKind;
+use crate::error::Error;
+use crate::readiness::{end_of_pod, out_of_memory};
+use crate::session::{Session, pod_is_gone};
+
+/// Bytes of standard input read at once: what the API server passes on at once.
+const STDIN_CHUNK: usize = 32 * 1024;
+
+/// How long a command that looks after another one (to kill it, to ask what killed it) may take.
+const ERRAND_TIMEOUT: Duration = Duration::from_secs(15);
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// A command that was started.
+///
+/// Dropping it, or the future of [`Running::outcome`], gives it up: with the embedded backend that kills it, in
+/// a container it goes on. [`super::Command::cancel_on`] kills it everywhere.
+pub struct Running {
+    watched: Watched,
+    process: ExecProcess,
+    stdin: Option<Reader>,
+    stdout: Option<Writer>,
+    stderr: Option<Writer>,
+    capture: usize,
+}
+
+/// What is needed to look after a command.
+struct Watched {
+    session: Session,
+    carrier: Carrier,
+    mark: Mark,
+    begun: Instant,
+    timeout: Option<Duration>,
+    cancel: CancellationToken,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("session", &self.watched.session.id()).finish_non_exhaustive()
+    }
+}
+
+/// Starts a command.
+pub(super) async fn start(command: Command) -> Result<Running, Error> {
+    let Command { session, argv, timeout, workdir, terminal, stdin, stdout, stderr, capture, cancel } = command;
+    if argv.first().is_none_or(String::is_empty) {
+        return Err(Error::EmptyCommand);
+    }
+    let carrier = match session.podbay().kind() {
+        BackendKind::Cluster => Carrier::Container,
+        BackendKind::Embedded => Carrier::Process,
+    };
+    let begun = Instant::now();
+    let mark = Mark::new(rand::random());
+    let request = ExecRequest {
+        container: CONTAINER.to_owned(),
+        argv: script::run(carrier, &mark, workdir.as_deref(), &argv),
+        stdin: stdin.is_some(),
+        tty: terminal.is_some(),
+    };
+    let process = match session.exec_request(request.clone()).await {
+        // A session that was begun and is not ready yet, by this or another client.
+        Err(error) if may_be_starting(&error) => {
+            session.wait_until_ready(error).await?;
+            match session.exec_request(request).await {
+                Ok(process) => process,
+                Err(error) => return Err(session.explain(error).await),
+            }
+        }
+        Err(error) => return Err(session.explain(error).await),
+        Ok(process) => process,
+    };
+    if let (Some(resize), Some(size)) = (&process.resize, terminal) {
+        // Fails only when the command has ended already.
+        let _ = resize.send(size);
+    }
+    let watched = Watched { session, carrier, mark, begun, timeout, cancel };
+    Ok(Running { watched, process, stdin, stdout, stderr, capture })
+}
+
+/// Whether a refused exec may be due to a pod that is not running yet: 400 `container not found`, 404, or 500
+/// from a kubelet that doesn't know the pod yet.
+const fn may_be_starting(error: &ClientError) -> bool {
+    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Server { .. })
+}
+
+/// Why a command is no longer waited for.
+enum Stop {
+    Ended(ExecEnd),
+    TimedOut(Duration),
+    Cancelled,
+    Broken(Error),
+}
+
+impl Running {
+    /// Tells the command's terminal its size; none without a terminal.
+    pub fn resizer(&self) -> Option<watch::Sender<TerminalSize>> {
+        self.process.resize.clone()
+    }
+
+    /// Carries the streams until the command ends, is cancelled or runs into its time-out.
+    pub async fn outcome(self) -> Result<Outcome, Error> {
+        let Self { watched, process, stdin, stdout, stderr, capture } = self;
+        let ExecProcess { stdin: input, stdout: out, stderr: err, resize: _resize, end, guard } = process;
+        let (mut out_tally, mut err_tally) = (Tally::new(capture), Tally::new(capture));
+        let stop = {
+            let outputs = async {
+                let (out, err, end) = tokio::join!(
+                    drain(out, stdout, &mut out_tally, "standard output"),
+                    drain(err, stderr, &mut err_tally, "standard error"),
+                    end,
+                );
+                (out.and(err), end)
+            };
+            tokio::select! {
+                // What has ended has ended, whatever else happened at the same moment.
+                biased;
+                (written, end) = outputs => match written {
+                    Ok(()) => Stop::Ended(end),
+                    Err(error) => Stop::Broken(error),
+                },
+                error = feed(input, stdin) => Stop::Broken(error),
+                () = watched.cancel.cancelled() => Stop::Cancelled,
+                after = watched.timed_out() => Stop::TimedOut(after),
+            }
+        };
+        let (end, verdict, truncated) = match stop {
+            Stop::Ended(end) => {
+                let truncated = matches!(end, ExecEnd::Lost { .. });
+                let (end, verdict) = watched.conclude(end).await;
+                (end, verdict, truncated)
+            }
+            Stop::TimedOut(after) => {
+                let verdict = watched.kill().await;
+                (End::TimedOut { seconds: after.as_secs_f64() }, verdict, true)
+            }
+            Stop::Cancelled => (End::Cancelled, watched.kill().await, true),
+            Stop::Broken(error) => {
+                watched.kill().await;
+                return Err(error);
+            }
+        };
+        drop(guard);
+        let (stdout, stdout_content) = out_tally.finish(truncated);
+        let (stderr, stderr_content) = err_tally.finish(truncated);
+        let seconds = watched.begun.elapsed().as_secs_f64();
+        Ok(Outcome { end, stdout, stderr, stdout_content, stderr_content, seconds, verdict })
+    }
+}
+
+impl Watched {
+    /// Waits for the time-out.
+    async fn timed_out(&self) -> Duration {
+        match self.timeout {
+            Some(after) => {
+                tokio::time::sleep_until(self.begun + after).await;
+                after
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Looks at the pod where the end alone does not tell.
+    async fn conclude(&self, end: ExecEnd) -> (End, Option<Verdict>) {
+        if self.carrier == Carrier::Process || !needs_a_look(&end) {
+            return conclude(end, None, None);
+        }
+        let pod = match self.session.pod().await {
+            Ok(Some(pod)) => end_of_pod(&pod),
+            Ok(None) => Some(pod_is_gone()),
+            // The cluster doesn't answer: the end stands as it is.
+            Err(error) => {
+                tracing::debug!(error = error.chain(), "the pod could not be looked at");
+                return conclude(end, None, None);
+            }
+        };
+        let killed = pod.is_none() && matches!(end, ExecEnd::Exited { .. }) && self.was_memory_kill().await;
+        let memory = killed.then(|| {
+            out_of_memory("the kernel killed the command: the sandbox's memory limit was reached")
+        });
+        conclude(end, pod, memory)
+    }
+
+    /// Whether the kernel killed a process of the container for memory since the command began.
+    async fn was_memory_kill(&self) -> bool {
+        match self.errand(script::ask_memory_kill(&self.mark)).await {
+            Ok((_, answer)) => answer.text().contains(script::MEMORY_KILL),
+            Err(error) => {
+                tracing::debug!(error = error.chain(), "the container could not be asked for memory kills");
+                false
+            }
+        }
+    }
+
+    /// Kills the command and all its descendants. A verdict says that it could not be.
+    async fn kill(&self) -> Option<Verdict> {
+        if self.carrier == Carrier::Process {
+            // Its backend kills it when its guard is dropped.
+            return None;
+        }
+        let failed = match self.errand(script::kill(&self.mark)).await {
+            Ok((ExecEnd::Exited { code: 0 }, _)) => return None,
+            Ok((end, _)) => format!("the command may still run: killing it ended with {end:?}"),
+            Err(error) => format!("the command may still run: {}", error.chain()),
+        };
+        let hint = "closing the session ends all that runs in it";
+        Some(Verdict::new(Cause::ConnectionLost, failed, hint))
+    }
+
+    /// Runs a short command of our own in the container: how it ended, and what it wrote.
+    async fn errand(&self, argv: Vec<String>) -> Result<(ExecEnd, Content), Error> {
+        let request = ExecRequest { container: CONTAINER.to_owned(), argv, stdin: false, tty: false };
+        let call = |source| Error::Call { session: self.session.id().to_owned(), source };
+        let run = async {
+            let process = self.session.exec_request(request).await.map_err(call)?;
+            let (mut out, mut err) = (Tally::new(super::DEFAULT_CAPTURE), Tally::new(0));
+            let (_, _, end) = tokio::join!(
+                drain(process.stdout, None, &mut out, "standard output"),
+                drain(process.stderr, None, &mut err, "standard error"),
+                process.end,
+            );
+            Ok((end, out.finish(false).1))
+        };
+        let late = |_| call(ClientError::new("exec in the pod", ErrorKind::Deadline(ERRAND_TIMEOUT)));
+        tokio::time::timeout(ERRAND_TIMEOUT, run).await.map_err(late)?
+    }
+}
+
+/// Hands `reader` to the command, then the end of file. Returns only when reading fails.
+async fn feed(stdin: Option<ExecStdin>, reader: Option<Reader>) -> Error {
+    if let (Some(stdin), Some(mut reader)) = (stdin, reader) {
+        let mut buffer = BytesMut::with_capacity(STDIN_CHUNK);
+        loop {
+            buffer.reserve(STDIN_CHUNK);
+            match reader.read_buf(&mut buffer).await {
+                Ok(0) => break,
+                Ok(_) => {
+                    // One that no longer reads goes on without.
+                    if stdin.write(buffer.split().freeze()).await.is_err() {
+                        break;
+                    }
+                }
+                Err(source) => return Error::LocalStream { what: "reading standard input", source },
+            }
+        }
+        stdin.close();
+    }
+    pending().await
+}
+
+/// Counts and writes what comes out of the command.
+async fn drain(
+    mut output: ExecOutput,
+    mut writer: Option<Writer>,
+    tally: &mut Tally,
+    what: &'static str,
+) -> Result<(), Error> {
+    let failed = |source| Error::LocalStream { what, source };
+    while let Some(piece) = output.next().await {
+        tally.add(&piece);
+        if let Some(writer) = &mut writer {
+            writer.write_all(&piece).await.map_err(failed)?;
+            writer.flush().await.map_err(failed)?;
+        }
+    }
+    Ok(())
+}

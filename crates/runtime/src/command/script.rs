@@ -1,0 +1,145 @@
+//! The words that carry a command into a container.
+//!
+//! Until a server of ours runs in the pod, the image's `/bin/sh` does what the exec subresource can't: it
+//! marks the command's environment, so that a later exec can find and kill all its descendants, notes how many
+//! processes the kernel had killed for memory before, and changes the directory. Then it *becomes* the command
+//! (`exec`), so exit codes, signals and the terminal are the command's own, and a program that doesn't exist
+//! or can't be executed gives 127 or 126 with the shell's message on standard error.
+
+/// The shell: every image that can keep a session alive has it.
+const SHELL: &str = "/bin/sh";
+
+/// The variable that marks a command and its descendants.
+const MARK: &str = "PODBAY_EXEC_ID";
+
+/// A file of the container's own tmpfs. `/dev/shm` is there and writable in every container, also with a
+/// read-only root. A line per command: its mark, and the count of memory kills before it.
+const LEDGER: &str = "/dev/shm/.podbay";
+
+/// Reads the count of memory kills of the container into `o`: `memory.events` of cgroup v2,
+/// `memory.oom_control` of v1. Shell builtins alone, so that it costs microseconds and no process.
+const COUNT_MEMORY_KILLS: &str = "o=0; for f in /sys/fs/cgroup/memory.events \
+     /sys/fs/cgroup/memory/memory.oom_control; do [ -r \"$f\" ] && while read -r k v _; do \
+     [ \"$k\" = oom_kill ] && o=$v; done <\"$f\"; done;";
+
+/// What carries a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// A container whose shell prepares the command.
+    Container,
+    /// A process of ours, which its backend can mark and kill by itself.
+    Process,
+}
+
+/// Names one command of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    /// A mark from a random number.
+    pub(super) fn new(random: u128) -> Self {
+        Self(format!("{random:032x}"))
+    }
+}
+
+/// The argv that runs `argv`.
+pub(super) fn run(carrier: Carrier, mark: &Mark, workdir: Option<&str>, argv: &[String]) -> Vec<String> {
+    let script = match (carrier, workdir) {
+        (Carrier::Process, None) => return argv.to_vec(),
+        (Carrier::Process, Some(_)) => "shift; cd -- \"$1\" || exit 126; shift; exec \"$@\"".to_owned(),
+        (Carrier::Container, _) => format!(
+            "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; {MARK}=$1; export {MARK}; \
+             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; shift 2; unset o f k v _; exec \"$@\""
+        ),
+    };
+    // `$0` is what the shell's messages begin with.
+    let words = [SHELL, "-c", &script, "podbay", &mark.0, workdir.unwrap_or_default()];
+    words.into_iter().map(str::to_owned).chain(argv.iter().cloned()).collect()
+}
+
+/// The argv that kills a command of a container with all its descendants, those that left its session or
+/// process group too: they all inherited its mark. It repeats itself until it finds none, since a process
+/// may fork while it is looked at. Shell builtins alone.
+pub(super) fn kill(mark: &Mark) -> Vec<String> {
+    let script = format!(
+        "n=0; while [ $n -lt 20 ]; do n=$((n+1)); found=; for p in /proc/[0-9]*; do hit=; while IFS= read -r l || \
+         [ -n \"$l\" ]; do case $l in *{MARK}=\"$1\"*) hit=1;; esac; done 2>/dev/null <\"$p/environ\"; \
+         [ -z \"$hit\" ] || {{ kill -KILL \"${{p#/proc/}}\" && found=1; }} 2>/dev/null; done; \
+         [ -n \"$found\" ] || exit 0; done; exit 1"
+    );
+    [SHELL, "-c", &script, "podbay", &mark.0].map(str::to_owned).to_vec()
+}
+
+/// The argv that tells whether the kernel killed a process of the container for memory since a command
+/// began: it prints [`MEMORY_KILL`] if so.
+pub(super) fn ask_memory_kill(mark: &Mark) -> Vec<String> {
+    let script = format!(
+        "{COUNT_MEMORY_KILLS} b=$o; while read -r m c; do [ \"$m\" = \"$1\" ] && b=$c; done 2>/dev/null \
+         <{LEDGER}; [ \"$o\" -gt \"$b\" ] && echo {MEMORY_KILL}"
+    );
+    [SHELL, "-c", &script, "podbay", &mark.0].map(str::to_owned).to_vec()
+}
+
+/// The answer of [`ask_memory_kill`].
+pub(super) const MEMORY_KILL: &str = "oom-kill";
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Output};
+
+    use super::*;
+
+    fn sh(argv: &[String]) -> Output {
+        Command::new(&argv[0]).args(&argv[1..]).output().unwrap()
+    }
+
+    fn words(argv: &[&str]) -> Vec<String> {
+        argv.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_shell_becomes_the_command() {
+        let mark = Mark::new(7);
+        let argv = words(&["sh", "-c", "echo $PODBAY_EXEC_ID; pwd; echo \"[$1]\" >&2; exit 3", "sh", "a  b'\"$x"]);
+        let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), &argv));
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n/tmp\n", mark.0));
+        assert_eq!(output.stderr, b"[a  b'\"$x]\n");
+    }
+
+    #[test]
+    fn what_cannot_be_run_has_the_shells_codes() {
+        let code = |argv: &[&str]| {
+            sh(&run(Carrier::Container, &Mark::new(1), None, &words(argv))).status.code()
+        };
+        assert_eq!(code(&["no-such-program"]), Some(127));
+        assert_eq!(code(&["/etc/hostname"]), Some(126));
+        let nowhere = run(Carrier::Container, &Mark::new(1), Some("/nowhere"), &words(&["true"]));
+        assert_eq!(sh(&nowhere).status.code(), Some(126));
+    }
+
+    #[test]
+    fn a_killed_command_takes_its_descendants_with_it() {
+        let mark = Mark::new(rand::random());
+        // One that has left the session and the process group.
+        let argv = words(&["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1000"]);
+        let argv = run(Carrier::Container, &mark, None, &argv);
+        let mut child =
+            Command::new(&argv[0]).args(&argv[1..]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        let daemon = format!("/proc/{}/environ", line.trim());
+        assert!(sh(&kill(&mark)).status.success());
+        assert!(!child.wait().unwrap().success());
+        // Gone, or a zombie that nobody has reaped yet: its environment is empty then.
+        assert_eq!(std::fs::read(daemon).unwrap_or_default(), b"");
+    }
+
+    #[test]
+    fn a_command_that_was_not_killed_for_memory_is_not_said_to_be() {
+        let mark = Mark::new(rand::random());
+        sh(&run(Carrier::Container, &mark, None, &words(&["true"])));
+        assert_eq!(sh(&ask_memory_kill(&mark)).stdout, b"");
+    }
+}

@@ -1,0 +1,5 @@
+//! Files in and out.
+
+mod error;
+
+pub use error::CopyError;

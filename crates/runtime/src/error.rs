@@ -1,0 +1,276 @@
+//! What can go wrong with a session, for people and for programs.
+
+use podbay_k8s_client::{Error as ClientError, ErrorKind};
+use podbay_manifests::{RecordError, SpecErrors};
+use podbay_protocol::{ErrorCode, PhaseTimes, Verdict};
+
+use crate::copy::CopyError;
+
+/// A failed operation on a session.
+///
+/// [`Error::code`] is stable and meant for programs, the text and [`Error::hint`] are meant for people. The
+/// chain of sources is kept, and no text repeats its source's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cluster was found, or the one that was named can't be used.
+    #[error("no cluster to use: looked for {looked_for}")]
+    NoCluster {
+        /// Where one was looked for.
+        looked_for: String,
+    },
+    /// The cluster's address or credentials can't be read.
+    #[error("the cluster can't be used")]
+    Connect {
+        /// What is wrong with them.
+        #[source]
+        source: ClientError,
+    },
+    /// The embedded cluster can't be set up.
+    #[error("the embedded backend can't be set up")]
+    Embedded {
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting has a value that can't be used.
+    #[error("setting {key}: {message}")]
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// What was asked of the session is not valid. Nothing was created.
+    #[error("session {session:?} is not valid")]
+    Spec {
+        /// The session's id.
+        session: String,
+        /// Everything that is wrong.
+        #[source]
+        source: SpecErrors,
+    },
+    /// The text is no session id.
+    #[error("{id:?} is no session id: {message}")]
+    Id {
+        /// The text.
+        id: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// There is no such session.
+    #[error("session {session:?} not found in namespace {namespace}")]
+    NotFound {
+        /// The session's id.
+        session: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// An object of the session's name belongs to something else.
+    #[error("{object} exists and does not belong to session {session:?}")]
+    NameTaken {
+        /// The session's id.
+        session: String,
+        /// The object.
+        object: String,
+    },
+    /// The session's record can't be read.
+    #[error("the record of session {session:?} can't be read")]
+    Record {
+        /// The session's id, or the record's name.
+        session: String,
+        /// What is wrong with it.
+        #[source]
+        source: RecordError,
+    },
+    /// A call to the cluster failed.
+    #[error("session {session:?}: a call to the cluster failed")]
+    Call {
+        /// The session's id.
+        session: String,
+        /// The call, and what the cluster said.
+        #[source]
+        source: ClientError,
+    },
+    /// A call that concerns no single session failed.
+    #[error("a call to the cluster failed")]
+    Cluster {
+        /// The call, and what the cluster said.
+        #[source]
+        source: ClientError,
+    },
+    /// The session could not start.
+    #[error("session {session:?} can't start: {}", verdict.message)]
+    Start {
+        /// The session's id.
+        session: String,
+        /// Why, whose fault it is, what to do.
+        verdict: Box<Verdict>,
+        /// How far it came, in seconds.
+        times: PhaseTimes,
+    },
+    /// The session's pod is not there, or not able to take commands.
+    #[error("session {session:?} is lost: {}", verdict.message)]
+    Lost {
+        /// The session's id.
+        session: String,
+        /// Why.
+        verdict: Box<Verdict>,
+    },
+    /// A session's record is there and its pod is not: whoever began to open it has not got further.
+    #[error("session {session:?} was begun by another client that made no pod within {seconds} s")]
+    Unfinished {
+        /// The session's id.
+        session: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The start was cancelled by its caller; what it had made was removed.
+    #[error("session {session:?}: the start was cancelled")]
+    Cancelled {
+        /// The session's id.
+        session: String,
+    },
+    /// An object of the session was still there when the deadline passed.
+    #[error("session {session:?}: {object} was still there after {seconds} s")]
+    StillThere {
+        /// The session's id.
+        session: String,
+        /// The object.
+        object: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// What was asked can't be done on this path.
+    #[error("{what} is not supported here: {why}")]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
+        /// Why not, and what to do instead.
+        why: String,
+    },
+    /// The command is not one.
+    #[error("the command is empty")]
+    EmptyCommand,
+    /// Reading what a command should get, or writing what it wrote, failed on this side.
+    #[error("{what} failed on this side")]
+    LocalStream {
+        /// Which stream.
+        what: &'static str,
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A copy failed.
+    #[error("copy {from} to {to} failed")]
+    Copy {
+        /// Where from.
+        from: String,
+        /// Where to.
+        to: String,
+        /// Why.
+        #[source]
+        source: CopyError,
+    },
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoCluster { .. } | Self::Connect { .. } | Self::Embedded { .. } => ErrorCode::Unavailable,
+            Self::Setting { .. } | Self::Spec { .. } | Self::Id { .. } | Self::EmptyCommand => {
+                ErrorCode::InvalidRequest
+            }
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Cancelled { .. } | Self::NameTaken { .. } | Self::Record { .. } | Self::LocalStream { .. } => ErrorCode::Runtime,
+            Self::Call { source, .. } | Self::Cluster { source } => code_of(source.kind),
+            Self::Start { verdict, .. } | Self::Lost { verdict, .. } => verdict.cause.code(),
+            Self::Unfinished { .. } => ErrorCode::NotReady,
+            Self::StillThere { .. } => ErrorCode::Timeout,
+            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::Copy { source, .. } => source.code(),
+        }
+    }
+
+    /// The verdict, where there is one.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Start { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict),
+            _ => None,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Start { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict.hint.clone()),
+            Self::NoCluster { .. } => Some(
+                "name a cluster with --kubeconfig or --context, or run on this machine with --backend embedded \
+                 (no isolation, no image)"
+                    .to_owned(),
+            ),
+            Self::NotFound { session, .. } => {
+                Some(format!("podbay ls shows the sessions there are; podbay open {session} opens one"))
+            }
+            Self::Call { source, .. } | Self::Cluster { source } => hint_of(source),
+            Self::Unfinished { session, .. } => Some(format!(
+                "its environment is known to that client alone: podbay open {session} --replace makes it anew"
+            )),
+            Self::StillThere { .. } => Some(
+                "a finalizer or a node that does not answer may hold it; deletion goes on by itself".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The text with those of all its sources, on one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            let next = error.to_string();
+            // The client's errors carry the server's words already; kube's chain below repeats them.
+            if !text.contains(&next) {
+                text.push_str(": ");
+                text.push_str(&next);
+            }
+            source = error.source().filter(|_| error.downcast_ref::<ClientError>().is_none());
+        }
+        text
+    }
+}
+
+/// The code of a failed call.
+const fn code_of(kind: ErrorKind) -> ErrorCode {
+    match kind {
+        ErrorKind::NotFound => ErrorCode::NotFound,
+        ErrorKind::Invalid => ErrorCode::InvalidRequest,
+        ErrorKind::Deadline(_) => ErrorCode::Timeout,
+        ErrorKind::Disconnected => ErrorCode::Disconnected,
+        ErrorKind::Unsupported => ErrorCode::Unsupported,
+        ErrorKind::AlreadyExists | ErrorKind::Conflict | ErrorKind::Expired => ErrorCode::Runtime,
+        ErrorKind::Unauthorized
+        | ErrorKind::Forbidden
+        | ErrorKind::TooManyRequests { .. }
+        | ErrorKind::Server { .. }
+        | ErrorKind::Unreachable
+        | ErrorKind::Configuration => ErrorCode::Unavailable,
+    }
+}
+
+/// What to do about a failed call.
+fn hint_of(error: &ClientError) -> Option<String> {
+    let hint = match error.kind {
+        ErrorKind::Forbidden => {
+            "the credentials lack a right; kind/manifests/role.yaml lists all that Podbay needs, and kubectl auth \
+             can-i tells what there is"
+        }
+        ErrorKind::Unauthorized => "the credentials are missing, expired or of another cluster",
+        ErrorKind::NotFound => "does the namespace exist? kubectl get namespaces",
+        ErrorKind::Unreachable => "is the API server up, and is this the right kubeconfig and context?",
+        ErrorKind::Deadline(_) => "the API server is overloaded or the network drops packets",
+        ErrorKind::TooManyRequests { .. } => "the API server sheds load; fewer sessions at once help",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

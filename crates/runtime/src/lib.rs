@@ -1,0 +1,68 @@
+//! Sessions: agent sandboxes that are opened, run commands, exchange files and are closed, each one a pod.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use podbay_runtime::{Config, Podbay};
+//!
+//! let podbay = Podbay::from_config(Config::load()?).await?;
+//! let session = podbay.session("demo").image("debian:12").open().await?;
+//! let outcome = session.exec(["python3", "-c", "print(1)"]).await?;
+//! println!("{}", outcome.stdout_content.text());
+//! session.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The same with no cluster, in local processes without isolation:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! use podbay_runtime::{Backend, Config, Podbay};
+//!
+//! let podbay = Podbay::builder(Config::default()).backend(Backend::Embedded).connect().await?;
+//! let session = podbay.session("demo").open().await?;
+//! let outcome = session.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]).await?;
+//! assert_eq!(outcome.end.exit_code(), 3);
+//! assert_eq!(outcome.stdout_content.text(), "out\n");
+//! assert_eq!(outcome.stderr_content.text(), "err\n");
+//! session.close().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # Layers
+//!
+//! ```text
+//!   podbay.rs, backend.rs   the cluster chosen, and what can be asked of it
+//!   session/                a session: its builder, its handle, its description
+//!   lifecycle/              objects made and removed
+//!   readiness/              from a pod's state to ready, wait or hopeless (pure but for wait.rs)
+//!   command/                a command run in a session: streams, time-outs, outcome
+//!   copy/                   files in and out
+//!   watch.rs                one watch over pods, shared
+//! ```
+
+pub mod backend;
+pub mod command;
+pub mod copy;
+pub mod error;
+pub mod lifecycle;
+pub mod podbay;
+mod readiness;
+pub mod session;
+mod watch;
+
+pub use backend::{Backend, BackendKind};
+pub use command::{Command, Running};
+pub use error::Error;
+pub use lifecycle::{Closed, RetainedClaim};
+pub use podbay::{Podbay, PodbayBuilder, WatchScope};
+pub use session::{Description, OpenReport, Session, SessionBuilder, Status, StatusStream, Summary};
+
+pub use podbay_config::Config;
+pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize};
+pub use podbay_manifests::{Profile, SessionRequest};
+pub use podbay_protocol as protocol;
+pub use podbay_protocol::{ErrorCode, Outcome, RuntimeStatus, StartPhase, Verdict};

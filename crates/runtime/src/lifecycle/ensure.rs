@@ -1,0 +1,195 @@
+//! One object of a session: created, or adopted when it is ours already.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Object, ObjectKey};
+use podbay_manifests::labels::SESSION_ID;
+use podbay_manifests::{Owner, Record, SessionId};
+
+use super::gone::wait_until_gone;
+use crate::error::Error;
+use crate::readiness;
+
+/// How often an object that is neither created nor found is tried again. It takes somebody else who creates
+/// and deletes the same object at the same moments; three in a row is no accident.
+const TRIES: u32 = 8;
+
+/// Where objects are made, and for whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) client: &'a dyn ClusterClient,
+    pub(crate) id: &'a SessionId,
+    /// How long a same-named object that is being deleted is waited out.
+    pub(crate) patience: Duration,
+}
+
+/// How an object came to be there.
+#[derive(Clone, Debug)]
+pub(crate) enum Ensured<T> {
+    /// By this call, also where its answer was lost.
+    Created(T),
+    /// It was there and is ours.
+    Adopted(T),
+}
+
+impl<T> Ensured<T> {
+    pub(crate) const fn is_created(&self) -> bool {
+        matches!(self, Self::Created(_))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        match self {
+            Self::Created(object) | Self::Adopted(object) => object,
+        }
+    }
+}
+
+impl Site<'_> {
+    fn session(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn call(&self, source: podbay_k8s_client::Error) -> Error {
+        Error::Call { session: self.session(), source }
+    }
+
+    fn name_taken(&self, key: &ObjectKey) -> Error {
+        Error::NameTaken { session: self.session(), object: key.to_string() }
+    }
+
+    /// The session's record. `nonce` tells our own from another client's when the answer was lost.
+    pub(crate) async fn record(&self, object: Object, nonce: &str) -> Result<Ensured<Record>, Error> {
+        let key = object.key();
+        for _ in 0..TRIES {
+            let found = match self.create_or_get(object.clone(), &key).await? {
+                Found::Created(object) => return Ok(Ensured::Created(self.parse(object)?)),
+                Found::There(found) => found,
+                Found::Vanished => continue,
+            };
+            let uid = found.uid().to_owned();
+            if found.is_terminating() {
+                wait_until_gone(self.client, self.id.as_str(), &key, &uid, self.patience).await?;
+                continue;
+            }
+            let record = self.parse(found)?;
+            return if record.id() != self.id {
+                Err(self.name_taken(&key))
+            } else if record.nonce.as_deref() == Some(nonce) {
+                Ok(Ensured::Created(record))
+            } else {
+                Ok(Ensured::Adopted(record))
+            };
+        }
+        Err(self.name_taken(&key))
+    }
+
+    /// An object that `owner` owns. One of an earlier record of the same session is about to be collected and
+    /// is waited out.
+    pub(crate) async fn owned(&self, object: Object, owner: &Owner) -> Result<Ensured<Object>, Error> {
+        let key = object.key();
+        for _ in 0..TRIES {
+            let found = match self.create_or_get(object.clone(), &key).await? {
+                Found::Created(object) => return Ok(Ensured::Created(object)),
+                Found::There(found) => found,
+                Found::Vanished => continue,
+            };
+            let uid = found.uid().to_owned();
+            let owners = found.metadata().owner_references.clone().unwrap_or_default();
+            if !found.is_terminating() && owner.owns(&owners) {
+                if let Object::Pod(pod) = &found
+                    && is_finished(pod)
+                {
+                    // A pod with `restartPolicy: Never` that has ended never runs again.
+                    self.client
+                        .delete(&key, DeleteOptions::only(&uid))
+                        .await
+                        .map_err(|source| self.call(source))?;
+                } else {
+                    return Ok(Ensured::Adopted(found));
+                }
+            } else if !self.is_ours(&found) {
+                return Err(self.name_taken(&key));
+            }
+            wait_until_gone(self.client, self.id.as_str(), &key, &uid, self.patience).await?;
+        }
+        Err(self.name_taken(&key))
+    }
+
+    /// The session's claim, which nothing owns.
+    pub(crate) async fn claim(&self, object: Object) -> Result<Ensured<Object>, Error> {
+        let key = object.key();
+        for _ in 0..TRIES {
+            let found = match self.create_or_get(object.clone(), &key).await? {
+                Found::Created(object) => return Ok(Ensured::Created(object)),
+                Found::There(found) => found,
+                Found::Vanished => continue,
+            };
+            if !self.is_ours(&found) {
+                return Err(self.name_taken(&key));
+            }
+            if !found.is_terminating() {
+                return Ok(Ensured::Adopted(found));
+            }
+            let uid = found.uid().to_owned();
+            wait_until_gone(self.client, self.id.as_str(), &key, &uid, self.patience).await?;
+        }
+        Err(self.name_taken(&key))
+    }
+
+    /// Creates, and reads where the answer says that it is there or may be.
+    async fn create_or_get(&self, object: Object, key: &ObjectKey) -> Result<Found, Error> {
+        let error = match self.client.create(object).await {
+            Ok(object) => return Ok(Found::Created(object)),
+            Err(error) => error,
+        };
+        if error.kind != ErrorKind::AlreadyExists && !error.may_have_happened() {
+            return Err(match readiness::of_creation(&error) {
+                Some(verdict) => Error::Start {
+                    session: self.session(),
+                    verdict: Box::new(verdict),
+                    times: podbay_protocol::PhaseTimes::default(),
+                },
+                None => self.call(error),
+            });
+        }
+        match self.client.get(key).await {
+            Ok(Some(object)) => Ok(Found::There(object)),
+            // It was there and has gone meanwhile: the next try creates it.
+            Ok(None) if error.kind == ErrorKind::AlreadyExists => Ok(Found::Vanished),
+            // The write came to nothing.
+            Ok(None) => Err(self.call(error)),
+            Err(source) => Err(self.call(source)),
+        }
+    }
+
+    fn parse(&self, object: Object) -> Result<Record, Error> {
+        let key = object.key();
+        let Some(config_map) = object.into_config_map() else { return Err(self.name_taken(&key)) };
+        Record::parse(&config_map).map_err(|source| Error::Record { session: self.session(), source })
+    }
+
+    /// Whether an object was made for this session.
+    fn is_ours(&self, object: &Object) -> bool {
+        object
+            .metadata()
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(SESSION_ID))
+            .is_some_and(|id| id == self.id.as_str())
+    }
+}
+
+enum Found {
+    Created(Object),
+    There(Object),
+    Vanished,
+}
+
+/// Whether a pod has ended for good.
+pub(crate) fn is_finished(pod: &Pod) -> bool {
+    pod.status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref())
+        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded")
+}

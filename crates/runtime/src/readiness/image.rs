@@ -1,0 +1,102 @@
+//! Why an image can't be pulled, from the words of the container runtime: CRI has no codes for it.
+
+use podbay_protocol::{Cause, Verdict};
+
+/// What is wrong with the image, from a waiting reason of the kubelet's and its message; none if the reason
+/// has nothing to do with images. The flag says that it may pass by itself.
+pub(super) fn diagnose(reason: &str, message: &str) -> Option<(Verdict, bool)> {
+    let cause = match reason {
+        "InvalidImageName" => Cause::ImageInvalid,
+        // `imagePullPolicy: Never`, and the node doesn't have it.
+        "ErrImageNeverPull" => Cause::ImageNotFound,
+        "ErrImagePull" | "ImagePullBackOff" | "ImageInspectError" | "RegistryUnavailable"
+        | "SignatureValidationFailed" => from_message(message),
+        _ => return None,
+    };
+    let verdict = Verdict::new(cause, message, hint(cause));
+    Some((verdict, cause == Cause::ImagePull))
+}
+
+/// What containerd, CRI-O and registries say. Denial is looked for first: Docker Hub answers a pull of a
+/// repository that doesn't exist with "access denied, repository does not exist or may require authorization".
+fn from_message(message: &str) -> Cause {
+    const DENIED: [&str; 7] = [
+        "unauthorized",
+        "access denied",
+        "denied:",
+        "403 forbidden",
+        "authentication required",
+        "no basic auth credentials",
+        "insufficient_scope",
+    ];
+    const NOT_FOUND: [&str; 5] = [": not found", "manifest unknown", "name unknown", "404 not found", "manifest for"];
+    const INVALID: [&str; 3] = ["invalid reference format", "couldn't parse image", "failed to parse image"];
+    const UNSUPPORTED: [&str; 3] = ["no match for platform", "no matching manifest for", "exec format error"];
+
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&DENIED) {
+        Cause::ImageDenied
+    } else if says(&UNSUPPORTED) {
+        Cause::ImageUnsupported
+    } else if says(&NOT_FOUND) {
+        Cause::ImageNotFound
+    } else if says(&INVALID) {
+        Cause::ImageInvalid
+    } else {
+        Cause::ImagePull
+    }
+}
+
+const fn hint(cause: Cause) -> &'static str {
+    match cause {
+        Cause::ImageNotFound => "check the image's name and tag, and that it was pushed",
+        Cause::ImageDenied => {
+            "the repository does not exist or is private: check the name, and set kubernetes.image_pull_secret"
+        }
+        Cause::ImageInvalid => "write the image as [REGISTRY/]NAME[:TAG][@DIGEST]",
+        Cause::ImageUnsupported => "the image is not built for the nodes' architecture",
+        _ => {
+            "the registry could not be reached or failed; podbay.image_pull_grace_seconds says how long that may \
+             last"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(message: &str) -> Cause {
+        diagnose("ErrImagePull", message).map(|(verdict, _)| verdict.cause).unwrap()
+    }
+
+    #[test]
+    fn the_words_of_runtimes_are_told_apart() {
+        let resolve = "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/x:1\": \
+                       failed to resolve reference \"docker.io/x:1\": docker.io/x:1: not found";
+        assert_eq!(cause(resolve), Cause::ImageNotFound);
+        let hub = "pull access denied, repository does not exist or may require authorization: server message: \
+                   insufficient_scope: authorization failed";
+        assert_eq!(cause(hub), Cause::ImageDenied);
+        assert_eq!(cause("failed to authorize: 401 Unauthorized"), Cause::ImageDenied);
+        assert_eq!(cause("no match for platform in manifest: not found"), Cause::ImageUnsupported);
+        assert_eq!(cause("reading manifest 9 in quay.io/x: manifest unknown"), Cause::ImageNotFound);
+        for passing in [
+            "dial tcp 127.0.0.1:5000: connect: connection refused",
+            "dial tcp: lookup registry.example: no such host",
+            "429 Too Many Requests",
+            "unexpected status from GET request: 503 Service Unavailable",
+        ] {
+            assert_eq!(cause(passing), Cause::ImagePull, "{passing}");
+        }
+    }
+
+    #[test]
+    fn only_a_failed_pull_may_pass() {
+        assert!(diagnose("ImagePullBackOff", "connection refused").unwrap().1);
+        assert!(!diagnose("ErrImagePull", "x: not found").unwrap().1);
+        assert!(!diagnose("InvalidImageName", "").unwrap().1);
+        assert!(diagnose("ContainerCreating", "").is_none());
+    }
+}

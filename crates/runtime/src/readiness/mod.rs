@@ -1,0 +1,24 @@
+//! From a pod's state to *ready*, *wait* or *hopeless*.
+//!
+//! ```text
+//!   pod, events --> symptom (diagnosis.rs, image.rs, scheduling.rs) --+
+//!   pod         --> phase   (phase.rs)                                +--> progress.rs --> decision
+//!   now         ------------------------------------------------------+
+//!   wait.rs feeds it from the shared watch and the clock, and acts on what it decides
+//! ```
+//!
+//! All but `wait.rs` is pure: values and the time come in, decisions go out.
+
+mod diagnosis;
+mod image;
+mod phase;
+mod progress;
+mod refusal;
+mod scheduling;
+mod wait;
+
+pub(crate) use diagnosis::{end_of_pod, out_of_memory};
+pub(crate) use phase::phase_of;
+pub(crate) use progress::Graces;
+pub(crate) use refusal::of_creation;
+pub(crate) use wait::{Progress, wait_until_ready};

@@ -1,0 +1,216 @@
+//! How long to wait, and when to give up: a state machine over what was seen and when.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_config::Config;
+use podbay_protocol::{Cause, PhaseTimes, StartPhase, Verdict};
+use tokio::time::Instant;
+
+use super::diagnosis::{Patience, Symptom, symptom};
+use super::phase::phase_of;
+
+/// Events that say an autoscaler is about to add a node (cluster-autoscaler, Karpenter).
+const SCALING_UP: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
+
+/// How long each kind of trouble may last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Graces {
+    pub(crate) start: Duration,
+    pub(crate) unschedulable: Duration,
+    pub(crate) capacity: Duration,
+    pub(crate) image_pull: Duration,
+    pub(crate) config: Duration,
+    pub(crate) volume: Duration,
+    pub(crate) claim: Duration,
+    pub(crate) node: Duration,
+}
+
+impl Graces {
+    /// Those of the configuration.
+    pub(crate) fn of(config: &Config) -> Self {
+        let settings = &config.podbay;
+        Self {
+            start: Duration::from_secs(settings.start_timeout_seconds),
+            unschedulable: Duration::from_secs(settings.unschedulable_grace_seconds),
+            capacity: Duration::from_secs(settings.capacity_grace_seconds),
+            image_pull: Duration::from_secs(settings.image_pull_grace_seconds),
+            config: Duration::from_secs(settings.config_error_grace_seconds),
+            volume: Duration::from_secs(settings.volume_grace_seconds),
+            claim: Duration::from_secs(settings.claim_grace_seconds),
+            node: Duration::from_secs(settings.node_lost_grace_seconds),
+        }
+    }
+
+    const fn of_patience(&self, patience: Patience) -> Duration {
+        match patience {
+            Patience::None => Duration::ZERO,
+            Patience::ImagePull => self.image_pull,
+            Patience::Unschedulable => self.unschedulable,
+            Patience::Capacity => self.capacity,
+            Patience::Claim => self.claim,
+            Patience::Config => self.config,
+            Patience::Volume => self.volume,
+            Patience::Node => self.node,
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Decision {
+    /// The session takes commands.
+    Ready,
+    /// Wait for the pod to change, at most until then.
+    Wait(Instant),
+    /// Something looks wrong: look at the pod's events before going on.
+    ReadEvents,
+    /// Give up.
+    GiveUp(Box<Verdict>),
+}
+
+/// A start, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Start {
+    graces: Graces,
+    server: bool,
+    deadline: Instant,
+    phase: StartPhase,
+    phase_since: Instant,
+    times: PhaseTimes,
+    /// The trouble that lasts, since when, and whether the events were read for it.
+    trouble: Option<Trouble>,
+    /// When the events were read last.
+    events_read: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    symptom: Symptom,
+    since: Instant,
+    events_read: bool,
+}
+
+impl Start {
+    /// A start that began to wait at `now`, with the time its objects took to write.
+    pub(super) fn new(graces: Graces, server: bool, creating: Duration, now: Instant) -> Self {
+        let mut times = PhaseTimes::default();
+        times.add(StartPhase::Creating, creating);
+        Self {
+            graces,
+            server,
+            deadline: now + graces.start,
+            phase: StartPhase::Scheduling,
+            phase_since: now,
+            times,
+            trouble: None,
+            events_read: None,
+        }
+    }
+
+    pub(super) const fn phase(&self) -> StartPhase {
+        self.phase
+    }
+
+    /// The seconds of each step up to `now`.
+    pub(super) fn times(&self, now: Instant) -> PhaseTimes {
+        let mut times = self.times;
+        times.add(self.phase, now - self.phase_since);
+        times
+    }
+
+    /// What to do, given the pod (none while the watch has not seen it) and the events read last.
+    pub(super) fn observe(&mut self, pod: Option<&Pod>, events: &[Event], now: Instant) -> Decision {
+        if let Some(pod) = pod {
+            let phase = phase_of(pod, self.server);
+            if phase > self.phase {
+                self.times.add(self.phase, now - self.phase_since);
+                self.phase = phase;
+                self.phase_since = now;
+            }
+        }
+        let found = pod.and_then(|pod| symptom(pod, events));
+        if self.phase == StartPhase::Ready && found.is_none() {
+            return Decision::Ready;
+        }
+        self.remember(found, now);
+        if let Some(trouble) = &self.trouble {
+            let until = trouble.since + self.graces.of_patience(trouble.symptom.patience);
+            if now >= until {
+                let hopeless = trouble.symptom.patience == Patience::None;
+                if !hopeless && !trouble.events_read {
+                    return self.read_events(now);
+                }
+                if !self.is_scaling_up(events) {
+                    return Decision::GiveUp(Box::new(trouble.symptom.verdict.clone()));
+                }
+            } else if now < self.deadline {
+                return Decision::Wait(until.min(self.deadline));
+            }
+        }
+        if now >= self.deadline {
+            return Decision::GiveUp(Box::new(self.deadline_verdict()));
+        }
+        // Volumes and sandboxes that fail show in events alone, so a pod that stays in preparation is looked at.
+        if self.phase == StartPhase::Preparing {
+            let look = self.events_read.unwrap_or(self.phase_since) + self.graces.volume.max(MIN_LOOK);
+            if now >= look {
+                return self.read_events(now);
+            }
+            return Decision::Wait(look.min(self.deadline));
+        }
+        Decision::Wait(self.deadline)
+    }
+
+    fn read_events(&mut self, now: Instant) -> Decision {
+        self.events_read = Some(now);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.events_read = true;
+        }
+        Decision::ReadEvents
+    }
+
+    fn is_scaling_up(&self, events: &[Event]) -> bool {
+        let scheduling = self.trouble.as_ref().is_some_and(|trouble| {
+            matches!(trouble.symptom.patience, Patience::Unschedulable | Patience::Capacity)
+        });
+        scheduling
+            && events
+                .iter()
+                .any(|event| event.reason.as_deref().is_some_and(|reason| SCALING_UP.contains(&reason)))
+    }
+
+    /// Keeps the moment a trouble began: a message that changes while the kind stays is the same trouble, and
+    /// so is a pull that alternates between failing and waiting to be tried again.
+    fn remember(&mut self, found: Option<Symptom>, now: Instant) {
+        self.trouble = found.map(|symptom| match self.trouble.take() {
+            Some(before) if before.symptom.patience == symptom.patience => {
+                // "Back-off pulling image" says less than the error before it.
+                let keep = symptom.verdict.message.starts_with("Back-off pulling image")
+                    && symptom.verdict.cause == before.symptom.verdict.cause;
+                let symptom = if keep { before.symptom } else { symptom };
+                Trouble { symptom, ..before }
+            }
+            // What was found in events lasts as long as the step it stopped.
+            _ if symptom.patience == Patience::Volume => {
+                Trouble { symptom, since: self.phase_since, events_read: true }
+            }
+            _ => Trouble { symptom, since: now, events_read: false },
+        });
+    }
+
+    fn deadline_verdict(&self) -> Verdict {
+        if let Some(trouble) = &self.trouble {
+            return trouble.symptom.verdict.clone();
+        }
+        let seconds = self.graces.start.as_secs();
+        Verdict::new(
+            Cause::Deadline,
+            format!("not ready after {seconds} s; it was {}", self.phase),
+            "a large image or a slow node may need more: podbay.start_timeout_seconds",
+        )
+    }
+}
+
+/// Not more often than this are events read for a pod in which nothing looks wrong yet.
+const MIN_LOOK: Duration = Duration::from_secs(5);

@@ -1,0 +1,67 @@
+//! Why the API server refuses to create an object: admission and quota speak in sentences.
+
+use podbay_k8s_client::{Error as ClientError, ErrorKind};
+use podbay_protocol::{Cause, Verdict};
+
+/// The verdict on a refused creation; none if the failure says nothing about the session itself.
+pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
+    let message = error.message.as_deref()?;
+    match error.kind {
+        ErrorKind::Forbidden => {}
+        // A validating webhook may answer with any status; its sentence has the same start.
+        ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Server { .. }
+            if message.contains("admission webhook") => {}
+        _ => return None,
+    }
+    let (cause, hint) = if message.contains("violates PodSecurity") {
+        (
+            Cause::PodSecurity,
+            "the namespace's label pod-security.kubernetes.io/enforce forbids the fields named: use the profile \
+             restricted, or another namespace",
+        )
+    } else if message.contains("exceeded quota") || message.contains("must specify") {
+        (Cause::Quota, "kubectl describe quota tells what is used: close sessions, or ask for less")
+    // LimitRanger: "maximum memory usage per Container is 1Gi, but limit is 2Gi".
+    } else if message.contains(" usage per ") {
+        (Cause::Quota, "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed")
+    } else if message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy") {
+        (Cause::Admission, "a policy of the cluster forbids it: its owner can tell what is allowed")
+    // RBAC: `pods is forbidden: User "x" cannot create resource "pods" …`: a missing right, not a refusal of
+    // what was asked.
+    } else if message.contains("cannot create resource") {
+        return None;
+    } else if message.contains("is being terminated") {
+        (Cause::Admission, "the namespace is being deleted")
+    } else {
+        (Cause::Admission, "the cluster's admission refuses it")
+    };
+    Some(Verdict::new(cause, message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(message: &str) -> Option<Cause> {
+        let error = ClientError::new("create pod a/b", ErrorKind::Forbidden).with_message(message);
+        of_creation(&error).map(|verdict| verdict.cause)
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        assert_eq!(
+            verdict("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": privileged"),
+            Some(Cause::PodSecurity)
+        );
+        assert_eq!(
+            verdict("pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"),
+            Some(Cause::Quota)
+        );
+        assert_eq!(
+            verdict("pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi"),
+            Some(Cause::Quota)
+        );
+        assert_eq!(verdict("admission webhook \"x\" denied the request: no"), Some(Cause::Admission));
+        assert_eq!(verdict("pods is forbidden: User \"u\" cannot create resource \"pods\""), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! What a session should be, and opening it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podbay_manifests::{Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
+use podbay_protocol::PhaseTimes;
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::Session;
+use super::status::{StatusStream, Teller};
+use crate::backend::BackendKind;
+use crate::error::Error;
+use crate::lifecycle::{Opened, Opening};
+use crate::podbay::{Podbay, parse_id};
+
+/// The image a session of the embedded backend has: this machine's own files.
+const HOST_IMAGE: &str = "host";
+
+/// A session to be opened.
+///
+/// What is not said comes from the configuration. Nothing is made before [`SessionBuilder::open`].
+#[derive(Debug)]
+pub struct SessionBuilder {
+    podbay: Podbay,
+    id: String,
+    request: SessionRequest,
+    replace: bool,
+    teller: Teller,
+    cancel: CancellationToken,
+}
+
+/// What opening a session came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenReport {
+    /// Whether the session was there already.
+    pub attached: bool,
+    /// What was asked and the session that was there has otherwise, in words.
+    pub differences: Vec<String>,
+    /// The seconds of each step; none where the session was there and ready.
+    pub times: Option<PhaseTimes>,
+}
+
+impl SessionBuilder {
+    pub(crate) fn new(podbay: Podbay, id: String) -> Self {
+        Self {
+            podbay,
+            id,
+            request: SessionRequest::default(),
+            replace: false,
+            teller: Teller::silent(),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Takes a whole request in place of what was said so far.
+    #[must_use]
+    pub fn request(mut self, request: SessionRequest) -> Self {
+        self.request = request;
+        self
+    }
+
+    /// The image, `[REGISTRY/]NAME[:TAG][@DIGEST]`.
+    #[must_use]
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.request.image = Some(image.into());
+        self
+    }
+
+    /// The user of all commands: `root` or `UID[:GID]`.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.request.user = Some(user.into());
+        self
+    }
+
+    /// The Pod Security profile.
+    #[must_use]
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.request.profile = Some(profile);
+        self
+    }
+
+    /// A variable of the environment of all commands. It travels in a Secret.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.request.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// The directory commands start in.
+    #[must_use]
+    pub fn workdir(mut self, directory: impl Into<String>) -> Self {
+        self.request.workdir = Some(directory.into());
+        self
+    }
+
+    /// CPUs, a Kubernetes quantity: `2`, `500m`.
+    #[must_use]
+    pub fn cpu(mut self, quantity: impl Into<String>) -> Self {
+        self.request.cpu = Some(quantity.into());
+        self
+    }
+
+    /// Memory, a Kubernetes quantity: `4Gi`.
+    #[must_use]
+    pub fn memory(mut self, quantity: impl Into<String>) -> Self {
+        self.request.memory = Some(quantity.into());
+        self
+    }
+
+    /// Whether the workspace is a claim that outlives the session.
+    #[must_use]
+    pub const fn persistent(mut self, persistent: bool) -> Self {
+        self.request.persistent = Some(persistent);
+        self
+    }
+
+    /// Labels of the session's objects.
+    #[must_use]
+    pub fn labels(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.request.labels = labels;
+        self
+    }
+
+    /// Whether a session of this id that is there is closed first, and made anew.
+    #[must_use]
+    pub const fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Cancelling `token` ends the start and removes what it made; [`SessionBuilder::open`] then fails with
+    /// [`Error::Cancelled`] once that is done.
+    #[must_use]
+    pub fn cancel_on(mut self, token: CancellationToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    /// Follows the start.
+    pub fn statuses(&mut self) -> StatusStream {
+        let (teller, stream) = Teller::new();
+        self.teller = teller;
+        stream
+    }
+
+    /// What would be made, without a call to the cluster.
+    pub fn render(&self, values: podbay_manifests::SecretValues) -> Result<SessionObjects, Error> {
+        let (spec, secrets) = self.validate()?;
+        Ok(podbay_manifests::render(&spec, &secrets, values))
+    }
+
+    fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
+        let mut request = self.request.clone();
+        if self.podbay.kind() == BackendKind::Embedded {
+            if request.image.is_some() {
+                return Err(Error::Unsupported {
+                    what: "an image",
+                    why: "the embedded backend runs this machine's own programs; --backend cluster runs images"
+                        .to_owned(),
+                });
+            }
+            request.image = Some(HOST_IMAGE.to_owned());
+        }
+        SessionSpec::validate(parse_id(&self.id)?, self.podbay.namespace(), self.podbay.config(), request)
+            .map_err(|source| Error::Spec { session: self.id.clone(), source })
+    }
+
+    /// Opens the session: attaches to one of this id that lives, else makes it, and waits until it takes
+    /// commands.
+    ///
+    /// Safe to repeat and to call from two clients at once: both get the same session. A failed start leaves
+    /// nothing behind, nor does one whose future is dropped: the clean-up then goes on in the background.
+    pub async fn open(self) -> Result<Session, Error> {
+        let (spec, secrets) = self.validate()?;
+        let Self { podbay, id: _, request, replace, teller, cancel } = self;
+        let id = spec.id().clone();
+        let phases = teller.clone();
+        let opening = Opening {
+            client: Arc::clone(podbay.client()),
+            watch: podbay.watch(&spec.names()),
+            graces: podbay.graces(),
+            deletion_timeout: podbay.deletion_timeout(),
+            spec,
+            secrets,
+            replace,
+            on_phase: Arc::new(move |phase| phases.phase(phase)),
+            cancel: cancel.clone(),
+        };
+        // A task of its own, so that it can clean up when this future is dropped.
+        let guard = cancel.drop_guard();
+        let opened = match tokio::spawn(opening.open()).await {
+            Ok(opened) => opened,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::Cancelled { session: id.to_string() }),
+        };
+        guard.disarm();
+        match opened {
+            Ok(Opened { record, times, adopted }) => {
+                let differences = if adopted {
+                    request.differences(&record.spec).iter().map(ToString::to_string).collect()
+                } else {
+                    Vec::new()
+                };
+                let report = OpenReport { attached: adopted, differences, times };
+                Ok(Session::opened(podbay, record, report))
+            }
+            Err(error) => {
+                teller.failed(error.verdict().cloned());
+                Err(error)
+            }
+        }
+    }
+}

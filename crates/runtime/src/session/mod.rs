@@ -1,0 +1,13 @@
+//! A session, as its user holds it.
+
+mod builder;
+mod describe;
+mod handle;
+mod status;
+
+pub use builder::{OpenReport, SessionBuilder};
+pub use describe::{Description, Summary};
+pub(crate) use describe::summarise;
+pub use handle::Session;
+pub(crate) use handle::pod_is_gone;
+pub use status::{Status, StatusStream};
