@@ -31,4 +31,3 @@ mod store;
 
 pub use cluster::EmbeddedCluster;
 pub use kubelet::HOST_IMAGE;
-pub use store::{Selector, SelectorError};

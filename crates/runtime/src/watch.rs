@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -29,7 +29,7 @@ pub(crate) enum PodState {
 pub(crate) struct PodWatch(Arc<Shared>);
 
 struct Shared {
-    index: Mutex<Index>,
+    index: Arc<Mutex<Index>>,
     task: AbortHandle,
 }
 
@@ -51,16 +51,14 @@ impl PodWatch {
     /// Starts watching.
     pub(crate) fn start(client: &Arc<dyn ClusterClient>, namespace: &str, selector: &str) -> Self {
         let mut events = client.watch(Kind::Pod, namespace, selector);
-        Self(Arc::new_cyclic(|shared: &Weak<Shared>| {
-            let shared = Weak::clone(shared);
-            let task = tokio::spawn(async move {
-                while let Some(event) = events.next().await {
-                    let Some(shared) = shared.upgrade() else { return };
-                    shared.index().apply(event);
-                }
-            });
-            Shared { index: Mutex::default(), task: task.abort_handle() }
-        }))
+        let index = Arc::<Mutex<Index>>::default();
+        let fed = Arc::clone(&index);
+        let task = tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                locked(&fed).apply(event);
+            }
+        });
+        Self(Arc::new(Shared { index, task: task.abort_handle() }))
     }
 
     /// Whether it ended with an error.
@@ -81,10 +79,14 @@ impl PodWatch {
 }
 
 impl Shared {
-    /// A panic while the index is held leaves it usable: each change of it is complete in itself.
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.index)
     }
+}
+
+/// A panic while the index is held leaves it usable: each change of it is complete in itself.
+fn locked(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Index {

@@ -6,5 +6,5 @@ mod selector;
 mod watchers;
 
 pub(crate) use objects::{Birth, Change, Store, StoreError};
-pub use selector::{Selector, SelectorError};
+pub(crate) use selector::Selector;
 pub(crate) use watchers::Watchers;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A label selector: what an object's labels must all meet. The empty one matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector(Vec<Requirement>);
+pub(crate) struct Selector(Vec<Requirement>);
 
 /// One requirement of a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +29,18 @@ enum Test {
 /// A label selector that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("label selector {selector:?}: expected {expected} at byte {position}")]
-pub struct SelectorError {
+pub(crate) struct SelectorError {
     /// The whole selector.
-    pub selector: String,
+    pub(crate) selector: String,
     /// Where it stopped making sense, in bytes.
-    pub position: usize,
+    pub(crate) position: usize,
     /// What may stand there.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 impl Selector {
     /// Whether an object with these labels is selected.
-    pub fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+    pub(crate) fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
         self.0.iter().all(|Requirement { key, test }| {
             let value = labels.and_then(|labels| labels.get(key));
             match test {
