@@ -1,1 +1,54 @@
-fn main() {}
+//! `podbay`: agent sandboxes on Kubernetes, from the command line.
+//!
+//! ```text
+//!   args/        what can be typed: flags that commands share, and the values they take
+//!   commands/    one file a command: its own flags, its help, what it does
+//!   connection   from flags to configuration to cluster
+//!   execution    a command's streams tied to this process's own, or to a terminal
+//!   report       how a command ended: exit code, record, words
+//!   output/      tables, JSON, YAML, progress, notes on standard error
+//!   signals      the first signal ends things in order, the second at once
+//! ```
+
+mod args;
+mod commands;
+mod connection;
+mod execution;
+mod exit;
+mod logging;
+mod output;
+mod report;
+mod signals;
+mod standard;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Args;
+use crate::exit::{EXIT_USAGE, Failure};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // `--help` and `--version` come this way too, and go to standard output with code 0. What can't be
+            // printed has nowhere else to be told.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+        }
+    };
+    logging::start(args.global.verbose);
+    // One thread: it carries the streams of one command, and is up sooner than a pool.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            return ExitCode::from(Failure::Local { what: "the asynchronous runtime can't start".to_owned(), source }.tell());
+        }
+    };
+    let code = runtime.block_on(commands::dispatch(args)).unwrap_or_else(|failure| failure.tell());
+    // A read of standard input that blocks must not hold the process.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}

@@ -67,7 +67,10 @@ pub struct DeleteOptions {
 impl DeleteOptions {
     /// Only the object with this UID.
     pub fn only(uid: impl Into<String>) -> Self {
-        Self { uid: Some(uid.into()), grace_period_seconds: None }
+        Self {
+            uid: Some(uid.into()),
+            grace_period_seconds: None,
+        }
     }
 }
 

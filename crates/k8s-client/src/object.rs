@@ -44,7 +44,10 @@ impl fmt::Display for Kind {
 
 /// An object of one of the kinds.
 #[derive(Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a pod is the common case; the others are rare and short-lived")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a pod is the common case; the others are rare and short-lived"
+)]
 pub enum Object {
     /// A session record.
     ConfigMap(ConfigMap),
@@ -109,29 +112,48 @@ impl Object {
 
     /// The config map, if it is one.
     pub fn into_config_map(self) -> Option<ConfigMap> {
-        if let Self::ConfigMap(object) = self { Some(object) } else { None }
+        if let Self::ConfigMap(object) = self {
+            Some(object)
+        } else {
+            None
+        }
     }
 
     /// The secret, if it is one.
     pub fn into_secret(self) -> Option<Secret> {
-        if let Self::Secret(object) = self { Some(object) } else { None }
+        if let Self::Secret(object) = self {
+            Some(object)
+        } else {
+            None
+        }
     }
 
     /// The pod, if it is one.
     pub fn into_pod(self) -> Option<Pod> {
-        if let Self::Pod(object) = self { Some(object) } else { None }
+        if let Self::Pod(object) = self {
+            Some(object)
+        } else {
+            None
+        }
     }
 
     /// The claim, if it is one.
     pub fn into_claim(self) -> Option<PersistentVolumeClaim> {
-        if let Self::PersistentVolumeClaim(object) = self { Some(object) } else { None }
+        if let Self::PersistentVolumeClaim(object) = self {
+            Some(object)
+        } else {
+            None
+        }
     }
 }
 
 /// Shows which object it is, and nothing of its content: a Secret is one too.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Object").field(&self.key()).field(&self.uid()).finish()
+        f.debug_tuple("Object")
+            .field(&self.key())
+            .field(&self.uid())
+            .finish()
     }
 }
 
@@ -173,7 +195,11 @@ pub struct ObjectKey {
 impl ObjectKey {
     /// The key of an object.
     pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { kind, namespace: namespace.into(), name: name.into() }
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 

@@ -28,9 +28,10 @@ pub fn pause(error: &Error, repeatable: Repeatable, attempts: u32, jitter: f64) 
     let retry = match error.kind {
         // Refused before anything was done, so any call may be repeated.
         ErrorKind::TooManyRequests { .. } | ErrorKind::Unreachable => true,
-        ErrorKind::Server { status: 500 | 502 | 503 | 504 } | ErrorKind::Disconnected => {
-            repeatable == Repeatable::Always
+        ErrorKind::Server {
+            status: 500 | 502 | 503 | 504,
         }
+        | ErrorKind::Disconnected => repeatable == Repeatable::Always,
         _ => false,
     };
     if !retry {
@@ -38,9 +39,13 @@ pub fn pause(error: &Error, repeatable: Repeatable, attempts: u32, jitter: f64) 
     }
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
     // Between half the pause and the whole of it.
-    let pause = doubled.min(LONGEST_PAUSE).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+    let pause = doubled
+        .min(LONGEST_PAUSE)
+        .mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
     match error.kind {
-        ErrorKind::TooManyRequests { retry_after: Some(after) } => Some(pause.max(after)),
+        ErrorKind::TooManyRequests {
+            retry_after: Some(after),
+        } => Some(pause.max(after)),
         _ => Some(pause),
     }
 }
@@ -64,24 +69,35 @@ mod tests {
 
     #[test]
     fn what_stands_is_not_repeated() {
-        for kind in [ErrorKind::NotFound, ErrorKind::AlreadyExists, ErrorKind::Forbidden, ErrorKind::Invalid] {
+        for kind in [
+            ErrorKind::NotFound,
+            ErrorKind::AlreadyExists,
+            ErrorKind::Forbidden,
+            ErrorKind::Invalid,
+        ] {
             assert_eq!(after(kind, Repeatable::Always, 1), None);
         }
     }
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let pauses: Vec<_> =
-            (1..=8).filter_map(|n| after(ErrorKind::Unreachable, Repeatable::Always, n)).collect();
+        let pauses: Vec<_> = (1..=8)
+            .filter_map(|n| after(ErrorKind::Unreachable, Repeatable::Always, n))
+            .collect();
         assert_eq!(pauses[0], FIRST_PAUSE);
         assert_eq!(pauses[1], FIRST_PAUSE * 2);
         assert_eq!(pauses[7], LONGEST_PAUSE);
-        assert_eq!(after(ErrorKind::Unreachable, Repeatable::Always, u32::MAX), Some(LONGEST_PAUSE));
+        assert_eq!(
+            after(ErrorKind::Unreachable, Repeatable::Always, u32::MAX),
+            Some(LONGEST_PAUSE)
+        );
     }
 
     #[test]
     fn the_server_says_how_long_to_wait() {
-        let kind = ErrorKind::TooManyRequests { retry_after: Some(Duration::from_secs(7)) };
+        let kind = ErrorKind::TooManyRequests {
+            retry_after: Some(Duration::from_secs(7)),
+        };
         assert_eq!(after(kind, Repeatable::IfUnsent, 1), Some(Duration::from_secs(7)));
     }
 }

@@ -185,7 +185,18 @@ pub struct StreamRecord {
 
 impl From<StreamSummary> for StreamRecord {
     fn from(summary: StreamSummary) -> Self {
-        let StreamSummary { bytes, sha256, truncated } = summary;
-        Self { bytes, sha256, truncated, text: None, base64: None, content_capped: None }
+        let StreamSummary {
+            bytes,
+            sha256,
+            truncated,
+        } = summary;
+        Self {
+            bytes,
+            sha256,
+            truncated,
+            text: None,
+            base64: None,
+            content_capped: None,
+        }
     }
 }

@@ -24,13 +24,23 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict with the blame and the retry advice that `cause` has by itself.
     pub fn new(cause: Cause, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { cause, blame: cause.blame(), retry: cause.retry(), message: message.into(), hint: hint.into() }
+        Self {
+            cause,
+            blame: cause.blame(),
+            retry: cause.retry(),
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (blame: {}, retry: {}): {}", self.cause, self.blame, self.retry, self.message)
+        write!(
+            f,
+            "{} (blame: {}, retry: {}): {}",
+            self.cause, self.blame, self.retry, self.message
+        )
     }
 }
 
@@ -270,7 +280,12 @@ mod tests {
 
     #[test]
     fn the_names_of_causes_are_those_of_their_json() {
-        for cause in [Cause::ImageNotFound, Cause::OutOfMemory, Cause::NodeLost, Cause::ConnectionLost] {
+        for cause in [
+            Cause::ImageNotFound,
+            Cause::OutOfMemory,
+            Cause::NodeLost,
+            Cause::ConnectionLost,
+        ] {
             let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(cause.as_str());
             assert_eq!(Cause::deserialize(name), Ok(cause));
         }

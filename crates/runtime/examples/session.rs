@@ -6,16 +6,28 @@ use podbay_runtime::{Backend, Config, Podbay};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let image = std::env::args().nth(1);
-    let backend = if image.is_some() { Backend::Cluster } else { Backend::Embedded };
-    let podbay = Podbay::builder(Config::load()?).backend(backend).connect().await?;
+    let backend = if image.is_some() {
+        Backend::Cluster
+    } else {
+        Backend::Embedded
+    };
+    let podbay = Podbay::builder(Config::load()?)
+        .backend(backend)
+        .connect()
+        .await?;
     let mut builder = podbay.session("example").cpu("100m").memory("128Mi");
     if let Some(image) = image {
         builder = builder.image(image);
     }
     let session = builder.open().await?;
     let report = format!("{:?}\n", session.report());
-    let outcome = session.exec(["sh", "-c", "echo out; echo err >&2; id; pwd; exit 3"]).await;
+    let outcome = session
+        .exec(["sh", "-c", "echo out; echo err >&2; id; pwd; exit 3"])
+        .await;
     session.close().await?;
-    std::io::Write::write_all(&mut std::io::stdout(), format!("{report}{outcome:#?}\n").as_bytes())?;
+    std::io::Write::write_all(
+        &mut std::io::stdout(),
+        format!("{report}{outcome:#?}\n").as_bytes(),
+    )?;
     Ok(())
 }

@@ -86,8 +86,10 @@ pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Res
     if backend == Backend::Auto && reasons.is_empty() {
         return Ok(None);
     }
-    let places: Vec<String> =
-        default_kubeconfig_places().iter().map(|path| path.display().to_string()).collect();
+    let places: Vec<String> = default_kubeconfig_places()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let mut looked_for = format!("a kubeconfig ({})", places.join(", "));
     looked_for.push_str(" and a pod's own environment (KUBERNETES_SERVICE_HOST)");
     if !reasons.is_empty() {
@@ -101,8 +103,10 @@ pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Res
 pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveClient, Error> {
     let settings = &config.podbay;
     let number = |key: &'static str, value: u32| {
-        std::num::NonZeroU32::new(value)
-            .ok_or(Error::Setting { key, message: "must be more than 0".to_owned() })
+        std::num::NonZeroU32::new(value).ok_or(Error::Setting {
+            key,
+            message: "must be more than 0".to_owned(),
+        })
     };
     let limits = CallLimits {
         deadline: Duration::from_secs(settings.request_timeout_seconds),
@@ -114,5 +118,7 @@ pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveCl
         ping_timeout: Duration::from_secs(settings.exec_ping_timeout_seconds),
         ..DriverOptions::default()
     };
-    LiveClient::connect(cluster, limits, exec).await.map_err(|source| Error::Connect { source })
+    LiveClient::connect(cluster, limits, exec)
+        .await
+        .map_err(|source| Error::Connect { source })
 }

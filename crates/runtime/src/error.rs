@@ -182,7 +182,10 @@ impl Error {
                 ErrorCode::InvalidRequest
             }
             Self::NotFound { .. } => ErrorCode::NotFound,
-            Self::Cancelled { .. } | Self::NameTaken { .. } | Self::Record { .. } | Self::LocalStream { .. } => ErrorCode::Runtime,
+            Self::Cancelled { .. }
+            | Self::NameTaken { .. }
+            | Self::Record { .. }
+            | Self::LocalStream { .. } => ErrorCode::Runtime,
             Self::Call { source, .. } | Self::Cluster { source } => code_of(source.kind),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => verdict.cause.code(),
             Self::Unfinished { .. } => ErrorCode::NotReady,
@@ -234,7 +237,9 @@ impl Error {
                 text.push_str(": ");
                 text.push_str(&next);
             }
-            source = error.source().filter(|_| error.downcast_ref::<ClientError>().is_none());
+            source = error
+                .source()
+                .filter(|_| error.downcast_ref::<ClientError>().is_none());
         }
         text
     }

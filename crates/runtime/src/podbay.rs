@@ -47,7 +47,10 @@ pub enum WatchScope {
 
 impl fmt::Debug for Podbay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Podbay").field("kind", &self.0.kind).field("namespace", &self.0.namespace).finish()
+        f.debug_struct("Podbay")
+            .field("kind", &self.0.kind)
+            .field("namespace", &self.0.namespace)
+            .finish()
     }
 }
 
@@ -85,23 +88,36 @@ impl PodbayBuilder {
 
     /// Chooses the backend and reads the cluster's credentials. Nothing is sent yet.
     pub async fn connect(self) -> Result<Podbay, Error> {
-        let Self { config, backend, scope, named } = self;
-        match backend::choose(backend, &config, &named)? {
-            Some(cluster) => {
-                let client = backend::connect(&cluster, &config).await?;
-                // A namespace that was set wins over the context's; the setting's default does not.
-                let namespace = match config.origin("kubernetes.namespace") {
-                    Origin::Default => client.default_namespace().to_owned(),
-                    _ => config.kubernetes.namespace.clone(),
-                };
-                Ok(Podbay::new(Arc::new(client), BackendKind::Cluster, config, namespace, scope))
-            }
-            None => {
-                let client = EmbeddedCluster::new().map_err(|source| Error::Embedded { source })?;
-                let namespace = config.kubernetes.namespace.clone();
-                Ok(Podbay::new(Arc::new(client), BackendKind::Embedded, config, namespace, scope))
-            }
-        }
+        let Self {
+            config,
+            backend,
+            scope,
+            named,
+        } = self;
+        let Some(cluster) = backend::choose(backend, &config, &named)? else {
+            let client = EmbeddedCluster::new().map_err(|source| Error::Embedded { source })?;
+            let namespace = config.kubernetes.namespace.clone();
+            return Ok(Podbay::new(
+                Arc::new(client),
+                BackendKind::Embedded,
+                config,
+                namespace,
+                scope,
+            ));
+        };
+        let client = backend::connect(&cluster, &config).await?;
+        // A namespace that was set wins over the context's; the setting's default does not.
+        let namespace = match config.origin("kubernetes.namespace") {
+            Origin::Default => client.default_namespace().to_owned(),
+            _ => config.kubernetes.namespace.clone(),
+        };
+        Ok(Podbay::new(
+            Arc::new(client),
+            BackendKind::Cluster,
+            config,
+            namespace,
+            scope,
+        ))
     }
 }
 
@@ -113,13 +129,24 @@ impl Podbay {
 
     /// Chooses a cluster step by step.
     pub const fn builder(config: Config) -> PodbayBuilder {
-        PodbayBuilder { config, backend: Backend::Auto, scope: WatchScope::Namespace, named: Vec::new() }
+        PodbayBuilder {
+            config,
+            backend: Backend::Auto,
+            scope: WatchScope::Namespace,
+            named: Vec::new(),
+        }
     }
 
     /// Uses any implementation of the client: a double in tests, one with other credentials.
     pub fn with_client(client: Arc<dyn ClusterClient>, config: Config) -> Self {
         let namespace = config.kubernetes.namespace.clone();
-        Self::new(client, BackendKind::Cluster, config, namespace, WatchScope::Namespace)
+        Self::new(
+            client,
+            BackendKind::Cluster,
+            config,
+            namespace,
+            WatchScope::Namespace,
+        )
     }
 
     fn new(
@@ -129,7 +156,14 @@ impl Podbay {
         namespace: String,
         scope: WatchScope,
     ) -> Self {
-        Self(Arc::new(Inner { client, kind, config, namespace, scope, shared_watch: Mutex::default() }))
+        Self(Arc::new(Inner {
+            client,
+            kind,
+            config,
+            namespace,
+            scope,
+            shared_watch: Mutex::default(),
+        }))
     }
 
     /// What sessions run on.
@@ -168,7 +202,11 @@ impl Podbay {
         match &*shared {
             Some(watch) if !watch.has_failed() => watch.clone(),
             _ => shared
-                .insert(PodWatch::start(&self.0.client, &self.0.namespace, &selector_all()))
+                .insert(PodWatch::start(
+                    &self.0.client,
+                    &self.0.namespace,
+                    &selector_all(),
+                ))
                 .clone(),
         }
     }
@@ -198,7 +236,9 @@ impl Podbay {
             .filter_map(Object::into_config_map)
             .map(|object| {
                 let name = object.metadata.name.clone().unwrap_or_default();
-                let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(&name));
+                let pod = pods
+                    .iter()
+                    .find(|pod| pod.metadata.name.as_deref() == Some(&name));
                 summarise(&name, &Record::parse(&object), pod)
             })
             .collect();
@@ -239,16 +279,17 @@ impl Podbay {
             .list(Kind::ConfigMap, &self.0.namespace, &with_labels(selector))
             .await
             .map_err(|source| Error::Cluster { source })?;
-        let closing = stream::iter(records.into_iter().filter_map(Object::into_config_map)).map(|object| async move {
-            let name = object.metadata.name.clone().unwrap_or_default();
-            match Record::parse(&object) {
-                Ok(record) => {
-                    let id = record.id().clone();
-                    self.close_found(&id, Some(&record), wait).await
+        let closing =
+            stream::iter(records.into_iter().filter_map(Object::into_config_map)).map(|object| async move {
+                let name = object.metadata.name.clone().unwrap_or_default();
+                match Record::parse(&object) {
+                    Ok(record) => {
+                        let id = record.id().clone();
+                        self.close_found(&id, Some(&record), wait).await
+                    }
+                    Err(_) => self.close_unreadable(&name, object.metadata.uid.as_deref()).await,
                 }
-                Err(_) => self.close_unreadable(&name, object.metadata.uid.as_deref()).await,
-            }
-        });
+            });
         Ok(closing.buffered(CLOSING_AT_ONCE).collect().await)
     }
 
@@ -261,8 +302,15 @@ impl Podbay {
             .client
             .delete(&key, options)
             .await
-            .map_err(|source| Error::Call { session: name.to_owned(), source })?;
-        Ok(Closed { session: name.to_owned(), existed, claim: None })
+            .map_err(|source| Error::Call {
+                session: name.to_owned(),
+                source,
+            })?;
+        Ok(Closed {
+            session: name.to_owned(),
+            existed,
+            claim: None,
+        })
     }
 
     async fn close_found(
@@ -272,7 +320,11 @@ impl Podbay {
         wait: bool,
     ) -> Result<Closed, Error> {
         let Some(record) = record else {
-            return Ok(Closed { session: id.to_string(), existed: false, claim: None });
+            return Ok(Closed {
+                session: id.to_string(),
+                existed: false,
+                claim: None,
+            });
         };
         let client = &*self.0.client;
         let existed = close_record(client, id.as_str(), &self.0.namespace, record).await?;
@@ -284,13 +336,22 @@ impl Podbay {
             namespace: self.0.namespace.clone(),
             deleted: false,
         });
-        Ok(Closed { session: id.to_string(), existed, claim })
+        Ok(Closed {
+            session: id.to_string(),
+            existed,
+            claim,
+        })
     }
 
     async fn wait_for_claim(&self, id: &SessionId, name: &str) -> Result<(), Error> {
         let key = ObjectKey::new(Kind::PersistentVolumeClaim, &self.0.namespace, name);
-        let call = |source| Error::Call { session: id.to_string(), source };
-        let Some(claim) = self.0.client.get(&key).await.map_err(call)? else { return Ok(()) };
+        let call = |source| Error::Call {
+            session: id.to_string(),
+            source,
+        };
+        let Some(claim) = self.0.client.get(&key).await.map_err(call)? else {
+            return Ok(());
+        };
         let timeout = self.deletion_timeout();
         crate::lifecycle::wait_until_gone(&*self.0.client, id.as_str(), &key, claim.uid(), timeout).await
     }
@@ -298,34 +359,45 @@ impl Podbay {
     /// The record of a session, if it is there.
     pub(crate) async fn record(&self, id: &SessionId) -> Result<Option<Record>, Error> {
         let key = ObjectKey::new(Kind::ConfigMap, &self.0.namespace, SessionNames::of(id).object());
-        let found = self
-            .0
-            .client
-            .get(&key)
-            .await
-            .map_err(|source| Error::Call { session: id.to_string(), source })?;
-        let Some(object) = found.filter(|object| !object.is_terminating()).and_then(Object::into_config_map) else {
+        let found = self.0.client.get(&key).await.map_err(|source| Error::Call {
+            session: id.to_string(),
+            source,
+        })?;
+        let Some(object) = found
+            .filter(|object| !object.is_terminating())
+            .and_then(Object::into_config_map)
+        else {
             return Ok(None);
         };
-        let record = Record::parse(&object)
-            .map_err(|source| Error::Record { session: id.to_string(), source })?;
+        let record = Record::parse(&object).map_err(|source| Error::Record {
+            session: id.to_string(),
+            source,
+        })?;
         if record.id() == id {
             Ok(Some(record))
         } else {
-            Err(Error::NameTaken { session: id.to_string(), object: key.to_string() })
+            Err(Error::NameTaken {
+                session: id.to_string(),
+                object: key.to_string(),
+            })
         }
     }
 }
 
 /// A session's id from what a user gave.
 pub(crate) fn parse_id(id: &str) -> Result<SessionId, Error> {
-    id.parse().map_err(|error: podbay_manifests::SessionIdError| Error::Id {
-        id: id.to_owned(),
-        message: error.to_string(),
-    })
+    id.parse()
+        .map_err(|error: podbay_manifests::SessionIdError| Error::Id {
+            id: id.to_owned(),
+            message: error.to_string(),
+        })
 }
 
 /// The selector of our objects, and of those the user means.
 fn with_labels(selector: &str) -> String {
-    if selector.is_empty() { selector_all() } else { format!("{},{selector}", selector_all()) }
+    if selector.is_empty() {
+        selector_all()
+    } else {
+        format!("{},{selector}", selector_all())
+    }
 }

@@ -58,7 +58,10 @@ impl PodWatch {
                 locked(&fed).apply(event);
             }
         });
-        Self(Arc::new(Shared { index, task: task.abort_handle() }))
+        Self(Arc::new(Shared {
+            index,
+            task: task.abort_handle(),
+        }))
     }
 
     /// Whether it ended with an error.
@@ -74,7 +77,11 @@ impl PodWatch {
             Entry::Occupied(entry) => entry.get().subscribe(),
             Entry::Vacant(entry) => entry.insert(watch::Sender::new(state)).subscribe(),
         };
-        PodFollower { receiver, name: name.to_owned(), watch: self.clone() }
+        PodFollower {
+            receiver,
+            name: name.to_owned(),
+            watch: self.clone(),
+        }
     }
 }
 
@@ -175,7 +182,11 @@ impl PodFollower {
 impl Drop for PodFollower {
     fn drop(&mut self) {
         let mut index = self.watch.0.index();
-        if index.waiting.get(&self.name).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if index
+            .waiting
+            .get(&self.name)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
             index.waiting.remove(&self.name);
         }
     }

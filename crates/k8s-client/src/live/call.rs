@@ -32,7 +32,11 @@ impl Default for CallLimits {
                 None => NonZeroU32::MIN,
             }
         }
-        Self { deadline: Duration::from_secs(30), per_second: number(50), burst: number(100) }
+        Self {
+            deadline: Duration::from_secs(30),
+            per_second: number(50),
+            burst: number(100),
+        }
     }
 }
 
@@ -46,7 +50,10 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(limits: CallLimits) -> Self {
         let quota = Quota::per_second(limits.per_second).allow_burst(limits.burst);
-        Self { limits, limiter: DefaultDirectRateLimiter::direct(quota) }
+        Self {
+            limits,
+            limiter: DefaultDirectRateLimiter::direct(quota),
+        }
     }
 
     /// Waits until the rate limit lets one more call pass.

@@ -74,9 +74,14 @@ impl fmt::Display for Cluster {
 /// The places a kubeconfig is looked for when none is named, as kubectl has them.
 pub fn default_kubeconfig_places() -> Vec<PathBuf> {
     if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
-        return std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
+        return std::env::split_paths(&list)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
     }
-    std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
+    std::env::home_dir()
+        .map(|home| home.join(".kube").join("config"))
+        .into_iter()
+        .collect()
 }
 
 fn default_kubeconfig_exists() -> bool {
@@ -99,7 +104,10 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
             Ok(config)
         }
         Cluster::Kubeconfig { path, context } => {
-            let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+            let options = KubeConfigOptions {
+                context: context.clone(),
+                ..KubeConfigOptions::default()
+            };
             match path {
                 Some(path) => {
                     let file = Kubeconfig::read_from(path).map_err(|source| failed(source.into()))?;
@@ -119,9 +127,12 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
 /// Through a proxy the stack is kube's (its tunnels are not public), with the repetition switched off.
 pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
     let failed = |source: BoxError| {
-        Error::new("set up the connection to the API server", ErrorKind::Configuration)
-            .with_message(source.to_string())
-            .with_source(source)
+        Error::new(
+            "set up the connection to the API server",
+            ErrorKind::Configuration,
+        )
+        .with_message(source.to_string())
+        .with_source(source)
     };
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -137,12 +148,18 @@ pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_keepalive(Some(TCP_KEEPALIVE));
-    let tls = config.rustls_https_connector_with_connector(tcp).map_err(|source| failed(source.into()))?;
+    let tls = config
+        .rustls_https_connector_with_connector(tcp)
+        .map_err(|source| failed(source.into()))?;
     let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(tls);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer().map_err(|source| failed(source.into()))?)
-        .layer(config.extra_headers_layer().map_err(|source| failed(source.into()))?)
+        .layer(
+            config
+                .extra_headers_layer()
+                .map_err(|source| failed(source.into()))?,
+        )
         .map_err(BoxError::from)
         .service(http);
     Ok(kube::Client::new(service, config.default_namespace))

@@ -47,7 +47,9 @@ fn from_status(status: &Status) -> ErrorKind {
         409 if status.reason == "AlreadyExists" => ErrorKind::AlreadyExists,
         409 => ErrorKind::Conflict,
         410 => ErrorKind::Expired,
-        429 => ErrorKind::TooManyRequests { retry_after: retry_after(status) },
+        429 => ErrorKind::TooManyRequests {
+            retry_after: retry_after(status),
+        },
         status => ErrorKind::Server { status },
     }
 }
@@ -88,7 +90,13 @@ mod tests {
     use super::*;
 
     fn api(code: u16, reason: &str) -> kube::Error {
-        kube::Error::Api(Status { code, ..Status::failure("the server's words", reason) }.boxed())
+        kube::Error::Api(
+            Status {
+                code,
+                ..Status::failure("the server's words", reason)
+            }
+            .boxed(),
+        )
     }
 
     #[test]
@@ -100,7 +108,11 @@ mod tests {
             (410, "Expired", ErrorKind::Expired),
             (403, "Forbidden", ErrorKind::Forbidden),
             (422, "Invalid", ErrorKind::Invalid),
-            (429, "TooManyRequests", ErrorKind::TooManyRequests { retry_after: None }),
+            (
+                429,
+                "TooManyRequests",
+                ErrorKind::TooManyRequests { retry_after: None },
+            ),
             (503, "", ErrorKind::Server { status: 503 }),
         ] {
             let error = from_kube("create pod default/x", api(code, reason));
@@ -111,8 +123,9 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_status_still_has_its_code() {
-        assert_eq!(from_kube("x", api(502, "Failed to parse error data")).kind, ErrorKind::Server {
-            status: 502
-        });
+        assert_eq!(
+            from_kube("x", api(502, "Failed to parse error data")).kind,
+            ErrorKind::Server { status: 502 }
+        );
     }
 }

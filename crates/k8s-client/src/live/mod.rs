@@ -59,7 +59,11 @@ impl LiveClient {
 
     /// Uses a client that exists. It should not repeat requests by itself, as kube's default one does.
     pub fn with_client(client: kube::Client, limits: CallLimits, exec: DriverOptions) -> Self {
-        Self { client, caller: Arc::new(Caller::new(limits)), exec }
+        Self {
+            client,
+            caller: Arc::new(Caller::new(limits)),
+            exec,
+        }
     }
 
     /// The namespace of the kubeconfig's context, or of the pod; `default` where neither says.
@@ -82,7 +86,10 @@ impl LiveClient {
         K::DynamicType: Default,
     {
         let api = self.api::<K>(namespace);
-        let params = PostParams { field_manager: Some("podbay".to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some("podbay".to_owned()),
+            ..PostParams::default()
+        };
         self.caller
             .call(operation, Repeatable::IfUnsent, || api.create(&params, object))
             .await
@@ -96,9 +103,16 @@ impl LiveClient {
         K::DynamicType: Default,
     {
         let api = self.api::<K>(&key.namespace);
-        match self.caller.call(operation, Repeatable::Always, || api.get(&key.name)).await {
+        match self
+            .caller
+            .call(operation, Repeatable::Always, || api.get(&key.name))
+            .await
+        {
             Ok(object) => Ok(Some(object.into())),
-            Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(None),
+            Err(Error {
+                kind: ErrorKind::NotFound,
+                ..
+            }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -116,7 +130,10 @@ impl LiveClient {
     {
         let api = self.api::<K>(namespace);
         let params = ListParams::default().labels(selector);
-        let list = self.caller.call(operation, Repeatable::Always, || api.list(&params)).await?;
+        let list = self
+            .caller
+            .call(operation, Repeatable::Always, || api.list(&params))
+            .await?;
         Ok(list.items.into_iter().map(Into::into).collect())
     }
 
@@ -135,17 +152,27 @@ impl LiveClient {
         let params = kube::api::DeleteParams {
             grace_period_seconds: options.grace_period_seconds,
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: options
-                .uid
-                .clone()
-                .map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
+            preconditions: options.uid.clone().map(|uid| Preconditions {
+                uid: Some(uid),
+                resource_version: None,
+            }),
             ..kube::api::DeleteParams::default()
         };
-        match self.caller.call(operation, Repeatable::Always, || api.delete(&key.name, &params)).await {
+        match self
+            .caller
+            .call(operation, Repeatable::Always, || api.delete(&key.name, &params))
+            .await
+        {
             Ok(_) => Ok(true),
             // A conflict on a precondition of the UID: the object of that UID is gone, another has its name.
-            Err(Error { kind: ErrorKind::NotFound, .. }) => Ok(false),
-            Err(Error { kind: ErrorKind::Conflict, .. }) if options.uid.is_some() => Ok(false),
+            Err(Error {
+                kind: ErrorKind::NotFound,
+                ..
+            }) => Ok(false),
+            Err(Error {
+                kind: ErrorKind::Conflict,
+                ..
+            }) if options.uid.is_some() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -183,7 +210,8 @@ impl ClusterClient for LiveClient {
             Kind::Secret => self.list_all::<Secret>(&operation, namespace, selector).await,
             Kind::Pod => self.list_all::<Pod>(&operation, namespace, selector).await,
             Kind::PersistentVolumeClaim => {
-                self.list_all::<PersistentVolumeClaim>(&operation, namespace, selector).await
+                self.list_all::<PersistentVolumeClaim>(&operation, namespace, selector)
+                    .await
             }
         }
     }
@@ -195,7 +223,8 @@ impl ClusterClient for LiveClient {
             Kind::Secret => self.delete_one::<Secret>(&operation, key, &options).await,
             Kind::Pod => self.delete_one::<Pod>(&operation, key, &options).await,
             Kind::PersistentVolumeClaim => {
-                self.delete_one::<PersistentVolumeClaim>(&operation, key, &options).await
+                self.delete_one::<PersistentVolumeClaim>(&operation, key, &options)
+                    .await
             }
         }
     }
@@ -213,9 +242,12 @@ impl ClusterClient for LiveClient {
             Kind::ConfigMap => watch::follow(caller, self.api::<ConfigMap>(namespace), operation, selector),
             Kind::Secret => watch::follow(caller, self.api::<Secret>(namespace), operation, selector),
             Kind::Pod => watch::follow(caller, self.api::<Pod>(namespace), operation, selector),
-            Kind::PersistentVolumeClaim => {
-                watch::follow(caller, self.api::<PersistentVolumeClaim>(namespace), operation, selector)
-            }
+            Kind::PersistentVolumeClaim => watch::follow(
+                caller,
+                self.api::<PersistentVolumeClaim>(namespace),
+                operation,
+                selector,
+            ),
         }
     }
 
@@ -224,10 +256,17 @@ impl ClusterClient for LiveClient {
         let api = self.api::<Event>(&key.namespace);
         let fields = format!("involvedObject.name={},involvedObject.uid={uid}", key.name);
         let params = ListParams::default().fields(&fields);
-        let list = self.caller.call(&operation, Repeatable::Always, || api.list(&params)).await?;
+        let list = self
+            .caller
+            .call(&operation, Repeatable::Always, || api.list(&params))
+            .await?;
         let mut events = list.items;
         events.sort_by_key(|event| {
-            let time = event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0);
+            let time = event
+                .last_timestamp
+                .as_ref()
+                .or(event.first_timestamp.as_ref())
+                .map(|time| time.0);
             time.or_else(|| event.event_time.as_ref().map(|time| time.0))
         });
         Ok(events)
@@ -253,7 +292,11 @@ impl ClusterClient for LiveClient {
                 self.client.connect(http).await
             })
             .await?;
-        let protocol = if connection.supports_stream_close() { Protocol::V5 } else { Protocol::V4 };
+        let protocol = if connection.supports_stream_close() {
+            Protocol::V5
+        } else {
+            Protocol::V4
+        };
         remote_command::attach(connection.into_stream(), protocol, &request, self.exec)
     }
 
@@ -268,8 +311,10 @@ impl ClusterClient for LiveClient {
             ..LogParams::default()
         };
         let api = self.api::<Pod>(namespace);
-        let log =
-            self.caller.call(&operation, Repeatable::Always, || api.log_stream(pod, &params)).await?;
+        let log = self
+            .caller
+            .call(&operation, Repeatable::Always, || api.log_stream(pod, &params))
+            .await?;
         Ok(LogStream::new(chunks(log, operation)))
     }
 }

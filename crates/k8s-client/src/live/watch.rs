@@ -37,7 +37,14 @@ pub(super) fn follow<K>(
 where
     K: Clone + DeserializeOwned + Debug + kube::Resource + Into<Object> + Send + 'static,
 {
-    let watch = Watch { caller, api, operation, selector, state: State::Listing, failures: 0 };
+    let watch = Watch {
+        caller,
+        api,
+        operation,
+        selector,
+        state: State::Listing,
+        failures: 0,
+    };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
         Some((event, watch))
@@ -86,7 +93,7 @@ where
                 Step::Event(event, state) => {
                     self.failures = 0;
                     self.state = state;
-                    return Some(Ok(event));
+                    return Some(Ok(*event));
                 }
                 Step::Failed(error, back_to) => {
                     if matches!(error.kind, ErrorKind::Expired) {
@@ -125,7 +132,7 @@ where
                     token = page.metadata.continue_.filter(|token| !token.is_empty());
                     if token.is_none() {
                         let version = page.metadata.resource_version.unwrap_or_default();
-                        return Step::Event(WatchEvent::Reset(objects), State::Connecting(version));
+                        return Step::Event(Box::new(WatchEvent::Reset(objects)), State::Connecting(version));
                     }
                 }
                 Err(error) => return Step::Failed(error, State::Listing),
@@ -135,7 +142,9 @@ where
 
     /// Asks for all changes since `version`.
     async fn connect(&mut self, version: String) -> Step<K> {
-        let params = WatchParams::default().labels(&self.selector).timeout(WATCH_SECONDS);
+        let params = WatchParams::default()
+            .labels(&self.selector)
+            .timeout(WATCH_SECONDS);
         self.caller.admit().await;
         let deadline = self.caller.deadline();
         match tokio::time::timeout(deadline, self.api.watch(&params, &version)).await {
@@ -162,14 +171,14 @@ where
                 KubeEvent::Added(object) | KubeEvent::Modified(object) => {
                     let version = version_of(&object, version);
                     Step::Event(
-                        WatchEvent::Applied(without_managed_fields(object)),
+                        Box::new(WatchEvent::Applied(without_managed_fields(object))),
                         State::Following(version, events),
                     )
                 }
                 KubeEvent::Deleted(object) => {
                     let version = version_of(&object, version);
                     Step::Event(
-                        WatchEvent::Deleted(without_managed_fields(object)),
+                        Box::new(WatchEvent::Deleted(without_managed_fields(object))),
                         State::Following(version, events),
                     )
                 }
@@ -188,7 +197,7 @@ where
 /// What one step came to.
 enum Step<K> {
     To(State<K>),
-    Event(WatchEvent, State<K>),
+    Event(Box<WatchEvent>, State<K>),
     Failed(Error, State<K>),
 }
 
@@ -206,7 +215,10 @@ fn without_managed_fields<K: Into<Object>>(object: K) -> Object {
 /// For a watch, a call that got no answer is one more lost connection.
 fn timed_out_is_disconnected(error: Error) -> Error {
     match error.kind {
-        ErrorKind::Deadline(_) => Error { kind: ErrorKind::Disconnected, ..error },
+        ErrorKind::Deadline(_) => Error {
+            kind: ErrorKind::Disconnected,
+            ..error
+        },
         _ => error,
     }
 }

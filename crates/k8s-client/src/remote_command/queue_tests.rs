@@ -138,6 +138,7 @@ async fn a_reader_that_goes_frees_what_it_left() {
     assert!(writer.probe().is_alive());
     drop(reader);
     assert!(!writer.probe().is_alive());
+    assert!(writer.shared.lock().spool.is_none(), "the file is gone");
     assert_eq!(memory_of(&writer), 0);
     writer.push(piece(0, 100 * MEMORY_LIMIT), || true).await;
     assert_eq!(memory_of(&writer), 0);

@@ -19,7 +19,11 @@ pub(super) const fn needs_a_look(end: &ExecEnd) -> bool {
 
 /// The end to report, and the verdict. `pod` is why the pod takes no commands any longer, if it doesn't;
 /// `out_of_memory` whether the kernel killed a process of the sandbox for memory meanwhile.
-pub(super) fn conclude(end: ExecEnd, pod: Option<Verdict>, out_of_memory: Option<Verdict>) -> (End, Option<Verdict>) {
+pub(super) fn conclude(
+    end: ExecEnd,
+    pod: Option<Verdict>,
+    out_of_memory: Option<Verdict>,
+) -> (End, Option<Verdict>) {
     if needs_a_look(&end)
         && let Some(verdict) = pod.or(out_of_memory)
     {
@@ -46,14 +50,21 @@ fn not_started(reason: &str, message: String) -> (End, Option<Verdict>) {
     // The shell that carries every command: without it no command can be run, whatever it is.
     if message.contains("\"/bin/sh\"") {
         let hint = "commands are carried by the image's /bin/sh until an agent is in the pod: use an image that has one";
-        return (End::Killed, Some(Verdict::new(Cause::ImageUnsupported, message, hint)));
+        return (
+            End::Killed,
+            Some(Verdict::new(Cause::ImageUnsupported, message, hint)),
+        );
     }
     if reason == "ENOENT" || says(&["executable file not found", "no such file or directory"]) {
         (End::NotFound { message }, None)
     } else if reason == "EACCES" || says(&["permission denied", "exec format error", "is a directory"]) {
         (End::CannotExecute { message }, None)
     } else {
-        let verdict = Verdict::new(Cause::ContainerStart, &message, "the node could not start the command");
+        let verdict = Verdict::new(
+            Cause::ContainerStart,
+            &message,
+            "the node could not start the command",
+        );
         (End::Lost { message }, Some(verdict))
     }
 }
@@ -70,19 +81,34 @@ mod tests {
     fn a_kill_is_the_commands_own_unless_something_says_otherwise() {
         let killed = || ExecEnd::Exited { code: SIGKILLED };
         assert_eq!(conclude(killed(), None, None), (End::Exited { code: 137 }, None));
-        assert_eq!(conclude(killed(), Some(evicted()), None), (End::Killed, Some(evicted())));
-        assert_eq!(conclude(killed(), None, Some(evicted())), (End::Killed, Some(evicted())));
+        assert_eq!(
+            conclude(killed(), Some(evicted()), None),
+            (End::Killed, Some(evicted()))
+        );
+        assert_eq!(
+            conclude(killed(), None, Some(evicted())),
+            (End::Killed, Some(evicted()))
+        );
     }
 
     #[test]
     fn an_exit_of_its_own_stands_whatever_became_of_the_pod() {
         let end = ExecEnd::Exited { code: 0 };
-        assert_eq!(conclude(end, Some(evicted()), None), (End::Exited { code: 0 }, None));
+        assert_eq!(
+            conclude(end, Some(evicted()), None),
+            (End::Exited { code: 0 }, None)
+        );
     }
 
     #[test]
     fn a_lost_connection_is_never_success() {
-        let (end, verdict) = conclude(ExecEnd::Lost { message: "reset".to_owned() }, None, None);
+        let (end, verdict) = conclude(
+            ExecEnd::Lost {
+                message: "reset".to_owned(),
+            },
+            None,
+            None,
+        );
         assert_eq!(end.exit_code(), 125);
         assert_eq!(verdict.map(|verdict| verdict.cause), Some(Cause::ConnectionLost));
     }
@@ -90,14 +116,26 @@ mod tests {
     #[test]
     fn what_could_not_be_started_has_the_shells_codes() {
         let end = |reason: &str, message: &str| {
-            let end = ExecEnd::NotStarted { reason: reason.to_owned(), message: message.to_owned() };
+            let end = ExecEnd::NotStarted {
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+            };
             conclude(end, None, None).0.exit_code()
         };
         assert_eq!(end("ENOENT", "x: not found"), 127);
         assert_eq!(end("EACCES", "x: Permission denied"), 126);
-        assert_eq!(end("InternalError", "exec: \"x\": executable file not found in $PATH"), 127);
+        assert_eq!(
+            end("InternalError", "exec: \"x\": executable file not found in $PATH"),
+            127
+        );
         assert_eq!(end("InternalError", "exec: \"/tmp\": permission denied"), 126);
-        assert_eq!(end("InternalError", "exec: \"/bin/sh\": stat /bin/sh: no such file or directory"), 125);
+        assert_eq!(
+            end(
+                "InternalError",
+                "exec: \"/bin/sh\": stat /bin/sh: no such file or directory"
+            ),
+            125
+        );
         assert_eq!(end("InternalError", "container not found"), 125);
     }
 }

@@ -45,7 +45,10 @@ pub struct Command {
 
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Command").field("session", &self.session.id()).field("argv", &self.argv).finish_non_exhaustive()
+        f.debug_struct("Command")
+            .field("session", &self.session.id())
+            .field("argv", &self.argv)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,13 +59,26 @@ struct Watched {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("session", &self.watched.session.id()).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("session", &self.watched.session.id())
+            .finish_non_exhaustive()
     }
 }
 
 /// Starts a command.
 pub(super) async fn start(command: Command) -> Result<Running, Error> {
-    let Command { session, argv, timeout, workdir, terminal, stdin, stdout, stderr, capture, cancel } = command;
+    let Command {
+        session,
+        argv,
+        timeout,
+        workdir,
+        terminal,
+        stdin,
+        stdout,
+        stderr,
+        capture,
+        cancel,
+    } = command;
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::EmptyCommand);
     }
@@ -97,14 +110,31 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         // Fails only when the command has ended already.
         let _ = resize.send(size);
     }
-    let watched = Watched { session, carrier, mark, begun, timeout, cancel };
-    Ok(Running { watched, process, stdin, stdout, stderr, capture })
+    let watched = Watched {
+        session,
+        carrier,
+        mark,
+        begun,
+        timeout,
+        cancel,
+    };
+    Ok(Running {
+        watched,
+        process,
+        stdin,
+        stdout,
+        stderr,
+        capture,
+    })
 }
 
 /// Whether a refused exec may be due to a pod that is not running yet: 400 `container not found`, 404, or 500
 /// from a kubelet that doesn't know the pod yet.
 const fn may_be_starting(error: &ClientError) -> bool {
-    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Server { .. })
+    matches!(
+        error.kind,
+        ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Server { .. }
+    )
 }
 
 /// Why a command is no longer waited for.
@@ -123,8 +153,22 @@ impl Running {
 
     /// Carries the streams until the command ends, is cancelled or runs into its time-out.
     pub async fn outcome(self) -> Result<Outcome, Error> {
-        let Self { watched, process, stdin, stdout, stderr, capture } = self;
-        let ExecProcess { stdin: input, stdout: out, stderr: err, resize: _resize, end, guard } = process;
+        let Self {
+            watched,
+            process,
+            stdin,
+            stdout,
+            stderr,
+            capture,
+        } = self;
+        let ExecProcess {
+            stdin: input,
+            stdout: out,
+            stderr: err,
+            resize: _resize,
+            end,
+            guard,
+        } = process;
         let (mut out_tally, mut err_tally) = (Tally::new(capture), Tally::new(capture));
         let stop = {
             let outputs = async {
@@ -155,7 +199,13 @@ impl Running {
             }
             Stop::TimedOut(after) => {
                 let verdict = watched.kill().await;
-                (End::TimedOut { seconds: after.as_secs_f64() }, verdict, true)
+                (
+                    End::TimedOut {
+                        seconds: after.as_secs_f64(),
+                    },
+                    verdict,
+                    true,
+                )
             }
             Stop::Cancelled => (End::Cancelled, watched.kill().await, true),
             Stop::Broken(error) => {
@@ -167,7 +217,15 @@ impl Running {
         let (stdout, stdout_content) = out_tally.finish(truncated);
         let (stderr, stderr_content) = err_tally.finish(truncated);
         let seconds = watched.begun.elapsed().as_secs_f64();
-        Ok(Outcome { end, stdout, stderr, stdout_content, stderr_content, seconds, verdict })
+        Ok(Outcome {
+            end,
+            stdout,
+            stderr,
+            stdout_content,
+            stderr_content,
+            seconds,
+            verdict,
+        })
     }
 }
 
@@ -198,9 +256,8 @@ impl Watched {
             }
         };
         let killed = pod.is_none() && matches!(end, ExecEnd::Exited { .. }) && self.was_memory_kill().await;
-        let memory = killed.then(|| {
-            out_of_memory("the kernel killed the command: the sandbox's memory limit was reached")
-        });
+        let memory = killed
+            .then(|| out_of_memory("the kernel killed the command: the sandbox's memory limit was reached"));
         conclude(end, pod, memory)
     }
 
@@ -209,7 +266,10 @@ impl Watched {
         match self.errand(script::ask_memory_kill(&self.mark)).await {
             Ok((_, answer)) => answer.text().contains(script::MEMORY_KILL),
             Err(error) => {
-                tracing::debug!(error = error.chain(), "the container could not be asked for memory kills");
+                tracing::debug!(
+                    error = error.chain(),
+                    "the container could not be asked for memory kills"
+                );
                 false
             }
         }
@@ -232,8 +292,16 @@ impl Watched {
 
     /// Runs a short command of our own in the container: how it ended, and what it wrote.
     async fn errand(&self, argv: Vec<String>) -> Result<(ExecEnd, Content), Error> {
-        let request = ExecRequest { container: CONTAINER.to_owned(), argv, stdin: false, tty: false };
-        let call = |source| Error::Call { session: self.session.id().to_owned(), source };
+        let request = ExecRequest {
+            container: CONTAINER.to_owned(),
+            argv,
+            stdin: false,
+            tty: false,
+        };
+        let call = |source| Error::Call {
+            session: self.session.id().to_owned(),
+            source,
+        };
         let run = async {
             let process = self.session.exec_request(request).await.map_err(call)?;
             let (mut out, mut err) = (Tally::new(super::DEFAULT_CAPTURE), Tally::new(0));
@@ -244,7 +312,12 @@ impl Watched {
             );
             Ok((end, out.finish(false).1))
         };
-        let late = |_| call(ClientError::new("exec in the pod", ErrorKind::Deadline(ERRAND_TIMEOUT)));
+        let late = |_| {
+            call(ClientError::new(
+                "exec in the pod",
+                ErrorKind::Deadline(ERRAND_TIMEOUT),
+            ))
+        };
         tokio::time::timeout(ERRAND_TIMEOUT, run).await.map_err(late)?
     }
 }
@@ -263,7 +336,12 @@ async fn feed(stdin: Option<ExecStdin>, reader: Option<Reader>) -> Error {
                         break;
                     }
                 }
-                Err(source) => return Error::LocalStream { what: "reading standard input", source },
+                Err(source) => {
+                    return Error::LocalStream {
+                        what: "reading standard input",
+                        source,
+                    };
+                }
             }
         }
         stdin.close();

@@ -53,8 +53,19 @@ pub(super) fn run(carrier: Carrier, mark: &Mark, workdir: Option<&str>, argv: &[
         ),
     };
     // `$0` is what the shell's messages begin with.
-    let words = [SHELL, "-c", &script, "podbay", &mark.0, workdir.unwrap_or_default()];
-    words.into_iter().map(str::to_owned).chain(argv.iter().cloned()).collect()
+    let words = [
+        SHELL,
+        "-c",
+        &script,
+        "podbay",
+        &mark.0,
+        workdir.unwrap_or_default(),
+    ];
+    words
+        .into_iter()
+        .map(str::to_owned)
+        .chain(argv.iter().cloned())
+        .collect()
 }
 
 /// The argv that kills a command of a container with all its descendants, those that left its session or
@@ -67,7 +78,9 @@ pub(super) fn kill(mark: &Mark) -> Vec<String> {
          [ -z \"$hit\" ] || {{ kill -KILL \"${{p#/proc/}}\" && found=1; }} 2>/dev/null; done; \
          [ -n \"$found\" ] || exit 0; done; exit 1"
     );
-    [SHELL, "-c", &script, "podbay", &mark.0].map(str::to_owned).to_vec()
+    [SHELL, "-c", &script, "podbay", &mark.0]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// The argv that tells whether the kernel killed a process of the container for memory since a command
@@ -77,7 +90,9 @@ pub(super) fn ask_memory_kill(mark: &Mark) -> Vec<String> {
         "{COUNT_MEMORY_KILLS} b=$o; while read -r m c; do [ \"$m\" = \"$1\" ] && b=$c; done 2>/dev/null \
          <{LEDGER}; [ \"$o\" -gt \"$b\" ] && echo {MEMORY_KILL}"
     );
-    [SHELL, "-c", &script, "podbay", &mark.0].map(str::to_owned).to_vec()
+    [SHELL, "-c", &script, "podbay", &mark.0]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// The answer of [`ask_memory_kill`].
@@ -100,21 +115,37 @@ mod tests {
     #[test]
     fn the_shell_becomes_the_command() {
         let mark = Mark::new(7);
-        let argv = words(&["sh", "-c", "echo $PODBAY_EXEC_ID; pwd; echo \"[$1]\" >&2; exit 3", "sh", "a  b'\"$x"]);
+        let argv = words(&[
+            "sh",
+            "-c",
+            "echo $PODBAY_EXEC_ID; pwd; echo \"[$1]\" >&2; exit 3",
+            "sh",
+            "a  b'\"$x",
+        ]);
         let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), &argv));
         assert_eq!(output.status.code(), Some(3));
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n/tmp\n", mark.0));
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            format!("{}\n/tmp\n", mark.0)
+        );
         assert_eq!(output.stderr, b"[a  b'\"$x]\n");
     }
 
     #[test]
     fn what_cannot_be_run_has_the_shells_codes() {
         let code = |argv: &[&str]| {
-            sh(&run(Carrier::Container, &Mark::new(1), None, &words(argv))).status.code()
+            sh(&run(Carrier::Container, &Mark::new(1), None, &words(argv)))
+                .status
+                .code()
         };
         assert_eq!(code(&["no-such-program"]), Some(127));
-        assert_eq!(code(&["/etc/hostname"]), Some(126));
-        let nowhere = run(Carrier::Container, &Mark::new(1), Some("/nowhere"), &words(&["true"]));
+        assert_eq!(code(&["/etc/passwd"]), Some(126));
+        let nowhere = run(
+            Carrier::Container,
+            &Mark::new(1),
+            Some("/nowhere"),
+            &words(&["true"]),
+        );
         assert_eq!(sh(&nowhere).status.code(), Some(126));
     }
 
@@ -122,10 +153,17 @@ mod tests {
     fn a_killed_command_takes_its_descendants_with_it() {
         let mark = Mark::new(rand::random());
         // One that has left the session and the process group.
-        let argv = words(&["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1000"]);
+        let argv = words(&[
+            "sh",
+            "-c",
+            "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1000",
+        ]);
         let argv = run(Carrier::Container, &mark, None, &argv);
-        let mut child =
-            Command::new(&argv[0]).args(&argv[1..]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(&argv[0])
+            .args(&argv[1..])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut output, &mut line).unwrap();

@@ -1,5 +1,7 @@
 //! Counts, hashes and keeps what comes out of a stream.
 
+use std::fmt::Write as _;
+
 use podbay_protocol::{Content, StreamSummary};
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +17,10 @@ pub(super) struct Tally {
 impl Tally {
     /// One that keeps the first `capacity` bytes.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, ..Self::default() }
+        Self {
+            capacity,
+            ..Self::default()
+        }
     }
 
     /// Takes in the next piece.
@@ -28,10 +33,29 @@ impl Tally {
 
     /// All there is to say. `truncated` is whether the stream's end was not seen.
     pub(super) fn finish(self, truncated: bool) -> (StreamSummary, Content) {
-        let Self { bytes, hash, kept, capacity: _ } = self;
+        let Self {
+            bytes,
+            hash,
+            kept,
+            capacity: _,
+        } = self;
         let capped = bytes > kept.len() as u64;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        (StreamSummary { bytes, sha256, truncated }, Content { bytes: kept, capped })
+        let sha256 = hash
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                // Writing to a String can't fail.
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        (
+            StreamSummary {
+                bytes,
+                sha256,
+                truncated,
+            },
+            Content { bytes: kept, capped },
+        )
     }
 }
 
@@ -49,14 +73,26 @@ mod tests {
         let (summary, content) = tally.finish(false);
         assert_eq!(summary.bytes, 5);
         // sha256sum of "abcde".
-        assert_eq!(summary.sha256, "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c");
-        assert_eq!(content, Content { bytes: b"abcd".to_vec(), capped: true });
+        assert_eq!(
+            summary.sha256,
+            "36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c"
+        );
+        assert_eq!(
+            content,
+            Content {
+                bytes: b"abcd".to_vec(),
+                capped: true
+            }
+        );
     }
 
     #[test]
     fn an_empty_stream_has_the_hash_of_nothing() {
         let (summary, content) = Tally::new(4).finish(true);
-        assert_eq!(summary.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            summary.sha256,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert!(summary.truncated && !content.capped);
     }
 }

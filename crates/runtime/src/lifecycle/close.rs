@@ -44,7 +44,10 @@ pub(crate) async fn close_record(
     client
         .delete(&key, DeleteOptions::only(&record.uid))
         .await
-        .map_err(|source| Error::Call { session: session.to_owned(), source })
+        .map_err(|source| Error::Call {
+            session: session.to_owned(),
+            source,
+        })
 }
 
 /// Deletes a session's claim, if there is one and it is the session's. Returns whether there was one.
@@ -53,14 +56,33 @@ pub(crate) async fn delete_claim(
     id: &SessionId,
     namespace: &str,
 ) -> Result<bool, Error> {
-    let call = |source| Error::Call { session: id.to_string(), source };
-    let key = ObjectKey::new(Kind::PersistentVolumeClaim, namespace, SessionNames::of(id).claim());
-    let Some(claim) = client.get(&key).await.map_err(call)? else { return Ok(false) };
-    let owner = claim.metadata().annotations.as_ref().and_then(|annotations| annotations.get(SESSION_ID));
+    let call = |source| Error::Call {
+        session: id.to_string(),
+        source,
+    };
+    let key = ObjectKey::new(
+        Kind::PersistentVolumeClaim,
+        namespace,
+        SessionNames::of(id).claim(),
+    );
+    let Some(claim) = client.get(&key).await.map_err(call)? else {
+        return Ok(false);
+    };
+    let owner = claim
+        .metadata()
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(SESSION_ID));
     if owner.map(String::as_str) != Some(id.as_str()) {
-        return Err(Error::NameTaken { session: id.to_string(), object: key.to_string() });
+        return Err(Error::NameTaken {
+            session: id.to_string(),
+            object: key.to_string(),
+        });
     }
-    client.delete(&key, DeleteOptions::only(claim.uid())).await.map_err(call)
+    client
+        .delete(&key, DeleteOptions::only(claim.uid()))
+        .await
+        .map_err(call)
 }
 
 /// Waits until the record of `record` and all that it owns is gone, at most `timeout` in all.
@@ -73,14 +95,16 @@ pub(crate) async fn wait_for_objects(
     let names = record.spec.names();
     let session = record.id().as_str();
     let deadline = Instant::now() + timeout;
-    for (kind, name) in
-        [(Kind::ConfigMap, names.object()), (Kind::Pod, names.object()), (Kind::Secret, names.secret())]
-    {
+    for (kind, name) in [
+        (Kind::ConfigMap, names.object()),
+        (Kind::Pod, names.object()),
+        (Kind::Secret, names.secret()),
+    ] {
         let key = ObjectKey::new(kind, namespace, name);
-        let found = client
-            .get(&key)
-            .await
-            .map_err(|source| Error::Call { session: session.to_owned(), source })?;
+        let found = client.get(&key).await.map_err(|source| Error::Call {
+            session: session.to_owned(),
+            source,
+        })?;
         let Some(object) = found else { continue };
         // One that a newer record owns is another session's by now.
         let owners = object.metadata().owner_references.clone().unwrap_or_default();

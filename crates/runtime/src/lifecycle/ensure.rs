@@ -51,11 +51,17 @@ impl Site<'_> {
     }
 
     fn call(&self, source: podbay_k8s_client::Error) -> Error {
-        Error::Call { session: self.session(), source }
+        Error::Call {
+            session: self.session(),
+            source,
+        }
     }
 
     fn name_taken(&self, key: &ObjectKey) -> Error {
-        Error::NameTaken { session: self.session(), object: key.to_string() }
+        Error::NameTaken {
+            session: self.session(),
+            object: key.to_string(),
+        }
     }
 
     /// The session's record. `nonce` tells our own from another client's when the answer was lost.
@@ -165,8 +171,13 @@ impl Site<'_> {
 
     fn parse(&self, object: Object) -> Result<Record, Error> {
         let key = object.key();
-        let Some(config_map) = object.into_config_map() else { return Err(self.name_taken(&key)) };
-        Record::parse(&config_map).map_err(|source| Error::Record { session: self.session(), source })
+        let Some(config_map) = object.into_config_map() else {
+            return Err(self.name_taken(&key));
+        };
+        Record::parse(&config_map).map_err(|source| Error::Record {
+            session: self.session(),
+            source,
+        })
     }
 
     /// Whether an object was made for this session.

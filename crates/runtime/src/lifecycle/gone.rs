@@ -28,7 +28,12 @@ pub(crate) async fn wait_until_gone(
         match client.get(key).await {
             Ok(Some(object)) if object.uid() == uid => {}
             Ok(_) => return Ok(()),
-            Err(source) => return Err(Error::Call { session: session.to_owned(), source }),
+            Err(source) => {
+                return Err(Error::Call {
+                    session: session.to_owned(),
+                    source,
+                });
+            }
         }
         if Instant::now() + pause > deadline {
             return Err(Error::StillThere {

@@ -53,7 +53,11 @@ impl Opening {
         let mut claim_created = false;
         let outcome = self.start(&record, adopted, &mut claim_created, begun).await;
         match outcome {
-            Ok(times) => Ok(Opened { record, times, adopted }),
+            Ok(times) => Ok(Opened {
+                record,
+                times,
+                adopted,
+            }),
             Err(error) => {
                 if !adopted {
                     self.roll_back(&record, claim_created).await;
@@ -64,7 +68,11 @@ impl Opening {
     }
 
     fn site(&self) -> Site<'_> {
-        Site { client: &*self.client, id: self.spec.id(), patience: self.deletion_timeout }
+        Site {
+            client: &*self.client,
+            id: self.spec.id(),
+            patience: self.deletion_timeout,
+        }
     }
 
     /// The record: ours, or the one that is there.
@@ -94,7 +102,9 @@ impl Opening {
         let mut follower = self.watch.follow(&names.object());
         let owner = record.owner();
         if adopted && let Some(pod) = self.living_pod(&owner).await? {
-            let times = self.wait(&pod, record.spec.server(), begun, &mut follower).await?;
+            let times = self
+                .wait(&pod, record.spec.server(), begun, &mut follower)
+                .await?;
             return Ok((!was_ready_at_once(&times)).then_some(times));
         }
         // An adopted session keeps its own specification: it is what its record says.
@@ -105,7 +115,10 @@ impl Opening {
         }
         if adopted && !self.has_values_for(spec) {
             let pod = self.pod_of_creator(&owner, &mut follower).await?;
-            return self.wait(&pod, spec.server(), begun, &mut follower).await.map(Some);
+            return self
+                .wait(&pod, spec.server(), begun, &mut follower)
+                .await
+                .map(Some);
         }
         let key = SessionKey::from_random(rand::random());
         let secret = podbay_manifests::secret::secret(spec, &self.secrets, &key, &owner);
@@ -115,29 +128,38 @@ impl Opening {
         let pod = self.site().owned(pod.into(), &owner).await?.into_inner();
         self.check_cancelled()?;
         let Some(pod) = pod.into_pod() else {
-            return Err(Error::NameTaken { session: self.spec.id().to_string(), object: names.object() });
+            return Err(Error::NameTaken {
+                session: self.spec.id().to_string(),
+                object: names.object(),
+            });
         };
-        self.wait(&pod, spec.server(), begun, &mut follower).await.map(Some)
+        self.wait(&pod, spec.server(), begun, &mut follower)
+            .await
+            .map(Some)
     }
 
     /// The pod of an adopted session, if it lives.
     async fn living_pod(&self, owner: &Owner) -> Result<Option<Pod>, Error> {
         let key = ObjectKey::new(Kind::Pod, self.spec.namespace(), self.spec.names().object());
-        let found = self
-            .client
-            .get(&key)
-            .await
-            .map_err(|source| Error::Call { session: self.spec.id().to_string(), source })?;
-        Ok(found.filter(|object| !object.is_terminating()).and_then(Object::into_pod).filter(|pod| {
-            let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
-            owner.owns(owners) && !is_finished(pod)
-        }))
+        let found = self.client.get(&key).await.map_err(|source| Error::Call {
+            session: self.spec.id().to_string(),
+            source,
+        })?;
+        Ok(found
+            .filter(|object| !object.is_terminating())
+            .and_then(Object::into_pod)
+            .filter(|pod| {
+                let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
+                owner.owns(owners) && !is_finished(pod)
+            }))
     }
 
     /// Whether this caller could write the Secret of the session: its record names variables, but not what is
     /// in them.
     fn has_values_for(&self, spec: &SessionSpec) -> bool {
-        spec.env_names().iter().all(|name| self.secrets.env().any(|(known, _)| known == name))
+        spec.env_names()
+            .iter()
+            .all(|name| self.secrets.env().any(|(known, _)| known == name))
     }
 
     /// The pod that the session's creator is about to make: only it knows the environment.
@@ -188,11 +210,17 @@ impl Opening {
     }
 
     fn check_cancelled(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() { Err(self.cancelled()) } else { Ok(()) }
+        if self.cancel.is_cancelled() {
+            Err(self.cancelled())
+        } else {
+            Ok(())
+        }
     }
 
     fn cancelled(&self) -> Error {
-        Error::Cancelled { session: self.spec.id().to_string() }
+        Error::Cancelled {
+            session: self.spec.id().to_string(),
+        }
     }
 
     /// Removes what this start made. It fails only where the cluster does, and the error that stands is the
@@ -201,7 +229,11 @@ impl Opening {
         let session = self.spec.id().as_str();
         let namespace = self.spec.namespace();
         if let Err(error) = close_record(&*self.client, session, namespace, record).await {
-            tracing::warn!(session, error = error.chain(), "what the failed start made could not be removed");
+            tracing::warn!(
+                session,
+                error = error.chain(),
+                "what the failed start made could not be removed"
+            );
         }
         if claim_created {
             let key = ObjectKey::new(Kind::PersistentVolumeClaim, namespace, self.spec.names().claim());

@@ -40,7 +40,10 @@ pub(super) enum Patience {
 /// What looks wrong with a pod that is to become ready.
 pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     if let Some(verdict) = end_of_pod(pod) {
-        return Some(Symptom { verdict, patience: Patience::None });
+        return Some(Symptom {
+            verdict,
+            patience: Patience::None,
+        });
     }
     if let Some(symptom) = waiting(pod) {
         return Some(symptom);
@@ -66,7 +69,11 @@ fn waiting(pod: &Pod) -> Option<Symptom> {
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let message = waiting.message.as_deref().unwrap_or_default();
     if let Some((verdict, may_pass)) = image::diagnose(reason, message) {
-        let patience = if may_pass { Patience::ImagePull } else { Patience::None };
+        let patience = if may_pass {
+            Patience::ImagePull
+        } else {
+            Patience::None
+        };
         return Some(Symptom { verdict, patience });
     }
     let (cause, hint, patience) = match reason {
@@ -76,12 +83,18 @@ fn waiting(pod: &Pod) -> Option<Symptom> {
             Patience::Config,
         ),
         "CreateContainerError" | "RunContainerError" | "StartError" => {
-            return Some(Symptom { verdict: start_failure(message), patience: Patience::Config });
+            return Some(Symptom {
+                verdict: start_failure(message),
+                patience: Patience::Config,
+            });
         }
         "CrashLoopBackOff" => (Cause::Exited, "its log tells why: podbay logs", Patience::None),
         _ => return None,
     };
-    Some(Symptom { verdict: Verdict::new(cause, message, hint), patience })
+    Some(Symptom {
+        verdict: Verdict::new(cause, message, hint),
+        patience,
+    })
 }
 
 /// A node that no longer answers: the node controller sets the pod's `Ready` to false with this reason, and
@@ -96,30 +109,45 @@ fn node_lost(pod: &Pod) -> Option<Symptom> {
         let message = ready.and_then(|ready| ready.message.clone()).unwrap_or_default();
         let verdict = Verdict::new(
             Cause::NodeLost,
-            if message.is_empty() { "the pod's node does not answer".to_owned() } else { message },
+            if message.is_empty() {
+                "the pod's node does not answer".to_owned()
+            } else {
+                message
+            },
             "kubectl get nodes tells; another try lands elsewhere",
         );
-        Symptom { verdict, patience: Patience::Node }
+        Symptom {
+            verdict,
+            patience: Patience::Node,
+        }
     })
 }
 
 /// Failures before the container is created stand in events alone: the pod says `ContainerCreating`.
 fn preparation(pod: &Pod, events: &[Event]) -> Option<Symptom> {
-    if container(pod).and_then(|status| status.state.as_ref()).is_some_and(|state| state.running.is_some()) {
+    if container(pod)
+        .and_then(|status| status.state.as_ref())
+        .is_some_and(|state| state.running.is_some())
+    {
         return None;
     }
     events.iter().rev().find_map(|event| {
         let message = event.message.clone().unwrap_or_default();
         let (cause, hint) = match event.reason.as_deref()? {
-            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" | "VolumeMountFailure" => {
-                (Cause::Volume, "kubectl describe pod and pvc tell more; another node may be able to")
-            }
-            "FailedCreatePodSandBox" => {
-                (Cause::ContainerStart, "the node can't set up pods (network, runtime): its owner can tell")
-            }
+            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" | "VolumeMountFailure" => (
+                Cause::Volume,
+                "kubectl describe pod and pvc tell more; another node may be able to",
+            ),
+            "FailedCreatePodSandBox" => (
+                Cause::ContainerStart,
+                "the node can't set up pods (network, runtime): its owner can tell",
+            ),
             _ => return None,
         };
-        Some(Symptom { verdict: Verdict::new(cause, message, hint), patience: Patience::Volume })
+        Some(Symptom {
+            verdict: Verdict::new(cause, message, hint),
+            patience: Patience::Volume,
+        })
     })
 }
 
@@ -134,7 +162,9 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
             .filter(|message| !message.is_empty())
             .unwrap_or_else(|| fallback.to_owned())
     };
-    let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or_default();
+    let reason = status
+        .and_then(|status| status.reason.as_deref())
+        .unwrap_or_default();
     let finished = status
         .and_then(|status| status.phase.as_deref())
         .is_some_and(|phase| phase == "Failed" || phase == "Succeeded");
@@ -145,7 +175,12 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
 
     if finished || deleted {
         // Reasons of `DisruptionTarget`: KEP-3329.
-        match (disruption.and_then(|target| target.reason.as_deref()).unwrap_or_default(), reason) {
+        match (
+            disruption
+                .and_then(|target| target.reason.as_deref())
+                .unwrap_or_default(),
+            reason,
+        ) {
             ("PreemptionByScheduler", _) | (_, "Preempting") => {
                 return Some(Verdict::new(
                     Cause::Preempted,
@@ -153,7 +188,8 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
                     "a pod of higher priority took its place: try again, or give sessions a priority class",
                 ));
             }
-            ("DeletionByTaintManager" | "DeletionByPodGC", _) | (_, "NodeLost" | "NodeShutdown" | "Shutdown") => {
+            ("DeletionByTaintManager" | "DeletionByPodGC", _)
+            | (_, "NodeLost" | "NodeShutdown" | "Shutdown") => {
                 return Some(Verdict::new(
                     Cause::NodeLost,
                     text("the pod's node went away"),
@@ -182,8 +218,16 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
     }
     if finished {
         // The kubelet's own admission: OutOfcpu, OutOfmemory, NodeAffinity, UnexpectedAdmissionError.
-        let cause = if reason.starts_with("OutOf") { Cause::Capacity } else { Cause::ContainerStart };
-        return Some(Verdict::new(cause, text("the pod failed"), "kubectl describe pod tells more"));
+        let cause = if reason.starts_with("OutOf") {
+            Cause::Capacity
+        } else {
+            Cause::ContainerStart
+        };
+        return Some(Verdict::new(
+            cause,
+            text("the pod failed"),
+            "kubectl describe pod tells more",
+        ));
     }
     None
 }
@@ -199,7 +243,11 @@ fn end_of_container(terminated: &ContainerStateTerminated) -> Verdict {
             let code = terminated.exit_code;
             let message = if message.is_empty() { reason } else { message };
             Verdict::new(
-                if code == SIGKILLED { Cause::Deleted } else { Cause::Exited },
+                if code == SIGKILLED {
+                    Cause::Deleted
+                } else {
+                    Cause::Exited
+                },
                 format!("the container ended with exit code {code} ({message})"),
                 "its log tells why: podbay logs",
             )
@@ -226,5 +274,9 @@ fn start_failure(message: &str) -> Verdict {
              declare that it carries its own server (--server)",
         );
     }
-    Verdict::new(Cause::ContainerStart, message, "the node could not start the container; another may")
+    Verdict::new(
+        Cause::ContainerStart,
+        message,
+        "the node could not start the container; another may",
+    )
 }

@@ -9,7 +9,10 @@ pub(super) fn diagnose(reason: &str, message: &str) -> Option<(Verdict, bool)> {
         "InvalidImageName" => Cause::ImageInvalid,
         // `imagePullPolicy: Never`, and the node doesn't have it.
         "ErrImageNeverPull" => Cause::ImageNotFound,
-        "ErrImagePull" | "ImagePullBackOff" | "ImageInspectError" | "RegistryUnavailable"
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
         | "SignatureValidationFailed" => from_message(message),
         _ => return None,
     };
@@ -29,9 +32,23 @@ fn from_message(message: &str) -> Cause {
         "no basic auth credentials",
         "insufficient_scope",
     ];
-    const NOT_FOUND: [&str; 5] = [": not found", "manifest unknown", "name unknown", "404 not found", "manifest for"];
-    const INVALID: [&str; 3] = ["invalid reference format", "couldn't parse image", "failed to parse image"];
-    const UNSUPPORTED: [&str; 3] = ["no match for platform", "no matching manifest for", "exec format error"];
+    const NOT_FOUND: [&str; 5] = [
+        ": not found",
+        "manifest unknown",
+        "name unknown",
+        "404 not found",
+        "manifest for",
+    ];
+    const INVALID: [&str; 3] = [
+        "invalid reference format",
+        "couldn't parse image",
+        "failed to parse image",
+    ];
+    const UNSUPPORTED: [&str; 3] = [
+        "no match for platform",
+        "no matching manifest for",
+        "exec format error",
+    ];
 
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -68,7 +85,9 @@ mod tests {
     use super::*;
 
     fn cause(message: &str) -> Cause {
-        diagnose("ErrImagePull", message).map(|(verdict, _)| verdict.cause).unwrap()
+        diagnose("ErrImagePull", message)
+            .map(|(verdict, _)| verdict.cause)
+            .unwrap()
     }
 
     #[test]
@@ -80,8 +99,14 @@ mod tests {
                    insufficient_scope: authorization failed";
         assert_eq!(cause(hub), Cause::ImageDenied);
         assert_eq!(cause("failed to authorize: 401 Unauthorized"), Cause::ImageDenied);
-        assert_eq!(cause("no match for platform in manifest: not found"), Cause::ImageUnsupported);
-        assert_eq!(cause("reading manifest 9 in quay.io/x: manifest unknown"), Cause::ImageNotFound);
+        assert_eq!(
+            cause("no match for platform in manifest: not found"),
+            Cause::ImageUnsupported
+        );
+        assert_eq!(
+            cause("reading manifest 9 in quay.io/x: manifest unknown"),
+            Cause::ImageNotFound
+        );
         for passing in [
             "dial tcp 127.0.0.1:5000: connect: connection refused",
             "dial tcp: lookup registry.example: no such host",

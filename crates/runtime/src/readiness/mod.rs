@@ -15,6 +15,8 @@ mod phase;
 mod progress;
 mod refusal;
 mod scheduling;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub(crate) use diagnosis::{end_of_pod, out_of_memory};

@@ -13,7 +13,8 @@ pub(crate) fn phase_of(pod: &Pod, server: bool) -> StartPhase {
     // PodReadyToStartContainers (KEP-3085): sandbox and network are set up.
     } else if runs(pod) || condition_is(pod, "PodReadyToStartContainers") {
         StartPhase::Starting
-    } else if condition_is(pod, "PodScheduled") || pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())
+    } else if condition_is(pod, "PodScheduled")
+        || pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some())
     {
         StartPhase::Preparing
     } else {
@@ -35,7 +36,12 @@ pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
 
 /// The condition of a type.
 pub(super) fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
-    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+    pod.status
+        .as_ref()?
+        .conditions
+        .as_ref()?
+        .iter()
+        .find(|condition| condition.type_ == kind)
 }
 
 fn condition_is(pod: &Pod, kind: &str) -> bool {

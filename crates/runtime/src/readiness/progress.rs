@@ -172,12 +172,18 @@ impl Start {
 
     fn is_scaling_up(&self, events: &[Event]) -> bool {
         let scheduling = self.trouble.as_ref().is_some_and(|trouble| {
-            matches!(trouble.symptom.patience, Patience::Unschedulable | Patience::Capacity)
+            matches!(
+                trouble.symptom.patience,
+                Patience::Unschedulable | Patience::Capacity
+            )
         });
         scheduling
-            && events
-                .iter()
-                .any(|event| event.reason.as_deref().is_some_and(|reason| SCALING_UP.contains(&reason)))
+            && events.iter().any(|event| {
+                event
+                    .reason
+                    .as_deref()
+                    .is_some_and(|reason| SCALING_UP.contains(&reason))
+            })
     }
 
     /// Keeps the moment a trouble began: a message that changes while the kind stays is the same trouble, and
@@ -192,10 +198,16 @@ impl Start {
                 Trouble { symptom, ..before }
             }
             // What was found in events lasts as long as the step it stopped.
-            _ if symptom.patience == Patience::Volume => {
-                Trouble { symptom, since: self.phase_since, events_read: true }
-            }
-            _ => Trouble { symptom, since: now, events_read: false },
+            _ if symptom.patience == Patience::Volume => Trouble {
+                symptom,
+                since: self.phase_since,
+                events_read: true,
+            },
+            _ => Trouble {
+                symptom,
+                since: now,
+                events_read: false,
+            },
         });
     }
 

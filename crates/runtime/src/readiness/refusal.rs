@@ -20,12 +20,21 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
              restricted, or another namespace",
         )
     } else if message.contains("exceeded quota") || message.contains("must specify") {
-        (Cause::Quota, "kubectl describe quota tells what is used: close sessions, or ask for less")
+        (
+            Cause::Quota,
+            "kubectl describe quota tells what is used: close sessions, or ask for less",
+        )
     // LimitRanger: "maximum memory usage per Container is 1Gi, but limit is 2Gi".
     } else if message.contains(" usage per ") {
-        (Cause::Quota, "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed")
+        (
+            Cause::Quota,
+            "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed",
+        )
     } else if message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy") {
-        (Cause::Admission, "a policy of the cluster forbids it: its owner can tell what is allowed")
+        (
+            Cause::Admission,
+            "a policy of the cluster forbids it: its owner can tell what is allowed",
+        )
     // RBAC: `pods is forbidden: User "x" cannot create resource "pods" …`: a missing right, not a refusal of
     // what was asked.
     } else if message.contains("cannot create resource") {
@@ -54,14 +63,22 @@ mod tests {
             Some(Cause::PodSecurity)
         );
         assert_eq!(
-            verdict("pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"),
+            verdict(
+                "pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"
+            ),
             Some(Cause::Quota)
         );
         assert_eq!(
             verdict("pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi"),
             Some(Cause::Quota)
         );
-        assert_eq!(verdict("admission webhook \"x\" denied the request: no"), Some(Cause::Admission));
-        assert_eq!(verdict("pods is forbidden: User \"u\" cannot create resource \"pods\""), None);
+        assert_eq!(
+            verdict("admission webhook \"x\" denied the request: no"),
+            Some(Cause::Admission)
+        );
+        assert_eq!(
+            verdict("pods is forbidden: User \"u\" cannot create resource \"pods\""),
+            None
+        );
     }
 }

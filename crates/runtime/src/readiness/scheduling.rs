@@ -25,7 +25,8 @@ fn cause(message: &str) -> Cause {
     }
     if fit.contains("untolerated taint") {
         Cause::Taint
-    } else if fit.contains("node affinity") || fit.contains("node selector") || fit.contains("affinity rules") {
+    } else if fit.contains("node affinity") || fit.contains("node selector") || fit.contains("affinity rules")
+    {
         Cause::NodeMismatch
     } else {
         Cause::Unschedulable
@@ -73,8 +74,14 @@ mod tests {
                  nodes are available: 1 Preemption is not helpful for scheduling.",
                 Cause::NodeMismatch,
             ),
-            ("0/1 nodes are available: 1 node(s) had untolerated taint(s).", Cause::Taint),
-            ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", Cause::ClaimPending),
+            (
+                "0/1 nodes are available: 1 node(s) had untolerated taint(s).",
+                Cause::Taint,
+            ),
+            (
+                "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+                Cause::ClaimPending,
+            ),
             ("running PreFilter plugin: something new", Cause::Unschedulable),
         ] {
             assert_eq!(diagnose(message).cause, expected, "{message}");

@@ -33,7 +33,17 @@ pub(crate) async fn wait_until_ready(
     progress: Progress<'_>,
     follower: &mut PodFollower,
 ) -> Result<PhaseTimes, Error> {
-    let Progress { client, session, namespace, pod_name, uid, server, graces, creating, on_phase } = progress;
+    let Progress {
+        client,
+        session,
+        namespace,
+        pod_name,
+        uid,
+        server,
+        graces,
+        creating,
+        on_phase,
+    } = progress;
     let mut start = Start::new(graces, server, creating, Instant::now());
     let mut events = Vec::new();
     let mut told = None;
@@ -44,7 +54,10 @@ pub(crate) async fn wait_until_ready(
                 return Err(failed(session, gone(&pod), start.times(Instant::now())));
             }
             PodState::Failed(error) => {
-                return Err(Error::Call { session: session.to_owned(), source: copy_of(&error) });
+                return Err(Error::Call {
+                    session: session.to_owned(),
+                    source: copy_of(&error),
+                });
             }
             PodState::Unseen | PodState::Present(_) | PodState::Gone(_) => None,
         };
@@ -76,7 +89,11 @@ pub(crate) async fn wait_until_ready(
 }
 
 fn failed(session: &str, verdict: Verdict, times: PhaseTimes) -> Error {
-    Error::Start { session: session.to_owned(), verdict: Box::new(verdict), times }
+    Error::Start {
+        session: session.to_owned(),
+        verdict: Box::new(verdict),
+        times,
+    }
 }
 
 /// Why a pod that was there is gone.

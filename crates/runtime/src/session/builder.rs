@@ -158,14 +158,23 @@ impl SessionBuilder {
             if request.image.is_some() {
                 return Err(Error::Unsupported {
                     what: "an image",
-                    why: "the embedded backend runs this machine's own programs; --backend cluster runs images"
-                        .to_owned(),
+                    why:
+                        "the embedded backend runs this machine's own programs; --backend cluster runs images"
+                            .to_owned(),
                 });
             }
             request.image = Some(HOST_IMAGE.to_owned());
         }
-        SessionSpec::validate(parse_id(&self.id)?, self.podbay.namespace(), self.podbay.config(), request)
-            .map_err(|source| Error::Spec { session: self.id.clone(), source })
+        SessionSpec::validate(
+            parse_id(&self.id)?,
+            self.podbay.namespace(),
+            self.podbay.config(),
+            request,
+        )
+        .map_err(|source| Error::Spec {
+            session: self.id.clone(),
+            source,
+        })
     }
 
     /// Opens the session: attaches to one of this id that lives, else makes it, and waits until it takes
@@ -175,7 +184,14 @@ impl SessionBuilder {
     /// nothing behind, nor does one whose future is dropped: the clean-up then goes on in the background.
     pub async fn open(self) -> Result<Session, Error> {
         let (spec, secrets) = self.validate()?;
-        let Self { podbay, id: _, request, replace, teller, cancel } = self;
+        let Self {
+            podbay,
+            id: _,
+            request,
+            replace,
+            teller,
+            cancel,
+        } = self;
         let id = spec.id().clone();
         let phases = teller.clone();
         let opening = Opening {
@@ -194,17 +210,31 @@ impl SessionBuilder {
         let opened = match tokio::spawn(opening.open()).await {
             Ok(opened) => opened,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(Error::Cancelled { session: id.to_string() }),
+            Err(_) => Err(Error::Cancelled {
+                session: id.to_string(),
+            }),
         };
         guard.disarm();
         match opened {
-            Ok(Opened { record, times, adopted }) => {
+            Ok(Opened {
+                record,
+                times,
+                adopted,
+            }) => {
                 let differences = if adopted {
-                    request.differences(&record.spec).iter().map(ToString::to_string).collect()
+                    request
+                        .differences(&record.spec)
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect()
                 } else {
                     Vec::new()
                 };
-                let report = OpenReport { attached: adopted, differences, times };
+                let report = OpenReport {
+                    attached: adopted,
+                    differences,
+                    times,
+                };
                 Ok(Session::opened(podbay, record, report))
             }
             Err(error) => {

@@ -61,6 +61,9 @@ pub struct Description {
     pub verdict: Option<Verdict>,
     /// What the cluster says of its pod, oldest first.
     pub events: Vec<EventLine>,
+    /// Why the events could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_error: Option<String>,
 }
 
 /// An event about a session's pod.
@@ -91,19 +94,33 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
         session: record.map_or_else(|| name.to_owned(), |record| record.id().to_string()),
         status,
         image: spec.map(|spec| spec.image().to_string()),
-        created: record.and_then(|record| record.created.as_ref()).map(|time| time.0),
+        created: record
+            .and_then(|record| record.created.as_ref())
+            .map(|time| time.0),
         persistent: spec.is_some_and(|spec| spec.claim().is_some()),
         pod: name.to_owned(),
         ip: state.and_then(|state| state.pod_ip.clone()),
-        node: pod.and_then(|pod| pod.spec.as_ref()).and_then(|spec| spec.node_name.clone()),
+        node: pod
+            .and_then(|pod| pod.spec.as_ref())
+            .and_then(|spec| spec.node_name.clone()),
         labels: spec
-            .map(|spec| spec.labels().iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+            .map(|spec| {
+                spec.labels()
+                    .iter()
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .collect()
+            })
             .unwrap_or_default(),
     }
 }
 
 /// A session's description.
-pub(crate) fn describe(record: &Record, pod: Option<&Pod>, events: &[Event]) -> Description {
+pub(crate) fn describe(
+    record: &Record,
+    pod: Option<&Pod>,
+    events: &[Event],
+    events_error: Option<String>,
+) -> Description {
     let spec = &record.spec;
     let names = spec.names();
     Description {
@@ -122,11 +139,16 @@ pub(crate) fn describe(record: &Record, pod: Option<&Pod>, events: &[Event]) -> 
             None => Some(super::handle::pod_is_gone()),
         },
         events: events.iter().map(line).collect(),
+        events_error,
     }
 }
 
 fn line(event: &Event) -> EventLine {
-    let time = event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0);
+    let time = event
+        .last_timestamp
+        .as_ref()
+        .or(event.first_timestamp.as_ref())
+        .map(|time| time.0);
     EventLine {
         time: time.or_else(|| event.event_time.as_ref().map(|time| time.0)),
         kind: event.type_.clone().unwrap_or_default(),
@@ -137,5 +159,7 @@ fn line(event: &Event) -> EventLine {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

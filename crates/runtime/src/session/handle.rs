@@ -28,11 +28,24 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn unverified(podbay: Podbay, id: SessionId) -> Self {
-        Self { podbay, id, record: None, report: OpenReport { attached: true, ..OpenReport::default() } }
+        Self {
+            podbay,
+            id,
+            record: None,
+            report: OpenReport {
+                attached: true,
+                ..OpenReport::default()
+            },
+        }
     }
 
     pub(crate) fn opened(podbay: Podbay, record: Record, report: OpenReport) -> Self {
-        Self { podbay, id: record.id().clone(), record: Some(record), report }
+        Self {
+            podbay,
+            id: record.id().clone(),
+            record: Some(record),
+            report,
+        }
     }
 
     /// Its id.
@@ -79,8 +92,16 @@ impl Session {
 
     /// The log of its container: what its main program wrote, not what commands did.
     pub async fn logs(&self, request: LogRequest) -> Result<LogStream, Error> {
-        let request = LogRequest { container: CONTAINER.to_owned(), ..request };
-        match self.podbay.client().logs(self.podbay.namespace(), &self.pod_name(), request).await {
+        let request = LogRequest {
+            container: CONTAINER.to_owned(),
+            ..request
+        };
+        match self
+            .podbay
+            .client()
+            .logs(self.podbay.namespace(), &self.pod_name(), request)
+            .await
+        {
             Ok(log) => Ok(log),
             Err(source) => Err(self.explain(source).await),
         }
@@ -88,26 +109,38 @@ impl Session {
 
     /// All there is to know of it.
     pub async fn describe(&self) -> Result<Description, Error> {
-        let record = self.podbay.record(&self.id).await?.ok_or_else(|| self.not_found())?;
+        let record = self
+            .podbay
+            .record(&self.id)
+            .await?
+            .ok_or_else(|| self.not_found())?;
         let pod = self.pod().await?;
         let mut events = Vec::new();
+        let mut events_error = None;
         if let Some(pod) = &pod {
             let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), self.pod_name());
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
             match self.podbay.client().events(&key, uid).await {
                 Ok(read) => events = read,
-                Err(error) => tracing::debug!(%error, "events could not be read"),
+                // The right to read them may be missing; the rest is worth showing all the same.
+                Err(error) => events_error = Some(error.to_string()),
             }
         }
-        Ok(describe::describe(&record, pod.as_ref(), &events))
+        Ok(describe::describe(&record, pod.as_ref(), &events, events_error))
     }
 
     /// Ends the session; see [`Podbay::close`].
     pub async fn close(self) -> Result<Closed, Error> {
-        let Some(record) = &self.record else { return self.podbay.close(self.id.as_str(), false).await };
+        let Some(record) = &self.record else {
+            return self.podbay.close(self.id.as_str(), false).await;
+        };
         let namespace = self.podbay.namespace();
         let existed = close_record(&**self.podbay.client(), self.id.as_str(), namespace, record).await?;
-        Ok(Closed { session: self.id.to_string(), existed, claim: None })
+        Ok(Closed {
+            session: self.id.to_string(),
+            existed,
+            claim: None,
+        })
     }
 
     /// Its pod, if it is there.
@@ -118,7 +151,10 @@ impl Session {
             .client()
             .get(&key)
             .await
-            .map_err(|source| Error::Call { session: self.id.to_string(), source })?;
+            .map_err(|source| Error::Call {
+                session: self.id.to_string(),
+                source,
+            })?;
         Ok(found.and_then(Object::into_pod))
     }
 
@@ -127,15 +163,22 @@ impl Session {
         &self,
         request: ExecRequest,
     ) -> Result<ExecProcess, podbay_k8s_client::Error> {
-        self.podbay.client().exec(self.podbay.namespace(), &self.pod_name(), request).await
+        self.podbay
+            .client()
+            .exec(self.podbay.namespace(), &self.pod_name(), request)
+            .await
     }
 
     /// Waits for a session that was begun and is not ready; `refused` is what the command met, and stands where
     /// the session is ready or there is none.
     pub(crate) async fn wait_until_ready(&self, refused: podbay_k8s_client::Error) -> Result<(), Error> {
-        let Some(record) = self.podbay.record(&self.id).await? else { return Err(self.not_found()) };
+        let Some(record) = self.podbay.record(&self.id).await? else {
+            return Err(self.not_found());
+        };
         let names = SessionNames::of(&self.id);
-        let Some(pod) = self.pod().await? else { return Err(self.explain(refused).await) };
+        let Some(pod) = self.pod().await? else {
+            return Err(self.explain(refused).await);
+        };
         let server = record.spec.server();
         if end_of_pod(&pod).is_some() || phase_of(&pod, server) == StartPhase::Ready {
             return Err(self.explain(refused).await);
@@ -156,12 +199,18 @@ impl Session {
     }
 
     pub(crate) fn not_found(&self) -> Error {
-        Error::NotFound { session: self.id.to_string(), namespace: self.podbay.namespace().to_owned() }
+        Error::NotFound {
+            session: self.id.to_string(),
+            namespace: self.podbay.namespace().to_owned(),
+        }
     }
 
     /// Why a call on the session's pod failed: there is no such session, or its pod has ended.
     pub(crate) async fn explain(&self, source: podbay_k8s_client::Error) -> Error {
-        let call = |source| Error::Call { session: self.id.to_string(), source };
+        let call = |source| Error::Call {
+            session: self.id.to_string(),
+            source,
+        };
         match self.podbay.record(&self.id).await {
             Ok(None) => return self.not_found(),
             Ok(Some(_)) => {}
@@ -169,10 +218,16 @@ impl Session {
         }
         match self.pod().await {
             Ok(Some(pod)) => match end_of_pod(&pod) {
-                Some(verdict) => Error::Lost { session: self.id.to_string(), verdict: Box::new(verdict) },
+                Some(verdict) => Error::Lost {
+                    session: self.id.to_string(),
+                    verdict: Box::new(verdict),
+                },
                 None => call(source),
             },
-            Ok(None) => Error::Lost { session: self.id.to_string(), verdict: Box::new(pod_is_gone()) },
+            Ok(None) => Error::Lost {
+                session: self.id.to_string(),
+                verdict: Box::new(pod_is_gone()),
+            },
             Err(_) => call(source),
         }
     }

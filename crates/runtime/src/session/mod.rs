@@ -6,8 +6,8 @@ mod handle;
 mod status;
 
 pub use builder::{OpenReport, SessionBuilder};
-pub use describe::{Description, Summary};
 pub(crate) use describe::summarise;
+pub use describe::{Description, Summary};
 pub use handle::Session;
 pub(crate) use handle::pod_is_gone;
 pub use status::{Status, StatusStream};

@@ -52,11 +52,19 @@ impl Teller {
             StartPhase::Ready => RuntimeStatus::Ready,
             _ => RuntimeStatus::StartingRuntime,
         };
-        self.tell(Status { status, phase: Some(phase), verdict: None });
+        self.tell(Status {
+            status,
+            phase: Some(phase),
+            verdict: None,
+        });
     }
 
     pub(super) fn failed(&self, verdict: Option<Verdict>) {
-        self.tell(Status { status: RuntimeStatus::Error, phase: None, verdict });
+        self.tell(Status {
+            status: RuntimeStatus::Error,
+            phase: None,
+            verdict,
+        });
     }
 
     fn tell(&self, status: Status) {

@@ -1,0 +1,225 @@
+//! A namespace per test: made before it, dumped when it fails, removed after it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Event, Namespace as NamespaceObject, PersistentVolumeClaim, Pod, Secret,
+};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use serde_json::json;
+
+use crate::cluster::TestCluster;
+use crate::program::Podbay;
+
+/// A namespace that a test has to itself.
+#[derive(Clone)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// A client with the administrator's rights.
+    pub client: kube::Client,
+    /// Its cluster.
+    pub cluster: TestCluster,
+}
+
+/// Runs `body` in a namespace of its own.
+#[expect(clippy::expect_used, reason = "tests fail by panicking")]
+pub async fn in_namespace<F>(test: &str, body: impl FnOnce(Namespace) -> F)
+where
+    F: Future<Output = ()>,
+{
+    let cluster = TestCluster::get();
+    let client = cluster.client().await;
+    let name = format!("t-{test}-{:08x}", rand::random::<u32>());
+    let namespaces: Api<NamespaceObject> = Api::all(client.clone());
+    let object = serde_json::from_value(json!({"metadata": {"name": name}})).expect("a namespace");
+    namespaces
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("a namespace could be made");
+    let namespace = Namespace {
+        name: name.clone(),
+        client,
+        cluster,
+    };
+    namespace.service_account().await;
+    let result = AssertUnwindSafe(body(namespace.clone())).catch_unwind().await;
+    if result.is_err() {
+        namespace.dump().await;
+    }
+    if result.is_ok() || std::env::var_os("PODBAY_TEST_KEEP").is_none() {
+        let _ = namespaces.delete(&name, &DeleteParams::background()).await;
+    }
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+impl Namespace {
+    /// The built `podbay` with this namespace and the administrator's kubeconfig.
+    pub fn podbay(&self) -> Podbay {
+        Podbay::new(&self.cluster.kubeconfig, &self.name)
+    }
+
+    /// Objects of a kind in it.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Sets a label of the namespace itself.
+    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    pub async fn label(&self, key: &str, value: &str) {
+        let namespaces: Api<NamespaceObject> = Api::all(self.client.clone());
+        let patch = json!({"metadata": {"labels": {key: value}}});
+        namespaces
+            .patch(
+                &self.name,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(patch),
+            )
+            .await
+            .expect("the namespace could be labelled");
+    }
+
+    /// How many objects of ours there are, by kind; kinds without any are left out.
+    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    pub async fn objects(&self) -> BTreeMap<&'static str, usize> {
+        let ours = ListParams::default().labels("app=openhands-runtime");
+        let counts = [
+            (
+                "configmaps",
+                self.api::<ConfigMap>()
+                    .list_metadata(&ours)
+                    .await
+                    .expect("a list")
+                    .items
+                    .len(),
+            ),
+            (
+                "secrets",
+                self.api::<Secret>()
+                    .list_metadata(&ours)
+                    .await
+                    .expect("a list")
+                    .items
+                    .len(),
+            ),
+            (
+                "pods",
+                self.api::<Pod>()
+                    .list_metadata(&ours)
+                    .await
+                    .expect("a list")
+                    .items
+                    .len(),
+            ),
+            (
+                "persistentvolumeclaims",
+                self.api::<PersistentVolumeClaim>()
+                    .list_metadata(&ours)
+                    .await
+                    .expect("a list")
+                    .items
+                    .len(),
+            ),
+        ];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Waits until nothing of ours is left; garbage collection takes a moment.
+    ///
+    /// # Panics
+    ///
+    /// When something is left after a minute.
+    pub async fn wait_until_empty(&self) {
+        let deadline = std::time::Duration::from_secs(60);
+        let empty = async {
+            while !self.objects().await.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        if tokio::time::timeout(deadline, empty).await.is_err() {
+            let left = self.objects().await;
+            assert!(left.is_empty(), "left after {deadline:?}: {left:?}");
+        }
+    }
+
+    /// A new namespace takes no pods before its service account is there.
+    async fn service_account(&self) {
+        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = self.api();
+        for _ in 0..200 {
+            if accounts
+                .get_opt("default")
+                .await
+                .is_ok_and(|found| found.is_some())
+            {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Shows what there is, for whoever reads the failure.
+    async fn dump(&self) {
+        let mut text = format!("state of namespace {}:\n", self.name);
+        if let Ok(pods) = self.api::<Pod>().list(&ListParams::default()).await {
+            for pod in pods {
+                let status = serde_json::to_string(&pod.status).unwrap_or_default();
+                let name = pod.metadata.name.unwrap_or_default();
+                let _ = writeln!(text, "pod {name}: {status}");
+            }
+        }
+        if let Ok(events) = self.api::<Event>().list(&ListParams::default()).await {
+            for event in events {
+                let name = event.involved_object.name.unwrap_or_default();
+                let reason = event.reason.unwrap_or_default();
+                let _ = writeln!(
+                    text,
+                    "event {name} {reason}: {}",
+                    event.message.unwrap_or_default()
+                );
+            }
+        }
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
+}
+
+/// Waits until the pod called `name` has ended.
+///
+/// # Panics
+///
+/// When it has not after half a minute, or is not there.
+#[expect(clippy::expect_used, reason = "tests fail by panicking")]
+pub async fn finished(pods: &Api<Pod>, name: &str) {
+    let deadline = std::time::Duration::from_secs(30);
+    let ended = async {
+        loop {
+            let phase = pods
+                .get(name)
+                .await
+                .expect("the pod is there")
+                .status
+                .and_then(|status| status.phase);
+            if phase
+                .as_deref()
+                .is_some_and(|phase| phase == "Succeeded" || phase == "Failed")
+            {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(deadline, ended).await.is_ok(),
+        "pod {name} still runs after {deadline:?}"
+    );
+}

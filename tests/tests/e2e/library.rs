@@ -1,0 +1,78 @@
+//! The library against a real cluster.
+
+use futures::StreamExt as _;
+use podbay_runtime::{Backend, Config, Podbay, RuntimeStatus};
+use podbay_tests::{DEBIAN, in_namespace};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn open_exec_close() {
+    in_namespace("library", async |namespace| {
+        let config = Config::loader()
+            .search(false)
+            .flag(
+                "kubernetes.kubeconfig",
+                "--kubeconfig",
+                namespace.cluster.kubeconfig.display().to_string(),
+            )
+            .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
+            .load()
+            .unwrap();
+        let podbay = Podbay::builder(config)
+            .backend(Backend::Cluster)
+            .connect()
+            .await
+            .unwrap();
+        let mut builder = podbay.session("demo").image(DEBIAN).cpu("20m").memory("64Mi");
+        let statuses = builder.statuses();
+        let session = builder.open().await.unwrap();
+        let told: Vec<_> = statuses.map(|status| status.status).collect().await;
+        assert_eq!(told.first(), Some(&RuntimeStatus::StartingRuntime));
+        assert_eq!(told.last(), Some(&RuntimeStatus::Ready));
+        let outcome = session.exec(["python3", "-c", "print(1)"]).await.unwrap();
+        assert!(outcome.success());
+        assert_eq!(outcome.stdout_content.text(), "1\n");
+        session.close().await.unwrap();
+        namespace.wait_until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_start_whose_future_is_dropped_leaves_nothing() {
+    in_namespace("dropped", async |namespace| {
+        let config = Config::loader()
+            .search(false)
+            .flag(
+                "kubernetes.kubeconfig",
+                "--kubeconfig",
+                namespace.cluster.kubeconfig.display().to_string(),
+            )
+            .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
+            .load()
+            .unwrap();
+        let podbay = Podbay::from_config(config).await.unwrap();
+        // Dropped at each step: while the record is written, the Secret, the pod, and while it starts.
+        for polls in 0..40 {
+            let mut open = Box::pin(
+                podbay
+                    .session(format!("s-{polls}"))
+                    .image(DEBIAN)
+                    .cpu("20m")
+                    .memory("64Mi")
+                    .open(),
+            );
+            for _ in 0..polls {
+                tokio::select! {
+                    biased;
+                    _ = &mut open => break,
+                    () = tokio::time::sleep(std::time::Duration::from_millis(2)) => {}
+                }
+            }
+            drop(open);
+        }
+        namespace.wait_until_empty().await;
+    })
+    .await;
+}

@@ -1,0 +1,10 @@
+//! The command line against a real cluster.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod commands;
+mod integrity;
+mod library;
+mod lifecycle;
+mod rights;
+mod verdicts;

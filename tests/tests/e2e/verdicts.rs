@@ -1,0 +1,282 @@
+//! Why a session can't start, or was ended: typed, in seconds, with the cluster's own words.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota};
+use kube::Api;
+use kube::api::{EvictParams, PostParams};
+use podbay_tests::registry::Registry;
+use podbay_tests::{BUSYBOX, DEBIAN, Finished, Namespace, PAUSE, Podbay, SMALL, in_namespace};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// Runs `true` and returns the record with the seconds it took.
+async fn record(podbay: &Podbay, options: &[&str]) -> (Value, Duration) {
+    let begun = Instant::now();
+    let words = [&["run", "-o", "json"], options, &["--", "true"]].concat();
+    let done: Finished = podbay.run(&words).await;
+    (done.expect(125).json(), begun.elapsed())
+}
+
+fn cause(record: &Value) -> &str {
+    record["verdict"]["cause"].as_str().unwrap_or("none")
+}
+
+/// The verdict of a session that can't start, and that nothing of it is left.
+async fn expect_verdict(namespace: &Namespace, podbay: &Podbay, options: &[&str], expected: &str) -> Value {
+    let (record, took) = record(podbay, options).await;
+    assert_eq!(cause(&record), expected, "{record}");
+    assert!(took < Duration::from_secs(30), "{expected} took {took:?}");
+    assert!(
+        record["verdict"]["hint"]
+            .as_str()
+            .is_some_and(|hint| !hint.is_empty()),
+        "{record}"
+    );
+    assert!(record["end"].is_null(), "{record}");
+    namespace.wait_until_empty().await;
+    record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs our own cluster, whose pulls go to a port of this process: PODBAY_TEST_CLUSTER"]
+async fn images_that_cannot_be_had() {
+    let _registry = Registry::start().await;
+    in_namespace("image", async |namespace| {
+        let podbay = namespace.podbay();
+        let image = |name: &'static str| [&["--image", name], &SMALL[..]].concat();
+        let record = expect_verdict(
+            &namespace,
+            &podbay,
+            &image("registry.example/missing/a:1"),
+            "image_not_found",
+        )
+        .await;
+        assert_eq!(record["verdict"]["blame"], "configuration");
+        assert_eq!(record["error"]["code"], "AgentRuntimeBuildError");
+        expect_verdict(
+            &namespace,
+            &podbay,
+            &image("registry.example/private/a:1"),
+            "image_denied",
+        )
+        .await;
+        let podbay = podbay.env("PODBAY_IMAGE_PULL_GRACE_SECONDS", "3");
+        let record = expect_verdict(
+            &namespace,
+            &podbay,
+            &image("registry.example/limited/a:1"),
+            "image_pull",
+        )
+        .await;
+        assert_eq!(record["verdict"]["blame"], "infrastructure");
+        expect_verdict(
+            &namespace,
+            &podbay,
+            &image("registry.example/broken/a:1"),
+            "image_pull",
+        )
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn an_image_without_a_shell_and_one_that_ends() {
+    in_namespace("unfit", async |namespace| {
+        let podbay = namespace.podbay();
+        let pause = [&["--image", PAUSE], &SMALL[..]].concat();
+        expect_verdict(&namespace, &podbay, &pause, "image_unsupported").await;
+        // An image said to carry a server whose command ends at once: it is busybox's shell without input.
+        let ends = [&["--image", BUSYBOX, "--server"], &SMALL[..]].concat();
+        expect_verdict(&namespace, &podbay, &ends, "exited").await;
+        // One whose server never answers.
+        let podbay = podbay.env("PODBAY_START_TIMEOUT_SECONDS", "4");
+        let silent = [&["--image", PAUSE, "--server"], &SMALL[..]].concat();
+        expect_verdict(&namespace, &podbay, &silent, "deadline").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn nodes_that_will_not_do() {
+    in_namespace("nodes", async |namespace| {
+        let podbay = namespace.podbay();
+        let large = ["--image", DEBIAN, "--cpu", "900", "--memory", "64Mi"];
+        let (found, took) = record(&podbay, &large).await;
+        assert_eq!(cause(&found), "too_large", "{found}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        let selective = podbay
+            .env("PODBAY_KUBERNETES_NODE_SELECTOR_KEY", "podbay.dev/no-such-label")
+            .env("PODBAY_KUBERNETES_NODE_SELECTOR_VAL", "x");
+        let small = [&["--image", DEBIAN], &SMALL[..]].concat();
+        expect_verdict(&namespace, &selective, &small, "node_mismatch").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn refusals_of_the_api_server() {
+    in_namespace("refuse", async |namespace| {
+        let podbay = namespace.podbay();
+        let small = [&["--image", DEBIAN], &SMALL[..]].concat();
+        let quotas: Api<ResourceQuota> = namespace.api();
+        let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}});
+        quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+        // The quota's usage is computed first; until then the API server refuses with "status unknown".
+        let record = expect_verdict(&namespace, &podbay, &small, "quota").await;
+        assert!(record["verdict"]["message"].as_str().unwrap().contains("quota"), "{record}");
+        quotas.delete("none", &kube::api::DeleteParams::default()).await.unwrap();
+
+        let limits: Api<LimitRange> = namespace.api();
+        let limit = json!({"metadata": {"name": "low"}, "spec": {"limits": [{"type": "Container", "max": {"memory": "32Mi"}}]}});
+        limits.create(&PostParams::default(), &serde_json::from_value(limit).unwrap()).await.unwrap();
+        expect_verdict(&namespace, &podbay, &small, "quota").await;
+        limits.delete("low", &kube::api::DeleteParams::default()).await.unwrap();
+
+        namespace.label("pod-security.kubernetes.io/enforce", "restricted").await;
+        let _ = podbay.run(&[&["run"], &small[..], &["--", "true"]].concat()).await.expect(0);
+        let root = [&small[..], &["--user", "root", "--profile", "baseline"]].concat();
+        let record = expect_verdict(&namespace, &podbay, &root, "pod_security").await;
+        let message = record["verdict"]["message"].as_str().unwrap();
+        assert!(message.contains("runAsNonRoot") || message.contains("allowPrivilegeEscalation"), "{message}");
+        let hint = record["verdict"]["hint"].as_str().unwrap();
+        assert!(hint.contains("pod-security.kubernetes.io/enforce"), "{hint}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_policy_of_the_cluster() {
+    use k8s_openapi::api::admissionregistration::v1::{
+        ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    };
+    in_namespace("policy", async |namespace| {
+        let policies: Api<ValidatingAdmissionPolicy> = Api::all(namespace.client.clone());
+        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(namespace.client.clone());
+        let name = &namespace.name;
+        let policy = json!({"metadata": {"name": name}, "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
+            "validations": [{"expression": "false", "message": "no pods on Sundays"}]}});
+        let binding = json!({"metadata": {"name": name}, "spec": {
+            "policyName": name, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}}});
+        let post = PostParams::default();
+        policies.create(&post, &serde_json::from_value(policy).unwrap()).await.unwrap();
+        bindings.create(&post, &serde_json::from_value(binding).unwrap()).await.unwrap();
+        // A policy takes effect some moments after it was made.
+        let pods: Api<Pod> = namespace.api();
+        let probe = serde_json::from_value(json!({"metadata": {"name": "probe"}, "spec": {"containers": [
+            {"name": "c", "image": PAUSE}]}}))
+        .unwrap();
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        while pods.create(&dry, &probe).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let small = [&["--image", DEBIAN], &SMALL[..]].concat();
+        let record = expect_verdict(&namespace, &namespace.podbay(), &small, "admission").await;
+        assert!(record["verdict"]["message"].as_str().unwrap().contains("no pods on Sundays"), "{record}");
+        let _ = policies.delete(name, &kube::api::DeleteParams::default()).await;
+        let _ = bindings.delete(name, &kube::api::DeleteParams::default()).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_claim_that_nobody_provides() {
+    in_namespace("pending", async |namespace| {
+        let podbay = namespace
+            .podbay()
+            .env("PODBAY_KUBERNETES_PVC_STORAGE_CLASS", "no-such-class")
+            .env("PODBAY_CLAIM_GRACE_SECONDS", "3");
+        let options = [&["--image", DEBIAN, "--persistent"], &SMALL[..]].concat();
+        expect_verdict(&namespace, &podbay, &options, "claim_pending").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn memory_that_runs_out_is_told_from_a_kill() {
+    in_namespace("memory", async |namespace| {
+        let podbay = namespace.podbay();
+        let hungry = "x = bytearray(300 << 20)";
+        let words = [
+            &["run", "-o", "json", "--image", DEBIAN],
+            &SMALL[..],
+            &["--", "python3", "-c", hungry],
+        ]
+        .concat();
+        let record = podbay.run(&words).await.expect(125).json();
+        assert_eq!(cause(&record), "out_of_memory", "{record}");
+        assert_eq!(record["verdict"]["retry"], "more_resources");
+        assert_eq!(record["end"]["kind"], "killed");
+        let _ = podbay
+            .run(&[&["open", "s", "--image", DEBIAN], &SMALL[..]].concat())
+            .await
+            .expect(0);
+        let _ = podbay
+            .run(&["exec", "s", "--", "python3", "-c", hungry])
+            .await
+            .expect(125);
+        // A kill of its own, in a sandbox where memory ran out before.
+        let _ = podbay
+            .run(&["exec", "s", "--", "sh", "-c", "kill -9 $$"])
+            .await
+            .expect(137);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn an_evicted_or_deleted_pod_ends_its_command_with_a_verdict() {
+    in_namespace("evict", async |namespace| {
+        let podbay = namespace.podbay();
+        let pods: Api<Pod> = namespace.api();
+        for (id, expected) in [("evicted", "evicted"), ("deleted", "deleted")] {
+            let _ = podbay
+                .run(&[&["open", id, "--image", DEBIAN], &SMALL[..]].concat())
+                .await
+                .expect(0);
+            let words = [
+                "exec",
+                "-o",
+                "json",
+                id,
+                "--",
+                "sh",
+                "-c",
+                "touch /workspace/began; sleep 1000",
+            ];
+            let running = tokio::spawn({
+                let podbay = podbay.clone();
+                async move { podbay.run(&words).await }
+            });
+            while podbay
+                .run(&["exec", id, "--", "test", "-e", "/workspace/began"])
+                .await
+                .code
+                != 0
+            {}
+            let name = format!("openhands-runtime-{id}");
+            if expected == "evicted" {
+                pods.evict(&name, &EvictParams::default()).await.unwrap();
+            } else {
+                pods.delete(&name, &kube::api::DeleteParams::default())
+                    .await
+                    .unwrap();
+            }
+            let record = running.await.unwrap().expect(125).json();
+            assert_eq!(cause(&record), expected, "{record}");
+            assert_eq!(record["end"]["kind"], "killed", "{record}");
+        }
+    })
+    .await;
+}
