@@ -112,6 +112,7 @@ pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveCl
         deadline: Duration::from_secs(settings.request_timeout_seconds),
         per_second: number("podbay.requests_per_second", settings.requests_per_second)?,
         burst: number("podbay.request_burst", settings.request_burst)?,
+        ..CallLimits::default()
     };
     let exec = DriverOptions {
         ping_interval: Duration::from_secs(settings.exec_ping_interval_seconds),

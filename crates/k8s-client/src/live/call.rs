@@ -21,10 +21,15 @@ pub struct CallLimits {
     pub per_second: NonZeroU32,
     /// Calls at once after a pause.
     pub burst: NonZeroU32,
+    /// `timeoutSeconds` of a watch request: the server ends each watch after so long, and one that is silent for
+    /// a sixth longer is dead. This, and not the server's default of half an hour, bounds how long a connection
+    /// that died without a word goes unnoticed.
+    pub watch: Duration,
 }
 
 impl Default for CallLimits {
-    /// 30 s, client-go's order of magnitude for a reachable server; 50 and 100, kubectl's own limits.
+    /// 30 s, client-go's order of magnitude for a reachable server; 50 and 100, kubectl's own limits; watches of
+    /// 30 s, so that one request a minute or two is the price of never being blind for longer than 35 s.
     fn default() -> Self {
         const fn number(n: u32) -> NonZeroU32 {
             match NonZeroU32::new(n) {
@@ -36,6 +41,7 @@ impl Default for CallLimits {
             deadline: Duration::from_secs(30),
             per_second: number(50),
             burst: number(100),
+            watch: Duration::from_secs(30),
         }
     }
 }
@@ -61,6 +67,10 @@ impl Caller {
         self.limiter.until_ready().await;
     }
 
+    pub(super) const fn watch(&self) -> Duration {
+        self.limits.watch
+    }
+
     pub(super) const fn deadline(&self) -> Duration {
         self.limits.deadline
     }
@@ -75,6 +85,23 @@ impl Caller {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
+        let request = || {
+            let answer = request();
+            async { answer.await.map_err(|error| from_kube(operation, error)) }
+        };
+        self.call_with(operation, repeatable, request).await
+    }
+
+    /// The same for a request whose errors are ours already.
+    pub(super) async fn call_with<T, F>(
+        &self,
+        operation: &str,
+        repeatable: Repeatable,
+        mut request: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let deadline = Instant::now() + self.limits.deadline;
         let mut attempts = 0;
         loop {
@@ -84,7 +111,7 @@ impl Caller {
             };
             let error = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => from_kube(operation, error),
+                Ok(Err(error)) => error,
                 Err(_) => return Err(Error::new(operation, ErrorKind::Deadline(self.limits.deadline))),
             };
             attempts += 1;

@@ -3,6 +3,7 @@
 mod call;
 mod connect;
 mod failure;
+mod upgrade;
 mod watch;
 
 use std::fmt;
@@ -30,7 +31,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
-use crate::remote_command::{self, DriverOptions, Protocol};
+use crate::remote_command::{self, DriverOptions, Protocol, Streams};
 use crate::retry::Repeatable;
 
 /// Bytes read of a log at once.
@@ -282,22 +283,22 @@ impl ClusterClient for LiveClient {
             .stderr(!request.tty)
             .tty(request.tty);
         let url = <Pod as kube::Resource>::url_path(&(), Some(namespace));
+        let protocols = Protocol::offer(Streams {
+            stdin: request.stdin,
+            tty: request.tty,
+        });
         // Not repeated after it was sent: the command may have run.
-        let connection = self
-            .caller
-            .call(&operation, Repeatable::IfUnsent, || async {
-                let http = Request::new(&url)
-                    .exec(pod, request.argv.iter().map(String::as_str), &params)
-                    .map_err(kube::Error::BuildRequest)?;
-                self.client.connect(http).await
-            })
-            .await?;
-        let protocol = if connection.supports_stream_close() {
-            Protocol::V5
-        } else {
-            Protocol::V4
+        let connect = || async {
+            let http = Request::new(&url)
+                .exec(pod, request.argv.iter().map(String::as_str), &params)
+                .map_err(|error| from_kube(&operation, kube::Error::BuildRequest(error)))?;
+            upgrade::upgrade(&self.client, &operation, http, protocols).await
         };
-        remote_command::attach(connection.into_stream(), protocol, &request, self.exec)
+        let (socket, protocol) = self
+            .caller
+            .call_with(&operation, Repeatable::IfUnsent, connect)
+            .await?;
+        remote_command::attach(socket, protocol, &request, self.exec)
     }
 
     async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {

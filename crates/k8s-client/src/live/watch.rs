@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
@@ -16,13 +15,6 @@ use crate::client::WatchEvent;
 use crate::error::{Error, ErrorKind};
 use crate::object::Object;
 use crate::retry::{self, Repeatable};
-
-/// `timeoutSeconds` of a watch request: the server ends each watch after so long. This, and not the server's
-/// default of half an hour, bounds how long a connection that died without a word goes unnoticed.
-const WATCH_SECONDS: u32 = 30;
-
-/// How much longer than [`WATCH_SECONDS`] a watch may be silent before it counts as stalled.
-const STALL_MARGIN: Duration = Duration::from_secs(5);
 
 /// Objects a page of the first list.
 const PAGE: u32 = 500;
@@ -142,9 +134,10 @@ where
 
     /// Asks for all changes since `version`.
     async fn connect(&mut self, version: String) -> Step<K> {
-        let params = WatchParams::default()
-            .labels(&self.selector)
-            .timeout(WATCH_SECONDS);
+        let seconds = u32::try_from(self.caller.watch().as_secs())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        let params = WatchParams::default().labels(&self.selector).timeout(seconds);
         self.caller.admit().await;
         let deadline = self.caller.deadline();
         match tokio::time::timeout(deadline, self.api.watch(&params, &version)).await {
@@ -159,7 +152,7 @@ where
 
     /// Waits for the next change.
     async fn receive(&mut self, version: String, mut events: Events<K>) -> Step<K> {
-        let silence = Duration::from_secs(WATCH_SECONDS.into()) + STALL_MARGIN;
+        let silence = self.caller.watch() * 7 / 6;
         match tokio::time::timeout(silence, events.next()).await {
             // Ended by the server, or silent beyond the server's own limit and so dead. Nothing is missed by
             // asking again from the last version seen.

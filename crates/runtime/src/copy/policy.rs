@@ -1,0 +1,206 @@
+//! Which entries of an archive from a session are written, which are skipped, which end the copy. Pure.
+//!
+//! What runs in a session may have replaced its `tar`, so nothing in the archive is trusted. What is accepted
+//! here is a plain file or directory below the one that was asked for, in a directory that came before it, and
+//! comes once.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::archive::{Entry, EntryKind};
+use super::error::CopyError;
+use super::member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath, display};
+
+/// Permission bits that are taken over; not set-user-ID, set-group-ID and sticky.
+const PERMISSIONS: u32 = 0o777;
+
+/// Why an entry is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is a symbolic link.
+    #[error(
+        "it is a symbolic link to {target:?}, and links may lead anywhere: copy what it leads to, or skip links \
+         (--skip-links)"
+    )]
+    Symlink {
+        /// Where it leads.
+        target: String,
+    },
+    /// It is a hard link.
+    #[error("it is a hard link to {target:?}, and links may lead anywhere: skip links (--skip-links)")]
+    HardLink {
+        /// The entry it is another name of.
+        target: String,
+    },
+    /// It is a device.
+    #[error("it is a device")]
+    Device,
+    /// It is a named pipe.
+    #[error("it is a named pipe")]
+    Fifo,
+    /// It is a sparse file.
+    #[error("it is a sparse file in tar's own encoding, which was not asked for")]
+    Sparse,
+    /// It is of an unknown type.
+    #[error("its type is not known (byte {0})")]
+    Unknown(u8),
+    /// Its path begins at the root.
+    #[error("its path is absolute")]
+    Absolute,
+    /// Its path has a `..`.
+    #[error("its path leads upwards")]
+    Upwards,
+    /// It has no name, or one with a NUL.
+    #[error("it has no name that a file can have")]
+    NoName,
+    /// A component is too long.
+    #[error("a component of its path is longer than {COMPONENT_LIMIT} bytes")]
+    LongComponent,
+    /// It has too many components.
+    #[error("its path has more than {DEPTH_LIMIT} components")]
+    TooDeep,
+    /// It is not below what was asked for.
+    #[error("it is not part of what was asked for")]
+    Elsewhere,
+    /// The directory it is in was not there before.
+    #[error("the directory it should be in did not come before it")]
+    NoParent,
+    /// It came before.
+    #[error("it comes twice")]
+    Duplicate,
+    /// It has data and is no file.
+    #[error("it is no file, and claims {size} bytes")]
+    Size {
+        /// What it claims, in bytes.
+        size: u64,
+    },
+}
+
+/// How much is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) max_bytes: u64,
+    pub(super) max_entries: u64,
+}
+
+impl Limits {
+    /// Whether so much is within them. Checked by those who send too.
+    pub(super) const fn check(&self, entries: u64, bytes: u64) -> Result<(), CopyError> {
+        if entries > self.max_entries {
+            return Err(CopyError::OverLimit { limit: self.max_entries, unit: "entries" });
+        }
+        if bytes > self.max_bytes {
+            return Err(CopyError::OverLimit { limit: self.max_bytes, unit: "bytes" });
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It is written.
+    Write(Accepted),
+    /// It is left out: its name.
+    Skip(String),
+}
+
+/// An entry that may be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// Where, below what was asked for.
+    pub(super) path: MemberPath,
+    /// Whether it is a directory, else a file.
+    pub(super) directory: bool,
+    /// Its bytes.
+    pub(super) size: u64,
+    /// Its permissions, nothing else.
+    pub(super) mode: u32,
+    /// Modification time, in seconds since 1970.
+    pub(super) modified: Option<u64>,
+}
+
+/// The decisions on one archive.
+#[derive(Debug)]
+pub(super) struct Policy {
+    /// The name that was asked for; none stands for what is in a directory.
+    root: Option<Vec<u8>>,
+    limits: Limits,
+    skip_links: bool,
+    entries: u64,
+    bytes: u64,
+    /// What came, and whether it is a directory that was written. Hashes, so that a million entries with the
+    /// longest paths need 32 MB and not 64 GB.
+    seen: HashMap<[u8; 16], bool>,
+}
+
+impl Policy {
+    /// Decides on an archive of `root`.
+    pub(super) fn new(root: Option<&[u8]>, limits: Limits, skip_links: bool) -> Self {
+        let root = root.map(<[u8]>::to_vec);
+        Self { root, limits, skip_links, entries: 0, bytes: 0, seen: HashMap::new() }
+    }
+
+    /// Decides on the next entry.
+    pub(super) fn decide(&mut self, entry: &Entry) -> Result<Decision, CopyError> {
+        // What is skipped counts too: its bytes come over the wire all the same.
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(entry.size);
+        self.limits.check(self.entries, self.bytes)?;
+        self.judge(entry).map_err(|reason| CopyError::Refused { entry: display(&entry.name), reason })
+    }
+
+    fn judge(&mut self, entry: &Entry) -> Result<Decision, Refusal> {
+        let Entry { name, kind, size, mode, modified, link } = entry;
+        let path = MemberPath::parse(name)?.below(self.root.as_deref()).ok_or(Refusal::Elsewhere)?;
+        if let Some((parent, _)) = path.split_last()
+            && self.seen.get(&digest(&parent)) != Some(&true)
+        {
+            return Err(Refusal::NoParent);
+        }
+        let link = || display(link);
+        let (directory, skip) = match *kind {
+            EntryKind::File => (false, false),
+            EntryKind::Directory => (true, false),
+            // What was asked for itself is not skipped: a copy of nothing is no success.
+            EntryKind::Symlink | EntryKind::HardLink if self.skip_links && path.split_last().is_some() => {
+                (false, true)
+            }
+            EntryKind::Symlink => return Err(Refusal::Symlink { target: link() }),
+            EntryKind::HardLink => return Err(Refusal::HardLink { target: link() }),
+            EntryKind::Device => return Err(Refusal::Device),
+            EntryKind::Fifo => return Err(Refusal::Fifo),
+            EntryKind::Sparse => return Err(Refusal::Sparse),
+            EntryKind::Unknown(byte) => return Err(Refusal::Unknown(byte)),
+        };
+        if *kind != EntryKind::File && *size > 0 {
+            return Err(Refusal::Size { size: *size });
+        }
+        // A name that ends with a slash is a directory's, whatever the type says: readers differ there. And the
+        // directory whose contents were asked for can't be anything else.
+        if !directory && (name.ends_with(b"/") || (self.root.is_none() && path.split_last().is_none())) {
+            return Err(Refusal::NoName);
+        }
+        if self.seen.insert(digest(&path), directory).is_some() {
+            return Err(Refusal::Duplicate);
+        }
+        if skip {
+            return Ok(Decision::Skip(display(name)));
+        }
+        let (size, mode, modified) = (*size, mode & PERMISSIONS, *modified);
+        Ok(Decision::Write(Accepted { path, directory, size, mode, modified }))
+    }
+}
+
+/// Half of a hash of a path's components, separated by what none of them holds.
+fn digest(path: &MemberPath) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for component in path.components() {
+        hash.update(component.as_encoded_bytes());
+        hash.update([0]);
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    half
+}
