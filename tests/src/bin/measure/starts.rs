@@ -1,0 +1,124 @@
+//! How long it takes until a session is there.
+
+use std::process::Stdio;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, WatchEvent, WatchParams};
+use podbay_tests::program::binary;
+use podbay_tests::{DEBIAN, Namespace};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use crate::figures::{Figures, time};
+
+/// `podbay run --backend embedded -- true` as a whole process.
+pub(crate) async fn embedded() {
+    let mut figures = Figures::default();
+    for round in 0..101 {
+        let took = time(Command::new(binary()).args(["run", "--backend", "embedded", "--", "true"])).await;
+        // The first brings the program into memory.
+        if round > 0 {
+            figures.add(took);
+        }
+    }
+    println!(
+        "{} (median at most 30)",
+        figures.line("podbay run --backend embedded -- true, whole process")
+    );
+}
+
+/// Runs each, in turns.
+const ROUNDS: usize = 25;
+
+/// `podbay open` as a whole process against `kubectl run` of the same image and command until Ready.
+pub(crate) async fn cold(namespace: &Namespace) {
+    let podbay = namespace.podbay();
+    let pods: Api<Pod> = namespace.api();
+    let resources = ["--cpu", "20m", "--memory", "64Mi"];
+    let (mut ours, mut seen, mut waited) = (Figures::default(), Figures::default(), Figures::default());
+    for round in 0..=ROUNDS {
+        let id = format!("s{round}");
+        let open = [&["open", &id, "--image", DEBIAN, "-q"][..], &resources].concat();
+        let took = time(&mut podbay.command(&open)).await;
+        let pod = pods.get(&format!("openhands-runtime-{id}")).await.unwrap();
+        let _ = podbay.run(&["close", &id, "--wait"]).await.expect(0);
+        let first = kubectl_run(namespace, &pod, &format!("k{round}"), false).await;
+        let second = kubectl_run(namespace, &pod, &format!("w{round}"), true).await;
+        if round > 0 {
+            ours.add(took);
+            seen.add(first);
+            waited.add(second);
+        }
+    }
+    println!("{}", ours.line("podbay open, whole process"));
+    println!("{}", seen.line("kubectl run, until a watch sees Ready"));
+    println!("{}", waited.line("kubectl run and kubectl wait, whole processes"));
+    println!(
+        "podbay open / kubectl run until Ready seen: {:.2}; / kubectl run + wait: {:.2} (at most 1)",
+        ours.median() / seen.median(),
+        ours.median() / waited.median()
+    );
+}
+
+/// The time from `kubectl run` to Ready, seen by a watch that was there before, or by `kubectl wait`.
+async fn kubectl_run(namespace: &Namespace, like: &Pod, name: &str, wait: bool) -> std::time::Duration {
+    let container = &like.spec.as_ref().unwrap().containers[0];
+    let command = container.command.clone().unwrap();
+    let pods: Api<Pod> = namespace.api();
+    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let mut events = pods.watch(&params, "0").await.unwrap().boxed();
+    let kubectl = || {
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .arg("--kubeconfig")
+            .arg(&namespace.cluster.kubeconfig)
+            .args(["-n", &namespace.name]);
+        kubectl.stdin(Stdio::null());
+        kubectl
+    };
+    let begun = Instant::now();
+    let mut run = kubectl();
+    run.args([
+        "run",
+        name,
+        "--image",
+        DEBIAN,
+        "--restart=Never",
+        "--command",
+        "--",
+    ])
+    .args(&command);
+    time(&mut run).await;
+    if wait {
+        time(
+            kubectl()
+                .args(["wait", "--for=condition=Ready", "--timeout=60s"])
+                .arg(format!("pod/{name}")),
+        )
+        .await;
+    } else {
+        while let Some(event) = events.next().await {
+            let (WatchEvent::Added(pod) | WatchEvent::Modified(pod)) = event.unwrap() else {
+                continue;
+            };
+            let conditions = pod
+                .status
+                .and_then(|status| status.conditions)
+                .unwrap_or_default();
+            if conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+            {
+                break;
+            }
+        }
+    }
+    let took = begun.elapsed();
+    pods.delete(name, &DeleteParams::default()).await.unwrap();
+    while pods.get_opt(name).await.unwrap().is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    took
+}
