@@ -73,6 +73,8 @@ impl Failure {
             Self::Session(error) => match **error {
                 // Found before anything was made.
                 Error::Spec { .. } | Error::Id { .. } | Error::Setting { .. } | Error::EmptyCommand => EXIT_USAGE,
+                // Lists alone fail so: a selector or a namespace that is none.
+                Error::Cluster { .. } if error.code() == ErrorCode::InvalidRequest => EXIT_USAGE,
                 _ => narrow(EXIT_FAILED),
             },
             Self::Output(_) | Self::Local { .. } | Self::Exists { .. } | Self::Format { .. } => narrow(EXIT_FAILED),

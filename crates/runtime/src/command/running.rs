@@ -90,7 +90,13 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
     let mark = Mark::new(rand::random());
     let request = ExecRequest {
         container: CONTAINER.to_owned(),
-        argv: script::run(carrier, &mark, workdir.as_deref(), &argv),
+        argv: script::run(
+            carrier,
+            &mark,
+            workdir.as_deref(),
+            stdin.is_some() && terminal.is_none(),
+            &argv,
+        ),
         stdin: stdin.is_some(),
         tty: terminal.is_some(),
     };

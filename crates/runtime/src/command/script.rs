@@ -42,14 +42,31 @@ impl Mark {
     }
 }
 
-/// The argv that runs `argv`.
-pub(super) fn run(carrier: Carrier, mark: &Mark, workdir: Option<&str>, argv: &[String]) -> Vec<String> {
+/// Becomes the command.
+const BECOME: &str = "exec \"$@\"";
+
+/// Runs the command and leaves a reader for what it did not read of its standard input. Without, an exec whose
+/// command ends with more than some 100 KB of input unread never ends: the node waits to hand the rest over, and
+/// with it waits the status (seen with kubectl too, over both of its protocols, containerd 2.4). The reader
+/// outlives the shell until the node closes the input. The shell's own words about a signal go nowhere.
+const RUN_WITH_INPUT: &str = "exec 3<&0 4>&2 2>/dev/null; ( exec 3<&- 2>&4 4>&-; exec \"$@\" ); c=$?; \
+     cat <&3 >/dev/null 3<&- 4>&- & exit $c";
+
+/// The argv that runs `argv`. `input` is whether it gets a standard input that is no terminal.
+pub(super) fn run(
+    carrier: Carrier,
+    mark: &Mark,
+    workdir: Option<&str>,
+    input: bool,
+    argv: &[String],
+) -> Vec<String> {
     let script = match (carrier, workdir) {
         (Carrier::Process, None) => return argv.to_vec(),
         (Carrier::Process, Some(_)) => "shift; cd -- \"$1\" || exit 126; shift; exec \"$@\"".to_owned(),
         (Carrier::Container, _) => format!(
             "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; {MARK}=$1; export {MARK}; \
-             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; shift 2; unset o f k v _; exec \"$@\""
+             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; shift 2; unset o f k v _; {}",
+            if input { RUN_WITH_INPUT } else { BECOME }
         ),
     };
     // `$0` is what the shell's messages begin with.
@@ -100,7 +117,8 @@ pub(super) const MEMORY_KILL: &str = "oom-kill";
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Output};
+    use std::io::Write as _;
+    use std::process::{Command, Output, Stdio};
 
     use super::*;
 
@@ -122,7 +140,7 @@ mod tests {
             "sh",
             "a  b'\"$x",
         ]);
-        let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), &argv));
+        let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), false, &argv));
         assert_eq!(output.status.code(), Some(3));
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),
@@ -134,7 +152,7 @@ mod tests {
     #[test]
     fn what_cannot_be_run_has_the_shells_codes() {
         let code = |argv: &[&str]| {
-            sh(&run(Carrier::Container, &Mark::new(1), None, &words(argv)))
+            sh(&run(Carrier::Container, &Mark::new(1), None, false, &words(argv)))
                 .status
                 .code()
         };
@@ -144,9 +162,44 @@ mod tests {
             Carrier::Container,
             &Mark::new(1),
             Some("/nowhere"),
+            false,
             &words(&["true"]),
         );
         assert_eq!(sh(&nowhere).status.code(), Some(126));
+    }
+
+    /// With an input the shell stays, and is not to be noticed: codes, both streams, no word of its own.
+    #[test]
+    fn a_command_with_an_input_has_its_own_code_and_words() {
+        let output = |argv: &[&str], input: &[u8]| {
+            let argv = run(Carrier::Container, &Mark::new(1), None, true, &words(argv));
+            let mut child = Command::new(&argv[0])
+                .args(&argv[1..])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // One that does not read does not break what writes to it.
+            child.stdin.take().unwrap().write_all(input).unwrap();
+            child.wait_with_output().unwrap()
+        };
+        let read = output(&["sh", "-c", "cat; echo err >&2; exit 5"], b"in");
+        assert_eq!(
+            (read.status.code(), read.stdout, read.stderr),
+            (Some(5), b"in".to_vec(), b"err\n".to_vec())
+        );
+        let unread = output(&["true"], &vec![b'x'; 1 << 20]);
+        assert_eq!((unread.status.code(), unread.stderr), (Some(0), Vec::new()));
+        let killed = output(&["sh", "-c", "kill -9 $$"], b"");
+        assert_eq!((killed.status.code(), killed.stderr), (Some(137), Vec::new()));
+        let missing = output(&["no-such-program"], b"");
+        assert_eq!(missing.status.code(), Some(127));
+        assert!(
+            String::from_utf8(missing.stderr)
+                .unwrap()
+                .contains("no-such-program")
+        );
     }
 
     #[test]
@@ -158,10 +211,10 @@ mod tests {
             "-c",
             "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1000",
         ]);
-        let argv = run(Carrier::Container, &mark, None, &argv);
+        let argv = run(Carrier::Container, &mark, None, false, &argv);
         let mut child = Command::new(&argv[0])
             .args(&argv[1..])
-            .stdout(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -177,7 +230,7 @@ mod tests {
     #[test]
     fn a_command_that_was_not_killed_for_memory_is_not_said_to_be() {
         let mark = Mark::new(rand::random());
-        sh(&run(Carrier::Container, &mark, None, &words(&["true"])));
+        sh(&run(Carrier::Container, &mark, None, false, &words(&["true"])));
         assert_eq!(sh(&ask_memory_kill(&mark)).stdout, b"");
     }
 }

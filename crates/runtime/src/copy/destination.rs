@@ -38,26 +38,36 @@ impl Destination {
             };
             // `a/..` where there is no `a`.
             if name.is_none() {
-                return Err(CopyError::NoLocalDirectory { path: local.display().to_string() });
+                return Err(CopyError::NoLocalDirectory {
+                    path: local.display().to_string(),
+                });
             }
             (parent, name, local.as_os_str().as_bytes().ends_with(b"/"))
         };
         // The user's own path: its links are followed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(CWD, &path, flags, Mode::empty()) {
-            Ok(directory) => Ok(Self { directory, path, name, directory_only }),
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {
-                Err(CopyError::NoLocalDirectory { path: path.display().to_string() })
-            }
-            Err(error) => {
-                Err(CopyError::Local { path: path.display().to_string(), source: io::Error::from(error) })
-            }
+            Ok(directory) => Ok(Self {
+                directory,
+                path,
+                name,
+                directory_only,
+            }),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Err(CopyError::NoLocalDirectory {
+                path: path.display().to_string(),
+            }),
+            Err(error) => Err(CopyError::Local {
+                path: path.display().to_string(),
+                source: io::Error::from(error),
+            }),
         }
     }
 
     /// The path of the copy.
     pub(super) fn target(&self) -> PathBuf {
-        self.name.as_ref().map_or_else(|| self.path.clone(), |name| self.path.join(name))
+        self.name
+            .as_ref()
+            .map_or_else(|| self.path.clone(), |name| self.path.join(name))
     }
 }
 
@@ -78,13 +88,19 @@ mod tests {
         std::os::unix::fs::symlink(".", at("link")).unwrap();
         assert_eq!(target(directory.path(), Some("a")).unwrap(), (at("a"), false));
         assert_eq!(target(&at("link"), Some("a")).unwrap(), (at("link/a"), false));
-        assert_eq!(target(directory.path(), None).unwrap(), (directory.path().to_owned(), false));
+        assert_eq!(
+            target(directory.path(), None).unwrap(),
+            (directory.path().to_owned(), false)
+        );
         assert_eq!(target(&at("new"), Some("a")).unwrap(), (at("new"), false));
         assert_eq!(target(&at("new/"), Some("a")).unwrap(), (at("new"), true));
         assert_eq!(target(&at("file"), Some("a")).unwrap(), (at("file"), false));
         for nowhere in ["no/new", "file/new", "no/.."] {
             let error = target(&at(nowhere), Some("a")).unwrap_err();
-            assert!(matches!(error, CopyError::NoLocalDirectory { .. }), "{nowhere}: {error}");
+            assert!(
+                matches!(error, CopyError::NoLocalDirectory { .. }),
+                "{nowhere}: {error}"
+            );
         }
     }
 }

@@ -97,6 +97,9 @@ pub enum CopyError {
         /// Members that were extracted, as tar lists them.
         extracted: u64,
     },
+    /// The program that reads the archive in the session ended well before the archive did.
+    #[error("tar in the session ended before the archive did, and called it a success")]
+    EndedEarly,
     /// The connection was lost, or the pod was.
     #[error("the copy was cut off: {message}")]
     Lost {
@@ -153,6 +156,7 @@ impl CopyError {
             | Self::Changed { .. }
             | Self::Remote { .. }
             | Self::NotAllTaken { .. }
+            | Self::EndedEarly
             | Self::Cancelled
             | Self::OverLimit { .. }
             | Self::Refused { .. }

@@ -1,10 +1,10 @@
 //! An archive from a session, put to disk as it arrives: decoder, policy and tree together.
 
+use super::CopyReport;
 use super::archive::{Decoder, Event, Malformed};
 use super::error::CopyError;
 use super::policy::{Accepted, Decision, Policy};
 use super::tree::{Tree, Unfinished};
-use super::CopyReport;
 
 /// An extraction going on. Dropped, it leaves no file half written.
 #[derive(Debug)]
@@ -31,12 +31,23 @@ impl Extraction {
     /// One that writes what `policy` accepts to `tree`.
     pub(super) fn new(policy: Policy, tree: Tree) -> Self {
         let (decoder, report) = (Decoder::default(), CopyReport::default());
-        Self { decoder, policy, tree, current: None, sole: None, report }
+        Self {
+            decoder,
+            policy,
+            tree,
+            current: None,
+            sole: None,
+            report,
+        }
     }
 
     /// Takes in what arrived. After an error nothing more may be fed.
     pub(super) fn feed(&mut self, mut input: &[u8]) -> Result<(), CopyError> {
-        while let Some(event) = self.decoder.next(&mut input).map_err(|source| CopyError::Archive { source })? {
+        while let Some(event) = self
+            .decoder
+            .next(&mut input)
+            .map_err(|source| CopyError::Archive { source })?
+        {
             match event {
                 Event::Entry(entry) => match self.policy.decide(&entry)? {
                     Decision::Write(accepted) if accepted.directory => {
@@ -64,7 +75,9 @@ impl Extraction {
     }
 
     fn end_file(&mut self) -> Result<(), CopyError> {
-        let Some((file, size)) = self.current.take() else { return Ok(()) };
+        let Some((file, size)) = self.current.take() else {
+            return Ok(());
+        };
         // The policy lets a file be the first entry only if it is what was asked for, and then the only one.
         if self.report.directories == 0 {
             self.sole = Some(file);
@@ -86,10 +99,19 @@ impl Extraction {
 
     /// Says that the stream has ended: an error unless the archive was whole.
     pub(super) fn finish(self) -> Result<Extracted, CopyError> {
-        let Self { decoder, policy: _, tree, current: _, sole, report } = self;
+        let Self {
+            decoder,
+            policy: _,
+            tree,
+            current: _,
+            sole,
+            report,
+        } = self;
         decoder.finish().map_err(|source| CopyError::Archive { source })?;
         if report.files + report.directories == 0 {
-            return Err(CopyError::Archive { source: Malformed::Empty });
+            return Err(CopyError::Archive {
+                source: Malformed::Empty,
+            });
         }
         Ok(Extracted { tree, sole, report })
     }

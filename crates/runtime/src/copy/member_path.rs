@@ -29,7 +29,7 @@ impl MemberPath {
         let mut components = Vec::new();
         for component in name.split(|&byte| byte == b'/') {
             match component {
-                b"" | b"." => continue,
+                b"" | b"." => {}
                 b".." => return Err(Refusal::Upwards),
                 _ if component.len() > COMPONENT_LIMIT => return Err(Refusal::LongComponent),
                 _ if components.len() == DEPTH_LIMIT => return Err(Refusal::TooDeep),
@@ -74,16 +74,24 @@ mod tests {
     use super::*;
 
     fn names(path: &MemberPath) -> Vec<&str> {
-        path.components().map(|component| component.to_str().unwrap()).collect()
+        path.components()
+            .map(|component| component.to_str().unwrap())
+            .collect()
     }
 
     #[test]
     fn a_path_is_its_names() {
-        assert_eq!(names(&MemberPath::parse(b"./a//b/./c/").unwrap()), ["a", "b", "c"]);
+        assert_eq!(
+            names(&MemberPath::parse(b"./a//b/./c/").unwrap()),
+            ["a", "b", "c"]
+        );
         assert_eq!(names(&MemberPath::parse(b"./").unwrap()), [""; 0]);
         assert_eq!(names(&MemberPath::parse(b"...").unwrap()), ["..."]);
         let path = MemberPath::parse(b"a/b").unwrap();
-        assert_eq!(path.clone().below(Some(b"a")), Some(MemberPath::parse(b"b").unwrap()));
+        assert_eq!(
+            path.clone().below(Some(b"a")),
+            Some(MemberPath::parse(b"b").unwrap())
+        );
         assert_eq!(path.clone().below(Some(b"b")), None);
         assert_eq!(path.clone().below(None), Some(path));
     }

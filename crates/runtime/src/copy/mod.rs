@@ -1,5 +1,198 @@
-//! Files in and out.
+//! Files in and out of a session, by `tar` over a command's streams.
+//!
+//! ```text
+//!   archive/         the tar format, sans-IO: entries from bytes, bytes from members
+//!   member_path.rs   a path that can't lead out of a directory (pure)
+//!   policy.rs        what of an archive is written, skipped, refused (pure)
+//!   remote.rs        paths in the session, what stands there, how tar ended (pure)
+//!   destination.rs   where a copy goes on this side
+//!   tree.rs          files written below a directory of this side
+//!   extraction.rs    decoder, policy and tree together
+//!   source.rs        files of this side packed
+//!   upload.rs        into a session
+//!   download.rs      out of a session
+//! ```
+//!
+//! Both directions stream: whatever the size, a copy holds a few pieces of it in memory. What comes out of a
+//! session is hostile until shown otherwise; what goes in is the user's own.
 
+mod archive;
+mod destination;
+mod download;
 mod error;
+mod extraction;
+mod member_path;
+mod policy;
+mod remote;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod upload;
 
+use std::path::Path;
+
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use archive::Malformed;
 pub use error::CopyError;
+pub use policy::Refusal;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// Bytes that one copy may have unless told otherwise: 64 GiB, more than a sandbox's disk as a rule, and less
+/// than fills most machines.
+pub const DEFAULT_MAX_BYTES: u64 = 64 << 30;
+
+/// Files, directories and links that one copy may have unless told otherwise: a large source tree with all its
+/// dependencies has some hundred thousand.
+pub const DEFAULT_MAX_ENTRIES: u64 = 1_000_000;
+
+/// Pieces of the archive on their way between the command's stream and the disk.
+const PIECES: usize = 4;
+
+/// How to copy.
+#[derive(Clone, Debug)]
+pub struct CopyOptions {
+    /// Leave links out. Without, symbolic links go in as links, and on the way out any link ends the copy.
+    pub skip_links: bool,
+    /// Bytes of all files at most.
+    pub max_bytes: u64,
+    /// Files, directories and links at most.
+    pub max_entries: u64,
+    /// Ends the copy when cancelled.
+    pub cancel: CancellationToken,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            skip_links: false,
+            max_bytes: DEFAULT_MAX_BYTES,
+            max_entries: DEFAULT_MAX_ENTRIES,
+            cancel: CancellationToken::new(),
+        }
+    }
+}
+
+impl CopyOptions {
+    const fn limits(&self) -> policy::Limits {
+        policy::Limits {
+            max_bytes: self.max_bytes,
+            max_entries: self.max_entries,
+        }
+    }
+}
+
+/// What was copied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CopyReport {
+    /// Regular files.
+    pub files: u64,
+    /// Directories, those that were there before included.
+    pub directories: u64,
+    /// Symbolic links; only on the way in.
+    pub links: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Links that were left out.
+    pub skipped: Vec<String>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// Why a copy ended: of its own, or because the session can't be reached.
+enum Failure {
+    Copy(CopyError),
+    Session(Error),
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(error)
+    }
+}
+
+/// The work on this side's files ended without a result: it panicked, or the runtime was shut down.
+fn interrupted(error: JoinError) -> CopyError {
+    CopyError::Local {
+        path: "the files of this side".to_owned(),
+        source: error.into(),
+    }
+}
+
+/// How many newlines there are.
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+impl Session {
+    /// Copies a file or a directory of this side into the session, with what `tar` the image has.
+    ///
+    /// As with `cp`, an existing directory is copied into, under the source's name; anything else is the copy's
+    /// new name, in a directory that must be there. Permissions and modification times are kept, owners and
+    /// special mode bits are not. `local` itself is followed if it is a link; links below are copied as links.
+    /// A copy that failed may have left some of it in the session.
+    pub async fn copy_to(
+        &self,
+        local: impl AsRef<Path>,
+        remote: &str,
+        options: CopyOptions,
+    ) -> Result<CopyReport, Error> {
+        let begun = Instant::now();
+        let local = local.as_ref();
+        let copied = upload::upload(self, local, remote, &options).await;
+        Self::conclude_copy(copied, begun, || {
+            (local.display().to_string(), self.place(remote))
+        })
+    }
+
+    /// Copies a file or a directory of the session to this side, with what `tar` the image has.
+    ///
+    /// As with `cp`, an existing directory is copied into, under the source's name; anything else is the copy's
+    /// new name, in a directory that must be there. Permissions (but for the umask) and modification times of
+    /// files are kept, owners and special mode bits are not.
+    ///
+    /// Whatever the session sends, nothing is written but files and directories below the destination; see
+    /// [`Refusal`] for what ends a copy. No link that is there is followed or written through. Each file gets
+    /// its name when it is whole, a file that is copied by itself when all went well.
+    pub async fn copy_from(
+        &self,
+        remote: &str,
+        local: impl AsRef<Path>,
+        options: CopyOptions,
+    ) -> Result<CopyReport, Error> {
+        let begun = Instant::now();
+        let local = local.as_ref();
+        let copied = download::download(self, remote, local, &options).await;
+        Self::conclude_copy(copied, begun, || {
+            (self.place(remote), local.display().to_string())
+        })
+    }
+
+    /// A path in the session, as `podbay cp` names it.
+    fn place(&self, remote: &str) -> String {
+        format!("{}:{remote}", self.id())
+    }
+
+    fn conclude_copy(
+        copied: Result<CopyReport, Failure>,
+        begun: Instant,
+        ends: impl FnOnce() -> (String, String),
+    ) -> Result<CopyReport, Error> {
+        match copied {
+            Ok(report) => Ok(CopyReport {
+                seconds: begun.elapsed().as_secs_f64(),
+                ..report
+            }),
+            Err(Failure::Session(error)) => Err(error),
+            Err(Failure::Copy(source)) => {
+                let (from, to) = ends();
+                Err(Error::Copy { from, to, source })
+            }
+        }
+    }
+}

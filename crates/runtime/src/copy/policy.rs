@@ -88,10 +88,16 @@ impl Limits {
     /// Whether so much is within them. Checked by those who send too.
     pub(super) const fn check(&self, entries: u64, bytes: u64) -> Result<(), CopyError> {
         if entries > self.max_entries {
-            return Err(CopyError::OverLimit { limit: self.max_entries, unit: "entries" });
+            return Err(CopyError::OverLimit {
+                limit: self.max_entries,
+                unit: "entries",
+            });
         }
         if bytes > self.max_bytes {
-            return Err(CopyError::OverLimit { limit: self.max_bytes, unit: "bytes" });
+            return Err(CopyError::OverLimit {
+                limit: self.max_bytes,
+                unit: "bytes",
+            });
         }
         Ok(())
     }
@@ -139,7 +145,14 @@ impl Policy {
     /// Decides on an archive of `root`.
     pub(super) fn new(root: Option<&[u8]>, limits: Limits, skip_links: bool) -> Self {
         let root = root.map(<[u8]>::to_vec);
-        Self { root, limits, skip_links, entries: 0, bytes: 0, seen: HashMap::new() }
+        Self {
+            root,
+            limits,
+            skip_links,
+            entries: 0,
+            bytes: 0,
+            seen: HashMap::new(),
+        }
     }
 
     /// Decides on the next entry.
@@ -148,12 +161,24 @@ impl Policy {
         self.entries += 1;
         self.bytes = self.bytes.saturating_add(entry.size);
         self.limits.check(self.entries, self.bytes)?;
-        self.judge(entry).map_err(|reason| CopyError::Refused { entry: display(&entry.name), reason })
+        self.judge(entry).map_err(|reason| CopyError::Refused {
+            entry: display(&entry.name),
+            reason,
+        })
     }
 
     fn judge(&mut self, entry: &Entry) -> Result<Decision, Refusal> {
-        let Entry { name, kind, size, mode, modified, link } = entry;
-        let path = MemberPath::parse(name)?.below(self.root.as_deref()).ok_or(Refusal::Elsewhere)?;
+        let Entry {
+            name,
+            kind,
+            size,
+            mode,
+            modified,
+            link,
+        } = entry;
+        let path = MemberPath::parse(name)?
+            .below(self.root.as_deref())
+            .ok_or(Refusal::Elsewhere)?;
         if let Some((parent, _)) = path.split_last()
             && self.seen.get(&digest(&parent)) != Some(&true)
         {
@@ -189,7 +214,13 @@ impl Policy {
             return Ok(Decision::Skip(display(name)));
         }
         let (size, mode, modified) = (*size, mode & PERMISSIONS, *modified);
-        Ok(Decision::Write(Accepted { path, directory, size, mode, modified }))
+        Ok(Decision::Write(Accepted {
+            path,
+            directory,
+            size,
+            mode,
+            modified,
+        }))
     }
 }
 

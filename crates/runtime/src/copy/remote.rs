@@ -23,7 +23,10 @@ pub(super) struct RemotePath {
 impl RemotePath {
     /// Reads a path.
     pub(super) fn parse(path: &str) -> Result<Self, CopyError> {
-        let invalid = |message| CopyError::RemotePath { path: path.to_owned(), message };
+        let invalid = |message| CopyError::RemotePath {
+            path: path.to_owned(),
+            message,
+        };
         if path.is_empty() {
             return Err(invalid("it is empty"));
         }
@@ -35,11 +38,21 @@ impl RemotePath {
         let text = if trimmed.is_empty() { "/" } else { trimmed }.to_owned();
         let (parent, name) = trimmed.rsplit_once('/').unwrap_or((".", trimmed));
         if matches!(name, "" | "." | "..") {
-            return Ok(Self { parent: text.clone(), text, name: None, slash });
+            return Ok(Self {
+                parent: text.clone(),
+                text,
+                name: None,
+                slash,
+            });
         }
         // The slash of the root stays.
         let parent = if parent.is_empty() { "/" } else { parent }.to_owned();
-        Ok(Self { text, parent, name: Some(name.to_owned()), slash })
+        Ok(Self {
+            text,
+            parent,
+            name: Some(name.to_owned()),
+            slash,
+        })
     }
 }
 
@@ -89,14 +102,27 @@ impl Standing {
         source: Option<&[u8]>,
         is_directory: bool,
     ) -> Result<RemoteTarget, CopyError> {
-        let RemotePath { text, parent, name, slash } = path;
+        let RemotePath {
+            text,
+            parent,
+            name,
+            slash,
+        } = path;
         match self {
-            Self::Directory => Ok(RemoteTarget { directory: text.clone(), name: source.map(<[u8]>::to_vec) }),
-            Self::Other if is_directory || *slash => Err(CopyError::RemoteNotDirectory { path: text.clone() }),
+            Self::Directory => Ok(RemoteTarget {
+                directory: text.clone(),
+                name: source.map(<[u8]>::to_vec),
+            }),
+            Self::Other if is_directory || *slash => {
+                Err(CopyError::RemoteNotDirectory { path: text.clone() })
+            }
             Self::New if *slash && !is_directory => Err(CopyError::NoRemoteDirectory { path: text.clone() }),
             Self::Other | Self::New => {
                 let name = name.as_ref().map(|name| name.clone().into_bytes());
-                Ok(RemoteTarget { directory: parent.clone(), name })
+                Ok(RemoteTarget {
+                    directory: parent.clone(),
+                    name,
+                })
             }
             Self::Nowhere => Err(CopyError::NoRemoteDirectory { path: parent.clone() }),
         }
@@ -111,21 +137,35 @@ pub(super) fn check(program: &'static str, outcome: &Outcome) -> Result<(), Copy
     };
     let missing = |message: String| match program {
         "tar" => CopyError::NoTar { message },
-        _ => CopyError::Remote { program, code: outcome.end.exit_code(), words: message },
+        _ => CopyError::Remote {
+            program,
+            code: outcome.end.exit_code(),
+            words: message,
+        },
     };
     match &outcome.end {
         End::Exited { code: 0 } => Ok(()),
         End::Exited { code: 126 | 127 } => Err(missing(words())),
         End::NotFound { message } | End::CannotExecute { message } => Err(missing(message.clone())),
-        End::Exited { code } => Err(CopyError::Remote { program, code: *code, words: words() }),
-        End::Signaled { .. } => {
-            Err(CopyError::Remote { program, code: outcome.end.exit_code(), words: words() })
-        }
+        End::Exited { code } => Err(CopyError::Remote {
+            program,
+            code: *code,
+            words: words(),
+        }),
+        End::Signaled { .. } => Err(CopyError::Remote {
+            program,
+            code: outcome.end.exit_code(),
+            words: words(),
+        }),
         End::Cancelled => Err(CopyError::Cancelled),
-        End::Lost { message } => Err(CopyError::Lost { message: message.clone() }),
+        End::Lost { message } => Err(CopyError::Lost {
+            message: message.clone(),
+        }),
         End::Killed | End::TimedOut { .. } => {
             let message = outcome.verdict.as_ref().map(|verdict| verdict.message.clone());
-            Err(CopyError::Lost { message: message.unwrap_or_else(|| format!("{program} was killed")) })
+            Err(CopyError::Lost {
+                message: message.unwrap_or_else(|| format!("{program} was killed")),
+            })
         }
     }
 }
@@ -160,26 +200,59 @@ mod tests {
     fn a_copy_goes_where_cp_would_put_it() {
         let to = |standing: Standing, path: &str, source: Option<&str>, is_directory| {
             standing
-                .target(&RemotePath::parse(path).unwrap(), source.map(str::as_bytes), is_directory)
+                .target(
+                    &RemotePath::parse(path).unwrap(),
+                    source.map(str::as_bytes),
+                    is_directory,
+                )
                 .map(|target| {
-                    (target.directory, target.name.map(|name| String::from_utf8(name).unwrap()))
+                    (
+                        target.directory,
+                        target.name.map(|name| String::from_utf8(name).unwrap()),
+                    )
                 })
                 .map_err(|error| error.to_string())
         };
         let at = |directory: &str, name: Option<&str>| Ok((directory.to_owned(), name.map(str::to_owned)));
-        assert_eq!(to(Standing::Directory, "/w/", Some("f"), false), at("/w", Some("f")));
+        assert_eq!(
+            to(Standing::Directory, "/w/", Some("f"), false),
+            at("/w", Some("f"))
+        );
         assert_eq!(to(Standing::Directory, "/w", None, true), at("/w", None));
         assert_eq!(to(Standing::Other, "/w/g", Some("f"), false), at("/w", Some("g")));
         assert_eq!(to(Standing::New, "g", Some("f"), false), at(".", Some("g")));
         assert_eq!(to(Standing::New, "/w/g/", Some("d"), true), at("/w", Some("g")));
         let refused = [
-            (Standing::New, "/w/g/", false, "there is no directory /w/g in the session"),
-            (Standing::Nowhere, "/no/g", true, "there is no directory /no in the session"),
-            (Standing::Other, "/w/g", true, "/w/g in the session is not a directory"),
-            (Standing::Other, "/w/g/", false, "/w/g in the session is not a directory"),
+            (
+                Standing::New,
+                "/w/g/",
+                false,
+                "there is no directory /w/g in the session",
+            ),
+            (
+                Standing::Nowhere,
+                "/no/g",
+                true,
+                "there is no directory /no in the session",
+            ),
+            (
+                Standing::Other,
+                "/w/g",
+                true,
+                "/w/g in the session is not a directory",
+            ),
+            (
+                Standing::Other,
+                "/w/g/",
+                false,
+                "/w/g in the session is not a directory",
+            ),
         ];
         for (standing, path, is_directory, message) in refused {
-            assert_eq!(to(standing, path, Some("f"), is_directory), Err(message.to_owned()));
+            assert_eq!(
+                to(standing, path, Some("f"), is_directory),
+                Err(message.to_owned())
+            );
         }
     }
 }

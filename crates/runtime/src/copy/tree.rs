@@ -10,7 +10,9 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::destination::Destination;
@@ -22,8 +24,10 @@ use super::policy::Accepted;
 const OWNER: u32 = 0o700;
 
 /// A directory being opened for what is in it.
-const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// A copy being written.
 #[derive(Debug)]
@@ -51,18 +55,24 @@ pub(super) struct Unfinished {
 impl Tree {
     /// One that is written to `destination`.
     pub(super) const fn new(destination: Destination) -> Self {
-        Self { destination, open: Vec::new(), narrow: Vec::new() }
+        Self {
+            destination,
+            open: Vec::new(),
+            narrow: Vec::new(),
+        }
     }
 
-    /// Makes a directory, or takes the one that is there.
+    /// Makes a directory, or takes the one that is there, which keeps its mode.
     pub(super) fn directory(&mut self, accepted: &Accepted) -> Result<(), CopyError> {
-        let Some((parent, name)) = self.place(&accepted.path)? else { return Ok(()) };
+        let Some(name) = self.place(&accepted.path)? else {
+            return Ok(());
+        };
         let mode = accepted.mode | OWNER;
-        match mkdirat(parent, &name, Mode::from_raw_mode(mode)) {
-            Ok(()) if mode != accepted.mode => self.narrow.push((accepted.path.clone(), mode & !accepted.mode)),
-            Ok(()) => {}
-            // It keeps its mode.
-            Err(Errno::EXIST) => self.expect_directory(parent, &name, &accepted.path)?,
+        match mkdirat(self.last(), &name, Mode::from_raw_mode(mode)) {
+            Ok(()) if mode != accepted.mode => {
+                self.narrow.push((accepted.path.clone(), mode & !accepted.mode));
+            }
+            Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(self.failed(&accepted.path, error)),
         }
         self.enter(&accepted.path)
@@ -71,82 +81,126 @@ impl Tree {
     /// Begins a file. `random` makes its temporary name.
     pub(super) fn file(&mut self, accepted: &Accepted, random: u64) -> Result<Unfinished, CopyError> {
         let path = self.text(&accepted.path);
-        let Some((parent, name)) = self.place(&accepted.path)? else {
-            return Err(CopyError::LocalTarget { path, found: "a directory", wanted: "a file" });
+        let Some(name) = self.place(&accepted.path)? else {
+            return Err(CopyError::LocalTarget {
+                path,
+                found: "a directory",
+                wanted: "a file",
+            });
         };
         if self.destination.directory_only && self.open.is_empty() {
             return Err(CopyError::NoLocalDirectory { path });
         }
-        match statat(parent, &name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-            Ok(FileType::RegularFile | FileType::Symlink) | Err(Errno::NOENT) => {}
-            Ok(found) => return Err(CopyError::LocalTarget { path, found: kind(found), wanted: "a file" }),
+        match statat(self.last(), &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile | FileType::Symlink => {}
+                found => {
+                    return Err(CopyError::LocalTarget {
+                        path,
+                        found: kind(found),
+                        wanted: "a file",
+                    });
+                }
+            },
+            Err(Errno::NOENT) => {}
             Err(error) => return Err(self.failed(&accepted.path, error)),
         }
         let temporary = format!(".podbay-{random:016x}.part");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || -> rustix::io::Result<_> {
-            let directory = parent.try_clone_to_owned().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-            // Writable by us even where the file is not to be; an open file stays so.
-            let file = openat(&directory, &temporary, flags, Mode::from_raw_mode(accepted.mode))?;
-            Ok((directory, File::from(file)))
+        let failed = |source| CopyError::Local {
+            path: path.clone(),
+            source,
         };
-        let (directory, file) = open().map_err(|error| self.failed(&accepted.path, error))?;
-        Ok(Unfinished { directory, temporary, name, path, file, modified: accepted.modified, finished: false })
+        let directory = self.last().try_clone_to_owned().map_err(failed)?;
+        // The mode may forbid writing: what is open already can be written all the same.
+        let mode = Mode::from_raw_mode(accepted.mode);
+        let file = openat(&directory, &temporary, flags, mode).map_err(|error| failed(error.into()))?;
+        let (file, modified) = (File::from(file), accepted.modified);
+        Ok(Unfinished {
+            directory,
+            temporary,
+            name,
+            path,
+            file,
+            modified,
+            finished: false,
+        })
     }
 
     /// Gives directories the modes that would have been in the way, the deepest first.
     pub(super) fn finish(mut self) -> Result<(), CopyError> {
         for (path, added) in std::mem::take(&mut self.narrow).into_iter().rev() {
             self.enter(&path)?;
-            let narrow = |directory: BorrowedFd<'_>| {
-                let mode = fstat(directory)?.st_mode & 0o777;
-                fchmod(directory, Mode::from_raw_mode(mode & !added))
-            };
-            if let Some((_, directory)) = self.open.last() {
-                narrow(directory.as_fd()).map_err(|error| self.failed(&path, error))?;
-            }
-            // Not searchable any more, perhaps.
+            fstat(self.last())
+                .and_then(|stat| fchmod(self.last(), Mode::from_raw_mode(stat.st_mode & 0o777 & !added)))
+                .map_err(|error| self.failed(&path, error))?;
+            // It may not be searchable any more.
             self.open.clear();
         }
         Ok(())
     }
 
-    /// The open directory that `path` is in and its name there; nothing for the destination itself.
-    fn place(&mut self, path: &MemberPath) -> Result<Option<(BorrowedFd<'_>, OsString)>, CopyError> {
-        match path.split_last() {
-            Some((parent, name)) => {
-                let name = name.to_owned();
-                self.enter(&parent)?;
-                Ok(Some((self.last(), name)))
-            }
-            None => {
-                self.open.clear();
-                Ok(self.destination.name.clone().map(|name| (self.destination.directory.as_fd(), name)))
-            }
-        }
+    /// Makes the directory that `path` is in the innermost open one, and gives its name there; nothing for a
+    /// destination that has none.
+    fn place(&mut self, path: &MemberPath) -> Result<Option<OsString>, CopyError> {
+        let Some((parent, name)) = path.split_last() else {
+            self.open.clear();
+            return Ok(self.destination.name.clone());
+        };
+        self.enter(&parent)?;
+        Ok(Some(name.to_owned()))
     }
 
     /// Opens the directories down to `path`, those that are not open yet.
     fn enter(&mut self, path: &MemberPath) -> Result<(), CopyError> {
         let own = self.destination.name.clone();
-        let wanted: Vec<&OsStr> = own.iter().map(OsString::as_os_str).chain(path.components()).collect();
-        let common = self.open.iter().zip(&wanted).take_while(|((open, _), name)| open == *name).count();
+        let wanted: Vec<&OsStr> = own
+            .iter()
+            .map(OsString::as_os_str)
+            .chain(path.components())
+            .collect();
+        let common = self
+            .open
+            .iter()
+            .zip(&wanted)
+            .take_while(|((open, _), name)| open == *name)
+            .count();
         self.open.truncate(common);
         for name in &wanted[common..] {
-            let opened = openat(self.last(), *name, DIRECTORY, Mode::empty());
-            let directory = opened.map_err(|error| self.failed(path, error))?;
-            self.open.push(((*name).to_owned(), directory));
+            match openat(self.last(), *name, DIRECTORY, Mode::empty()) {
+                Ok(directory) => self.open.push(((*name).to_owned(), directory)),
+                Err(error) => return Err(self.no_directory(path, name, error)),
+            }
         }
         Ok(())
     }
 
+    /// Why `name` on the way to `path` can't be opened as a directory.
+    fn no_directory(&self, path: &MemberPath, name: &OsStr, error: Errno) -> CopyError {
+        match statat(self.last(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if matches!(error, Errno::NOTDIR | Errno::LOOP) => CopyError::LocalTarget {
+                path: self.text(path),
+                found: kind(FileType::from_raw_mode(stat.st_mode)),
+                wanted: "a directory",
+            },
+            _ => self.failed(path, error),
+        }
+    }
+
     /// The innermost open directory.
     fn last(&self) -> BorrowedFd<'_> {
-        self.open.last().map_or(self.destination.directory.as_fd(), |(_, directory)| directory.as_fd())
+        self.open
+            .last()
+            .map_or(self.destination.directory.as_fd(), |(_, directory)| {
+                directory.as_fd()
+            })
     }
 
     fn failed(&self, path: &MemberPath, error: Errno) -> CopyError {
-        CopyError::Local { path: self.text(path), source: io::Error::from(error) }
+        CopyError::Local {
+            path: self.text(path),
+            source: io::Error::from(error),
+        }
     }
 
     /// A path for messages.
@@ -166,30 +220,42 @@ pub(super) const fn kind(file_type: FileType) -> &'static str {
         FileType::Fifo => "a named pipe",
         FileType::Socket => "a socket",
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        _ => "of an unknown kind",
+        FileType::Unknown => "of an unknown kind",
     }
 }
 
 impl Unfinished {
     /// Writes the next bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
-        self.file.write_all(bytes).map_err(|source| CopyError::Local { path: self.path.clone(), source })
+        self.file.write_all(bytes).map_err(|source| CopyError::Local {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     /// Gives it its name, in place of any file or link that has it.
     pub(super) fn finish(mut self) -> Result<(), CopyError> {
         let rename = || -> io::Result<()> {
-            if let Some(modified) = self.modified.and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))) {
+            let since_epoch = self.modified.map(Duration::from_secs);
+            if let Some(modified) = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)) {
                 self.file.set_modified(modified)?;
             }
-            Ok(renameat(&self.directory, &self.temporary, &self.directory, &self.name)?)
+            Ok(renameat(
+                &self.directory,
+                &self.temporary,
+                &self.directory,
+                &self.name,
+            )?)
         };
         match rename() {
             Ok(()) => {
                 self.finished = true;
                 Ok(())
             }
-            Err(source) => Err(CopyError::Local { path: self.path.clone(), source }),
+            Err(source) => Err(CopyError::Local {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 }

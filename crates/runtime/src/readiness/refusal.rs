@@ -8,9 +8,9 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
     let message = error.message.as_deref()?;
     match error.kind {
         ErrorKind::Forbidden => {}
-        // A validating webhook may answer with any status; its sentence has the same start.
-        ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Server { .. }
-            if message.contains("admission webhook") => {}
+        // A webhook may answer with any status, a ValidatingAdmissionPolicy answers with 422 if not told otherwise;
+        // their sentences have the same start.
+        ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Server { .. } if is_policy(message) => {}
         _ => return None,
     }
     let (cause, hint) = if message.contains("violates PodSecurity") {
@@ -30,7 +30,7 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
             Cause::Quota,
             "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed",
         )
-    } else if message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy") {
+    } else if is_policy(message) {
         (
             Cause::Admission,
             "a policy of the cluster forbids it: its owner can tell what is allowed",
@@ -45,6 +45,11 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
         (Cause::Admission, "the cluster's admission refuses it")
     };
     Some(Verdict::new(cause, message, hint))
+}
+
+/// Whether a policy of the cluster's owner speaks.
+fn is_policy(message: &str) -> bool {
+    message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy")
 }
 
 #[cfg(test)]

@@ -55,7 +55,12 @@ enum State {
     /// Gathers a header block. `ending`: the one before was zeros.
     Header { block: Vec<u8>, ending: bool },
     /// Gathers what is said ahead of an entry.
-    Metadata { kind: Metadata, left: u64, size: u64, bytes: Vec<u8> },
+    Metadata {
+        kind: Metadata,
+        left: u64,
+        size: u64,
+        bytes: Vec<u8>,
+    },
     /// Hands out an entry's data.
     Data { left: u64, size: u64 },
     /// Drops what fills up a block.
@@ -66,7 +71,10 @@ enum State {
 
 impl Default for State {
     fn default() -> Self {
-        Self::Header { block: Vec::with_capacity(BLOCK), ending: false }
+        Self::Header {
+            block: Vec::with_capacity(BLOCK),
+            ending: false,
+        }
     }
 }
 
@@ -91,11 +99,18 @@ impl Decoder {
         loop {
             match &mut self.state {
                 State::Data { left: 0, size } => {
-                    self.state = State::Padding { left: to_block(*size) };
+                    self.state = State::Padding {
+                        left: to_block(*size),
+                    };
                     return Ok(Some(Event::EntryEnd));
                 }
                 State::Padding { left: 0 } => self.state = State::default(),
-                State::Metadata { left: 0, kind, size, bytes } => {
+                State::Metadata {
+                    left: 0,
+                    kind,
+                    size,
+                    bytes,
+                } => {
                     let (kind, size, bytes) = (*kind, *size, std::mem::take(bytes));
                     self.say_ahead(kind, bytes)?;
                     self.state = State::Padding { left: to_block(size) };
@@ -142,7 +157,10 @@ impl Decoder {
             self.state = if ending {
                 State::Trailer { bytes: 0 }
             } else {
-                State::Header { block: Vec::with_capacity(BLOCK), ending: true }
+                State::Header {
+                    block: Vec::with_capacity(BLOCK),
+                    ending: true,
+                }
             };
             return Ok(None);
         }
@@ -162,14 +180,23 @@ impl Decoder {
         if size > METADATA_LIMIT {
             return Err(Malformed::ExtensionSize { size });
         }
-        self.state = State::Metadata { kind: metadata, left: size, size, bytes: Vec::new() };
+        self.state = State::Metadata {
+            kind: metadata,
+            left: size,
+            size,
+            bytes: Vec::new(),
+        };
         Ok(None)
     }
 
     /// Puts together what is known of an entry. An extended header wins over a long name, and that over the
     /// header's own field (pax(1), "pax Extended Header").
     fn entry(&mut self, header: &Header, size: u64) -> Result<Entry, Malformed> {
-        let Ahead { name, link, extension } = std::mem::take(&mut self.ahead);
+        let Ahead {
+            name,
+            link,
+            extension,
+        } = std::mem::take(&mut self.ahead);
         let extension = extension.unwrap_or_default();
         let kind = match header.entry_type() {
             _ if extension.sparse => EntryKind::Sparse,
@@ -185,21 +212,33 @@ impl Decoder {
         let size = extension.size.unwrap_or(size);
         self.state = State::Data { left: size, size };
         Ok(Entry {
-            name: extension.path.or(name).unwrap_or_else(|| header.path_bytes().into_owned()),
+            name: extension
+                .path
+                .or(name)
+                .unwrap_or_else(|| header.path_bytes().into_owned()),
             kind,
             size,
-            mode: header.mode().map_err(|_| Malformed::Header("its mode is no number"))?,
+            mode: header
+                .mode()
+                .map_err(|_| Malformed::Header("its mode is no number"))?,
             // Only a convenience, so a bad one is not worth a refusal.
-            modified: header.mtime().ok().filter(|&seconds| i64::try_from(seconds).is_ok()),
+            modified: header
+                .mtime()
+                .ok()
+                .filter(|&seconds| i64::try_from(seconds).is_ok()),
             link: extension.link.or(link).unwrap_or_else(|| {
-                header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
+                header
+                    .link_name_bytes()
+                    .map(std::borrow::Cow::into_owned)
+                    .unwrap_or_default()
             }),
         })
     }
 
     /// Keeps what is said ahead of the next entry. Twice the same would let two readers see two archives.
     fn say_ahead(&mut self, kind: Metadata, bytes: Vec<u8>) -> Result<(), Malformed> {
-        let parse = |bytes: &[u8]| Extension::parse(bytes).ok_or(Malformed::Extension("its records can't be read"));
+        let parse =
+            |bytes: &[u8]| Extension::parse(bytes).ok_or(Malformed::Extension("its records can't be read"));
         let twice = match kind {
             Metadata::LongName => self.ahead.name.replace(until_nul(bytes)).is_some(),
             Metadata::LongLink => self.ahead.link.replace(until_nul(bytes)).is_some(),
@@ -212,7 +251,11 @@ impl Decoder {
                 self.globals > GLOBALS_LIMIT
             }
         };
-        if twice { Err(Malformed::Extension("there is one too many")) } else { Ok(()) }
+        if twice {
+            Err(Malformed::Extension("there is one too many"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -241,7 +284,9 @@ fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
 fn check_sum(header: &Header) -> Result<(), Malformed> {
     const FIELD: std::ops::Range<usize> = 148..156;
     let bytes = header.as_bytes().iter().enumerate();
-    let sum: u32 = bytes.map(|(at, &byte)| u32::from(if FIELD.contains(&at) { b' ' } else { byte })).sum();
+    let sum: u32 = bytes
+        .map(|(at, &byte)| u32::from(if FIELD.contains(&at) { b' ' } else { byte }))
+        .sum();
     match header.cksum() {
         Ok(said) if said == sum => Ok(()),
         _ => Err(Malformed::Header("its checksum is wrong")),
@@ -255,5 +300,7 @@ fn size_of(header: &Header) -> Result<u64, Malformed> {
     if field[0] & 0x80 != 0 && (field[0] != 0x80 || field[1..4] != [0; 3]) {
         return Err(Malformed::Header("its size is negative or too large"));
     }
-    header.raw_entry_size().map_err(|_| Malformed::Header("its size is no number"))
+    header
+        .raw_entry_size()
+        .map_err(|_| Malformed::Header("its size is no number"))
 }

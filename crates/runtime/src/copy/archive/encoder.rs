@@ -33,7 +33,12 @@ pub(in crate::copy) enum MemberKind<'a> {
 
 /// The blocks that announce a member. Long names go the GNU way: busybox reads that and not pax.
 pub(in crate::copy) fn header(member: &Member<'_>) -> Vec<u8> {
-    let Member { name, kind, mode, modified } = member;
+    let Member {
+        name,
+        kind,
+        mode,
+        modified,
+    } = member;
     let mut name = name.to_vec();
     let (entry_type, size, link) = match *kind {
         MemberKind::File(size) => (EntryType::Regular, size, b"".as_slice()),
@@ -80,7 +85,10 @@ pub(in crate::copy) fn end_of_archive(length: u64) -> Vec<u8> {
 fn fill(length: u64, unit: u64) -> &'static [u8] {
     static ZEROS: [u8; 20 * BLOCK] = [0; 20 * BLOCK];
     let missing = (unit - length % unit) % unit;
-    usize::try_from(missing).ok().and_then(|missing| ZEROS.get(..missing)).unwrap_or(&ZEROS)
+    usize::try_from(missing)
+        .ok()
+        .and_then(|missing| ZEROS.get(..missing))
+        .unwrap_or(&ZEROS)
 }
 
 /// Puts `text`, cut if need be, into a field; whether it fitted.

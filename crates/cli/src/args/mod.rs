@@ -1,0 +1,93 @@
+//! What can be typed: the commands, and the flags and values that they share.
+
+mod duration;
+mod environment;
+mod global;
+mod outcome;
+mod pair;
+mod session;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use duration::duration;
+pub(crate) use global::GlobalArgs;
+pub(crate) use outcome::OutcomeArgs;
+pub(crate) use session::{SessionArgs, our_variable};
+
+use crate::commands::{close, completions, cp, delete, exec, logs, ls, open, render, run, show, version};
+
+/// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
+#[derive(Debug, Parser)]
+#[command(name = "podbay", version, propagate_version = false, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One variant a command; its flags and what it does are in the file of its name in `commands/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command in a sandbox of its own, which is closed at the end
+    Run(run::RunArgs),
+    /// Open a session, or attach to the one that is there
+    Open(open::OpenArgs),
+    /// Run a command in an open session
+    Exec(exec::ExecArgs),
+    /// List the sessions
+    #[command(visible_alias = "list")]
+    Ls(ls::LsArgs),
+    /// Show all there is to know of a session
+    #[command(alias = "describe")]
+    Show(show::ShowArgs),
+    /// Print the log of a session's main program
+    Logs(logs::LogsArgs),
+    /// Copy a file or a directory into a session, or out of it
+    Cp(cp::CpArgs),
+    /// End sessions; a persistent workspace is kept
+    Close(close::CloseArgs),
+    /// End sessions and delete their persistent workspaces
+    Delete(delete::DeleteArgs),
+    /// Print the objects of a session without a cluster
+    Render(render::RenderArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the version
+    Version(version::VersionArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay run --image debian:12 -- cat /etc/os-release     in a pod of its own
+  podbay run --backend embedded -- make test              in local processes, without isolation
+  podbay open demo --image debian:12                      a session that stays
+  podbay exec -it demo -- bash                            a terminal in it
+  podbay close demo
+
+Exit codes: the command's own; 128+n when signal n ended it; 124 time-out; 125 Podbay or the cluster failed;
+126 cannot be executed; 127 not found; 2 usage.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        let without: Vec<String> = Args::command()
+            .get_subcommands()
+            .filter(|command| {
+                !command.get_after_help().is_some_and(|help| help.to_string().contains("podbay "))
+            })
+            .map(|command| command.get_name().to_owned())
+            .collect();
+        assert_eq!(without, Vec::<String>::new());
+    }
+}

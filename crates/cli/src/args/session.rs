@@ -1,0 +1,120 @@
+//! Flags that say what a session should be.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use podbay_runtime::{Profile, SessionRequest};
+
+use super::environment::{EnvArg, env_arg, variables};
+use super::pair::{Pair, pair};
+use crate::exit::Failure;
+
+/// What a session should be; what is not said comes from the configuration.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Session")]
+pub(crate) struct SessionArgs {
+    /// Image, [REGISTRY/]NAME[:TAG][@DIGEST] [default: runtime_container_image, else base_container_image]
+    #[arg(long)]
+    pub(crate) image: Option<String>,
+    /// User of all commands: root or UID[:GID]
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Pod Security profile: restricted, baseline or privileged
+    #[arg(long)]
+    pub(crate) profile: Option<Profile>,
+    /// Environment variable, repeatable; NAME alone takes this process's value
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = env_arg)]
+    pub(crate) env: Vec<EnvArg>,
+    /// File of environment variables, one a line; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Directory that commands start in
+    #[arg(short, long, value_name = "DIRECTORY")]
+    pub(crate) workdir: Option<String>,
+    /// CPUs: 2, 500m
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) cpu: Option<String>,
+    /// Memory: 512Mi, 4Gi
+    #[arg(long, value_name = "QUANTITY")]
+    pub(crate) memory: Option<String>,
+    /// Keep the workspace on a claim that outlives the session
+    #[arg(long)]
+    pub(crate) persistent: bool,
+    /// Label of the session's objects, repeatable
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) label: Vec<Pair>,
+    /// The image brings its own server, which answers GET /alive on port 8080
+    #[arg(long)]
+    pub(crate) server: bool,
+}
+
+impl SessionArgs {
+    /// What is asked of the session. `ours` gives the values of this process's environment.
+    pub(crate) fn request(self, ours: impl Fn(&str) -> Option<String>) -> Result<SessionRequest, Failure> {
+        let Self { image, user, profile, env, env_file, workdir, cpu, memory, persistent, label, server } = self;
+        Ok(SessionRequest {
+            image,
+            user,
+            profile,
+            env: variables(&env_file, &env, ours)?,
+            workdir,
+            cpu,
+            memory,
+            persistent: persistent.then_some(true),
+            labels: label.into_iter().map(|Pair { key, value }| (key, value)).collect(),
+            server,
+        })
+    }
+}
+
+/// The value of a variable of this process's environment, where it is UTF-8.
+pub(crate) fn our_variable(name: &str) -> Option<String> {
+    // Names that can't be: asking for them panics on some systems.
+    if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        session: SessionArgs,
+    }
+
+    fn parse(words: &[&str]) -> SessionRequest {
+        let line = Line::try_parse_from(["podbay"].iter().chain(words)).unwrap();
+        line.session.request(|_| Some("ours".to_owned())).unwrap()
+    }
+
+    #[test]
+    fn every_flag_reaches_the_request() {
+        let request = parse(&[
+            "--image", "debian:12", "--user", "1000:1000", "--profile", "baseline", "--env", "A=1", "-e", "B",
+            "--workdir", "/w", "--cpu", "2", "--memory", "4Gi", "--persistent", "--label", "team=x", "--server",
+        ]);
+        let SessionRequest { image, user, profile, env, workdir, cpu, memory, persistent, labels, server } = request;
+        assert_eq!(image.as_deref(), Some("debian:12"));
+        assert_eq!(user.as_deref(), Some("1000:1000"));
+        assert_eq!(profile, Some(Profile::Baseline));
+        let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        assert_eq!(env, [("A", "1"), ("B", "ours")]);
+        assert_eq!(workdir.as_deref(), Some("/w"));
+        assert_eq!((cpu.as_deref(), memory.as_deref()), (Some("2"), Some("4Gi")));
+        assert_eq!(persistent, Some(true));
+        assert_eq!(labels.get("team").map(String::as_str), Some("x"));
+        assert!(server);
+    }
+
+    #[test]
+    fn without_flags_all_is_left_to_the_configuration() {
+        let SessionRequest { image, user, profile, env, workdir, cpu, memory, persistent, labels, server } = parse(&[]);
+        assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
+        assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && !server);
+        assert!(env.is_empty() && labels.is_empty());
+    }
+}

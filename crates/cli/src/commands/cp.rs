@@ -1,0 +1,256 @@
+//! `podbay cp`: a file or a directory into a session, or out of it.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use podbay_runtime::copy::{CopyOptions, CopyReport, DEFAULT_MAX_BYTES};
+
+use super::close::name_of;
+use super::run::listen;
+use crate::args::GlobalArgs;
+use crate::connection::{Needs, connect_to_cluster};
+use crate::exit::Failure;
+use crate::output::{note, warn};
+
+/// Skipped links that are named; the rest are counted.
+const NAMED_LINKS: usize = 10;
+
+/// Flags of `podbay cp`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CpArgs {
+    /// FILE or SESSION:PATH: a file, or a directory with all that is in it
+    #[arg(value_name = "SOURCE")]
+    source: End,
+    /// SESSION:PATH or FILE: an existing directory is copied into, anything else is the copy's new name
+    #[arg(value_name = "DESTINATION")]
+    destination: End,
+    /// Leave links out; without, they go into a session as links, and out of one they are an error
+    #[arg(long)]
+    skip_links: bool,
+    /// Copy no more than so much: bytes, or with a unit (500M, 10Gi)
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value_t = DEFAULT_MAX_BYTES, hide_default_value = true)]
+    max_size: u64,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay cp main.py demo:/workspace/
+  podbay cp demo:/workspace/results ./results
+  podbay cp --skip-links --max-size 1Gi demo:/workspace .
+  podbay cp ./a:b demo:/tmp/                              a file with a colon in its name
+
+The session's image must have tar. Nothing is written outside DESTINATION, whatever the session sends.";
+
+/// One end of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    Local(PathBuf),
+    Session { id: String, path: String },
+}
+
+impl FromStr for End {
+    type Err = Infallible;
+
+    /// As `kubectl cp` and `scp` have it: what stands before the first colon is a session, unless it has a slash.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match name_of(text).split_once(':') {
+            Some((id, path)) if !id.is_empty() && !id.contains('/') => Self::Session {
+                id: id.to_owned(),
+                path: path.to_owned(),
+            },
+            _ => Self::Local(text.into()),
+        })
+    }
+}
+
+/// Copies.
+pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure> {
+    let CpArgs {
+        source,
+        destination,
+        skip_links,
+        max_size,
+    } = args;
+    let one_side = |what| {
+        let message = format!("both ends are {what}: one is SESSION:PATH, the other a file of this machine");
+        Err(Failure::Usage { message })
+    };
+    let (id, path, file, inwards) = match (source, destination) {
+        (End::Local(file), End::Session { id, path }) => (id, path, file, true),
+        (End::Session { id, path }, End::Local(file)) => (id, path, file, false),
+        (End::Local(_), End::Local(_)) => return one_side("on this machine"),
+        (End::Session { .. }, End::Session { .. }) => return one_side("in sessions"),
+    };
+    let signals = listen()?;
+    let options = CopyOptions {
+        skip_links,
+        max_bytes: max_size,
+        cancel: signals.token(),
+        ..CopyOptions::default()
+    };
+    let work = async {
+        let session = connect_to_cluster(global, "cp", Needs::default())
+            .await?
+            .existing(&id)?;
+        let copied = match inwards {
+            true => session.copy_to(file, &path, options).await,
+            false => session.copy_from(&path, file, options).await,
+        };
+        copied.map_err(Failure::from)
+    };
+    let left = || "a part of the copy may be there".to_owned();
+    let copied = match signals.guard(work, left).await {
+        Ok(copied) => copied,
+        Err(code) => return Ok(code),
+    };
+    match (copied, signals.exit_code()) {
+        (Ok(report), _) => {
+            if !report.skipped.is_empty() {
+                warn(skipped(&report.skipped));
+            }
+            if !global.quiet {
+                note(&summary(&report));
+            }
+            Ok(0)
+        }
+        (Err(failure), Some(code)) => {
+            failure.tell();
+            Ok(code)
+        }
+        (Err(failure), None) => Err(failure),
+    }
+}
+
+/// What was copied, in a line.
+fn summary(report: &CopyReport) -> String {
+    let CopyReport {
+        files,
+        directories: _,
+        links,
+        bytes,
+        skipped: _,
+        seconds,
+    } = report;
+    let links = match links {
+        0 => String::new(),
+        1 => ", 1 link".to_owned(),
+        more => format!(", {more} links"),
+    };
+    let files = if *files == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{files} files")
+    };
+    format!("copied {files}{links}, {bytes} bytes in {seconds:.1} s")
+}
+
+/// What was left out, in a line.
+fn skipped(links: &[String]) -> String {
+    let named = &links[..links.len().min(NAMED_LINKS)];
+    let more = match links.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("skipped links: {}{more}", named.join(", "))
+}
+
+/// A number of bytes, with Kubernetes' units or none.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "" => Some(1),
+        "k" => Some(1000),
+        "M" => Some(1000_u64.pow(2)),
+        "G" => Some(1000_u64.pow(3)),
+        "T" => Some(1000_u64.pow(4)),
+        "Ki" => Some(1 << 10),
+        "Mi" => Some(1 << 20),
+        "Gi" => Some(1 << 30),
+        "Ti" => Some(1 << 40),
+        _ => None,
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .zip(unit)
+        .and_then(|(number, unit)| number.checked_mul(unit))
+        .ok_or_else(|| "a size is a number of bytes, or one with k, M, G, T, Ki, Mi, Gi or Ti".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn end(text: &str) -> End {
+        let Ok(end) = text.parse();
+        end
+    }
+
+    #[test]
+    fn a_colon_makes_a_session_unless_a_slash_comes_first() {
+        let session = |id: &str, path: &str| End::Session {
+            id: id.to_owned(),
+            path: path.to_owned(),
+        };
+        assert_eq!(end("demo:/w/f"), session("demo", "/w/f"));
+        assert_eq!(end("session/demo:/w/f"), session("demo", "/w/f"));
+        assert_eq!(end("demo:"), session("demo", ""));
+        assert_eq!(end("demo:a:b"), session("demo", "a:b"));
+        for file in ["f", "./a:b", "/a:b", "../a:b", ":b"] {
+            assert_eq!(end(file), End::Local(file.into()), "{file}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_kubernetes_units() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("500M"), Ok(500_000_000));
+        assert_eq!(size("10Gi"), Ok(10 << 30));
+        for text in ["", "-1", "1.5Gi", "10 Gi", "Gi", "10GB", "18446744073709551615k"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn both_ends_are_required() {
+        for line in [
+            "podbay cp",
+            "podbay cp f",
+            "podbay cp f demo:/ x",
+            "podbay cp --max-size x f demo:/",
+        ] {
+            let error = crate::args::Args::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn one_line_tells_what_was_copied() {
+        let report = CopyReport {
+            files: 1,
+            bytes: 12,
+            seconds: 0.25,
+            ..CopyReport::default()
+        };
+        assert_eq!(summary(&report), "copied 1 file, 12 bytes in 0.2 s");
+        let report = CopyReport {
+            files: 3,
+            links: 2,
+            bytes: 0,
+            ..report
+        };
+        assert_eq!(summary(&report), "copied 3 files, 2 links, 0 bytes in 0.2 s");
+        let links: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        assert_eq!(
+            skipped(&links),
+            "skipped links: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+        );
+    }
+}

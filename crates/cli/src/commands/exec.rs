@@ -1,0 +1,120 @@
+//! `podbay exec`: a command in a session that is open.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::Instant;
+
+use super::run::listen;
+use crate::args::{GlobalArgs, OutcomeArgs, duration};
+use crate::connection::{Needs, connect_to_cluster};
+use crate::execution::{Execution, execute};
+use crate::exit::Failure;
+use crate::report::{Attempt, report};
+
+/// Flags of `podbay exec`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExecArgs {
+    /// The session
+    session: String,
+    /// Pass standard input on; without, the command's is empty
+    #[arg(short = 'i', long)]
+    stdin: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Directory that the command starts in [default: the session's]
+    #[arg(short, long, value_name = "DIRECTORY")]
+    workdir: Option<String>,
+    /// Kill the command after so long (30s, 5m, 1h30m), with exit code 124
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    outcome: OutcomeArgs,
+    /// The program and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay exec demo -- make test
+  podbay exec -it demo -- bash
+  podbay exec -i demo -- tar -x < files.tar
+  podbay exec demo --timeout 30s -o json -- ./check";
+
+/// Runs a command in a session.
+pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failure> {
+    let ExecArgs { session: id, stdin, tty, workdir, timeout, outcome, command } = args;
+    let begun = Instant::now();
+    let signals = listen()?;
+    let execution = Execution {
+        argv: command.clone(),
+        stdin,
+        tty,
+        workdir,
+        timeout,
+        keep: outcome.output.map(|_| outcome.max_output),
+        cancel: signals.token(),
+    };
+    let work = async {
+        let podbay = connect_to_cluster(global, "exec", Needs::default()).await?;
+        let session = podbay.existing(&id)?;
+        execute(&session, execution).await
+    };
+    let left = || format!("the command may still run in session {id}: podbay close {id} ends all that does");
+    let result = match signals.guard(work, left).await {
+        Ok(result) => result,
+        Err(code) => return Ok(code),
+    };
+    let attempt = Attempt {
+        session: Some(id.clone()),
+        argv: command,
+        start: None,
+        seconds: begun.elapsed().as_secs_f64(),
+        result,
+        signalled: signals.exit_code(),
+    };
+    report(&attempt, &outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn parse(line: &str) -> Result<ExecArgs, clap::Error> {
+        match Args::try_parse_from(line.split(' '))?.command {
+            Command::Exec(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_session_and_dashes_are_optional() {
+        for line in [
+            "podbay exec -it demo -- ls -l",
+            "podbay exec demo -it -- ls -l",
+            "podbay exec -i -t demo ls -l",
+        ] {
+            let args = parse(line).unwrap();
+            assert!(args.stdin && args.tty, "{line}");
+            assert_eq!((args.session.as_str(), args.command.as_slice()), ("demo", &["ls".into(), "-l".into()][..]));
+        }
+        let args = parse("podbay exec demo --workdir /w --timeout 5 -o json --max-output 10 -- ls -n x").unwrap();
+        assert_eq!(args.workdir.as_deref(), Some("/w"));
+        assert_eq!(args.timeout, Some(Duration::from_secs(5)));
+        assert_eq!((args.outcome.output.is_some(), args.outcome.max_output), (true, 10));
+        assert_eq!(args.command, ["ls", "-n", "x"]);
+    }
+
+    #[test]
+    fn session_and_command_are_required() {
+        for line in ["podbay exec", "podbay exec demo", "podbay exec demo --", "podbay exec -- ls"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `podbay ls`: the sessions of a namespace.
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use podbay_runtime::Summary;
+
+use crate::args::GlobalArgs;
+use crate::connection::{Needs, connect_to_cluster};
+use crate::exit::Failure;
+use crate::output::{Table, age, json, note, print, yaml};
+
+/// Flags of `podbay ls`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LsArgs {
+    /// Only sessions with these labels: team=x, team!=x, team in (x,y), !team
+    #[arg(short = 'l', long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    selector: String,
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<ListFormat>,
+    /// Leave the table's headers out
+    #[arg(long)]
+    no_headers: bool,
+}
+
+/// How sessions are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    /// A table with more columns
+    Wide,
+    /// A JSON list
+    Json,
+    /// A YAML list
+    Yaml,
+    /// session/NAME, one a line
+    Name,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay ls
+  podbay ls -l team=x -o wide
+  podbay ls -o name | xargs -n1 podbay show";
+
+/// Lists the sessions.
+pub(crate) async fn run(global: &GlobalArgs, args: LsArgs) -> Result<u8, Failure> {
+    let LsArgs { selector, output, no_headers } = args;
+    let podbay = connect_to_cluster(global, "ls", Needs::default()).await?;
+    let sessions = podbay.list(&selector).await?;
+    if sessions.is_empty() && matches!(output, None | Some(ListFormat::Wide)) {
+        note(&format!("No sessions found in {} namespace.", podbay.namespace()));
+        return Ok(0);
+    }
+    print(text(&sessions, output, no_headers, Timestamp::now())?.as_bytes())?;
+    Ok(0)
+}
+
+/// All of the list, so that a reader gets it at once.
+fn text(
+    sessions: &[Summary],
+    format: Option<ListFormat>,
+    no_headers: bool,
+    now: Timestamp,
+) -> Result<String, Failure> {
+    match format {
+        Some(ListFormat::Json) => json(&sessions),
+        Some(ListFormat::Yaml) => yaml(&sessions),
+        Some(ListFormat::Name) => {
+            Ok(sessions.iter().map(|session| format!("session/{}\n", session.session)).collect())
+        }
+        None => Ok(table(sessions, false, no_headers, now)),
+        Some(ListFormat::Wide) => Ok(table(sessions, true, no_headers, now)),
+    }
+}
+
+fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> String {
+    let mut table = Table::new();
+    if !no_headers {
+        let headers = ["NAME", "STATUS", "IMAGE", "AGE", "PERSISTENT", "POD", "NODE", "IP", "LABELS"];
+        table.row(headers.into_iter().take(if wide { headers.len() } else { 4 }));
+    }
+    for summary in sessions {
+        let Summary { session, status, image, created, persistent, pod, ip, node, labels } = summary;
+        let mut cells = vec![session.clone(), status.clone(), or_none(image.as_ref()), age(*created, now)];
+        if wide {
+            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            cells.push(persistent.to_string());
+            cells.push(pod.clone());
+            cells.push(or_none(node.as_ref()));
+            cells.push(or_none(ip.as_ref()));
+            cells.push(or_none(Some(&labels.join(",")).filter(|labels| !labels.is_empty())));
+        }
+        table.row(cells);
+    }
+    table.to_text()
+}
+
+/// kubectl's word for what is not there.
+fn or_none(value: Option<&String>) -> String {
+    value.cloned().unwrap_or_else(|| "<none>".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Vec<Summary> {
+        let demo = Summary {
+            session: "demo".into(),
+            status: "Ready".into(),
+            image: Some("debian:12".into()),
+            created: Some(Timestamp::UNIX_EPOCH),
+            persistent: true,
+            pod: "podbay-demo".into(),
+            ip: Some("10.0.0.1".into()),
+            node: Some("node".into()),
+            labels: [("team".to_owned(), "x".to_owned())].into(),
+        };
+        let lost = Summary {
+            session: "lost".into(),
+            status: "Lost".into(),
+            created: None,
+            image: None,
+            ip: None,
+            node: None,
+            labels: [].into(),
+            ..demo.clone()
+        };
+        vec![demo, lost]
+    }
+
+    fn show(format: Option<ListFormat>, no_headers: bool) -> String {
+        text(&sessions(), format, no_headers, Timestamp::from_second(185).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn tables() {
+        insta::assert_snapshot!(show(None, false) + &show(None, true) + &show(Some(ListFormat::Wide), false));
+    }
+
+    #[test]
+    fn names_alone() {
+        assert_eq!(show(Some(ListFormat::Name), false), "session/demo\nsession/lost\n");
+    }
+
+    #[test]
+    fn for_programs() {
+        let parsed: serde_json::Value = serde_json::from_str(&show(Some(ListFormat::Json), false)).unwrap();
+        assert_eq!(parsed[0]["session"], "demo");
+        assert_eq!(parsed[0]["labels"]["team"], "x");
+        insta::assert_snapshot!(show(Some(ListFormat::Yaml), false));
+    }
+}

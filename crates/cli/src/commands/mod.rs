@@ -1,0 +1,36 @@
+//! One file a command: its own flags, its help, what it does.
+
+pub(crate) mod close;
+pub(crate) mod completions;
+pub(crate) mod cp;
+pub(crate) mod delete;
+pub(crate) mod exec;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod open;
+pub(crate) mod render;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod version;
+
+use crate::args::{Args, Command};
+use crate::exit::Failure;
+
+/// Does what was asked, and returns what to exit with.
+pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
+    let Args { global, command } = args;
+    match command {
+        Command::Run(args) => run::run(&global, args).await,
+        Command::Open(args) => open::run(&global, args).await,
+        Command::Exec(args) => exec::run(&global, args).await,
+        Command::Ls(args) => ls::run(&global, args).await,
+        Command::Show(args) => show::run(&global, args).await,
+        Command::Logs(args) => logs::run(&global, args).await,
+        Command::Cp(args) => cp::run(&global, args).await,
+        Command::Close(args) => close::run(&global, args).await,
+        Command::Delete(args) => delete::run(&global, args).await,
+        Command::Render(args) => render::run(&global, args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Version(args) => version::run(&args),
+    }
+}

@@ -1,0 +1,138 @@
+//! `podbay open`: a session that stays.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use podbay_protocol::PhaseTimes;
+use podbay_runtime::{Error, OpenReport, Session};
+use tokio::time::Instant;
+
+use super::run::listen;
+use crate::args::{GlobalArgs, SessionArgs, duration, our_variable};
+use crate::connection::{Needs, connect_to_cluster};
+use crate::exit::Failure;
+use crate::output::{Progress, json, note, print, print_line, warn, yaml};
+
+/// Flags of `podbay open`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct OpenArgs {
+    /// The session: any text without control characters
+    session_id: String,
+    /// End a session of this name that is there, and make it anew
+    #[arg(long)]
+    replace: bool,
+    /// How long the session may take to become ready
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    start_timeout: Option<Duration>,
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<OpenFormat>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+/// How an opened session is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OpenFormat {
+    /// All there is to know of it, as JSON
+    Json,
+    /// All there is to know of it, as YAML
+    Yaml,
+    /// session/NAME
+    Name,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay open demo --image debian:12
+  podbay open demo --image debian:12 --user root --profile baseline --cpu 2 --memory 4Gi
+  podbay open build --image rust:1 --persistent --label team=x --env TOKEN
+  podbay open demo --image debian:13 --replace";
+
+/// Opens a session.
+pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failure> {
+    let OpenArgs { session_id: id, replace, start_timeout, output, session } = args;
+    let begun = Instant::now();
+    let signals = listen()?;
+    let progress = Progress::new(global);
+    let work = async {
+        let needs = Needs { image: session.image.as_deref(), start_timeout };
+        let podbay = connect_to_cluster(global, "open", needs).await?;
+        let request = session.request(our_variable)?;
+        let mut builder = podbay.session(&id).request(request).replace(replace).cancel_on(signals.token());
+        let statuses = builder.statuses();
+        let opened = tokio::select! {
+            opened = builder.open() => opened?,
+            never = progress.follow(&id, statuses) => match never {},
+        };
+        tell(&id, opened.report(), begun.elapsed(), progress);
+        print_session(&opened, output).await
+    };
+    let left = || format!("session {id} may be left: podbay delete {id} removes it");
+    match signals.guard(work, left).await {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(failure)) => match signals.exit_code() {
+            Some(code) if is_cancelled(&failure) => {
+                note(&format!("session {id} was not opened; what had been made was removed"));
+                Ok(code)
+            }
+            _ => Err(failure),
+        },
+        Err(code) => Ok(code),
+    }
+}
+
+fn is_cancelled(failure: &Failure) -> bool {
+    matches!(failure, Failure::Session(error) if matches!(**error, Error::Cancelled { .. }))
+}
+
+/// Says on standard error how the start went.
+fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
+    let OpenReport { attached, differences, times } = report;
+    if *attached {
+        for difference in differences {
+            warn(format_args!("session {id:?} exists with another {difference}; --replace recreates it"));
+        }
+    }
+    if progress != Progress::Silent {
+        note(&ready_line(id, elapsed, times.as_ref()));
+    }
+}
+
+fn ready_line(id: &str, elapsed: Duration, times: Option<&PhaseTimes>) -> String {
+    let ready = format!("session {id} ready in {:.2} s", elapsed.as_secs_f64());
+    match times {
+        Some(PhaseTimes { creating, scheduling, preparing, starting, total: _ }) => format!(
+            "{ready} (creating {creating:.2}, scheduling {scheduling:.2}, preparing {preparing:.2}, starting \
+             {starting:.2})"
+        ),
+        None => ready,
+    }
+}
+
+async fn print_session(session: &Session, format: Option<OpenFormat>) -> Result<(), Failure> {
+    let id = session.id();
+    match format {
+        None if session.report().attached => print_line(format_args!("session/{id} attached")),
+        None => print_line(format_args!("session/{id} opened")),
+        Some(OpenFormat::Name) => print_line(format_args!("session/{id}")),
+        Some(OpenFormat::Json) => print(json(&session.describe().await?)?.as_bytes()),
+        Some(OpenFormat::Yaml) => print(yaml(&session.describe().await?)?.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_tells_where_the_time_went() {
+        let times = PhaseTimes { creating: 0.031, scheduling: 0.01, preparing: 0.2, starting: 0.3, total: 0.54 };
+        assert_eq!(
+            ready_line("demo", Duration::from_millis(541), Some(&times)),
+            "session demo ready in 0.54 s (creating 0.03, scheduling 0.01, preparing 0.20, starting 0.30)"
+        );
+        assert_eq!(ready_line("demo", Duration::from_millis(20), None), "session demo ready in 0.02 s");
+    }
+}

@@ -1,0 +1,56 @@
+//! `podbay render`: a session's objects, with no cluster.
+
+use clap::Args;
+use podbay_manifests::{SecretValues, SessionSpec, render};
+use podbay_runtime::Error;
+
+use crate::args::{GlobalArgs, SessionArgs, our_variable};
+use crate::connection::configure;
+use crate::exit::Failure;
+use crate::output::{Format, json, print};
+
+/// Flags of `podbay render`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RenderArgs {
+    /// The session
+    session_id: String,
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
+    output: Format,
+    /// Show the values of the environment
+    #[arg(long)]
+    show_secrets: bool,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay render demo --image debian:12 -o yaml
+  podbay render demo --image debian:12 --env TOKEN --show-secrets -o json
+
+What is chosen at random when a session is opened is a placeholder here.";
+
+/// Prints a session's objects.
+pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> {
+    let RenderArgs { session_id, output, show_secrets, session } = args;
+    let config = configure(global, None)?;
+    let id = session_id.parse().map_err(|error: podbay_manifests::SessionIdError| Error::Id {
+        id: session_id.clone(),
+        message: error.to_string(),
+    })?;
+    let request = session.request(our_variable)?;
+    let (spec, secrets) = SessionSpec::validate(id, &config.kubernetes.namespace, &config, request)
+        .map_err(|source| Error::Spec { session: session_id, source })?;
+    let values = if show_secrets { SecretValues::Shown } else { SecretValues::Hidden };
+    let objects = render(&spec, &secrets, values);
+    let text = match output {
+        Format::Yaml => objects
+            .to_yaml()
+            .map_err(|error| Failure::Format { format: "YAML", message: error.to_string() })?,
+        Format::Json => json(&objects.to_json_list())?,
+    };
+    print(text.as_bytes())?;
+    Ok(0)
+}

@@ -1,0 +1,246 @@
+//! `podbay run`: a command in a session of its own, which is closed at the end.
+
+use std::time::Duration;
+
+use clap::Args;
+use podbay_protocol::{Outcome, PhaseTimes};
+use podbay_runtime::{BackendKind, Error, Podbay, Session};
+use tokio::time::Instant;
+
+use crate::args::{GlobalArgs, OutcomeArgs, SessionArgs, duration, our_variable};
+use crate::connection::{Needs, connect};
+use crate::execution::{Execution, execute};
+use crate::exit::Failure;
+use crate::output::{Progress, note};
+use crate::report::{Attempt, report};
+use crate::signals::Signals;
+
+/// Random bits of a name: a million names have a chance of 1 in 500 that two of them are the same.
+const NAME_BITS: u32 = 48;
+
+/// Flags of `podbay run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Name of the session [default: run- and a random number]
+    #[arg(long, value_name = "SESSION")]
+    name: Option<String>,
+    /// Leave the session open
+    #[arg(long)]
+    keep: bool,
+    /// Pass standard input on; without, the command's is empty
+    #[arg(short = 'i', long)]
+    stdin: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Kill the command after so long (30s, 5m, 1h30m), with exit code 124
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// How long the session may take to become ready
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    start_timeout: Option<Duration>,
+    #[command(flatten)]
+    outcome: OutcomeArgs,
+    #[command(flatten)]
+    session: SessionArgs,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay run --image debian:12 -- cat /etc/os-release
+  podbay run --backend embedded -- sh -c 'echo out; echo err >&2; exit 3'
+  podbay run --image python:3.13 -i --timeout 5m -- python3 - < script.py
+  podbay run --image debian:12 --env TOKEN -o json -- ./report    TOKEN's value is taken from here";
+
+/// What a run goes by, once its flags are taken apart.
+struct Run {
+    id: String,
+    keep: bool,
+    argv: Vec<String>,
+    stdin: bool,
+    tty: bool,
+    timeout: Option<Duration>,
+    start_timeout: Option<Duration>,
+    keep_output: Option<usize>,
+    session: SessionArgs,
+    progress: Progress,
+}
+
+/// How far a run has come, for its record.
+#[derive(Default)]
+struct Passed {
+    session: Option<String>,
+    start: Option<PhaseTimes>,
+}
+
+/// Runs a command in a session of its own.
+pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failure> {
+    let RunArgs { name, keep, stdin, tty, timeout, start_timeout, outcome, session, command } = args;
+    let begun = Instant::now();
+    let signals = listen()?;
+    let run = Run {
+        id: name.unwrap_or_else(new_name),
+        keep,
+        argv: command.clone(),
+        stdin,
+        tty,
+        timeout,
+        start_timeout,
+        keep_output: outcome.output.map(|_| outcome.max_output),
+        session,
+        progress: Progress::new(global),
+    };
+    let id = run.id.clone();
+    let mut passed = Passed::default();
+    let left = || format!("session {id} may be left: podbay delete {id} removes it");
+    let result = match signals.guard(run.go(global, &signals, &mut passed), left).await {
+        Ok(result) => result,
+        Err(code) => return Ok(code),
+    };
+    let Passed { session, start } = passed;
+    let attempt = Attempt {
+        session,
+        argv: command,
+        start: start.or_else(|| times_of(&result)),
+        seconds: begun.elapsed().as_secs_f64(),
+        result,
+        signalled: signals.exit_code(),
+    };
+    report(&attempt, &outcome)
+}
+
+impl Run {
+    async fn go(self, global: &GlobalArgs, signals: &Signals, passed: &mut Passed) -> Result<Outcome, Failure> {
+        let needs = Needs { image: self.session.image.as_deref(), start_timeout: self.start_timeout };
+        let podbay = connect(global, needs).await?;
+        if self.keep && podbay.kind() == BackendKind::Embedded {
+            let why = "the embedded backend's sessions end with this process".to_owned();
+            return Err(Error::Unsupported { what: "--keep", why }.into());
+        }
+        let request = self.session.request(our_variable)?;
+        let mut builder = podbay.session(&self.id).request(request).cancel_on(signals.token());
+        let statuses = builder.statuses();
+        let session = tokio::select! {
+            opened = builder.open() => opened?,
+            never = self.progress.follow(&self.id, statuses) => match never {},
+        };
+        if session.report().attached {
+            return Err(Failure::Exists { session: self.id });
+        }
+        passed.session = Some(self.id.clone());
+        passed.start = session.report().times;
+        let execution = Execution {
+            argv: self.argv,
+            stdin: self.stdin,
+            tty: self.tty,
+            workdir: None,
+            timeout: self.timeout,
+            keep: self.keep_output,
+            cancel: signals.token(),
+        };
+        let result = execute(&session, execution).await;
+        if self.keep {
+            note(&format!("session {} was kept: podbay close {} ends it", self.id, self.id));
+        } else {
+            close(&podbay, session).await;
+        }
+        result
+    }
+}
+
+/// Ends the session. A failure to do so is told and changes nothing about how the command ended.
+async fn close(podbay: &Podbay, session: Session) {
+    let id = session.id().to_owned();
+    match session.close().await {
+        Ok(closed) => {
+            if let Some(claim) = closed.claim {
+                note(&format!("hint: its claim {} was kept; podbay delete {id} deletes it", claim.name));
+            }
+        }
+        Err(error) => {
+            let namespace = podbay.namespace();
+            note(&format!(
+                "error: session {id} could not be closed: {}\nhint: podbay close {id} -n {namespace} ends it",
+                error.chain()
+            ));
+        }
+    }
+}
+
+/// The times of a start that failed.
+fn times_of(result: &Result<Outcome, Failure>) -> Option<PhaseTimes> {
+    match result {
+        Err(Failure::Session(error)) => match &**error {
+            Error::Start { times, .. } => Some(*times),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A name that no other session has.
+fn new_name() -> String {
+    format!("run-{:0digits$x}", rand::random::<u64>() >> (u64::BITS - NAME_BITS), digits = 12)
+}
+
+/// Starts to listen to signals.
+pub(super) fn listen() -> Result<Signals, Failure> {
+    Signals::listen()
+        .map_err(|source| Failure::Local { what: "signals can't be listened to".to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn parse(line: &str) -> Result<RunArgs, clap::Error> {
+        match Args::try_parse_from(line.split(' '))?.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_and_command_are_told_apart() {
+        let args = parse(
+            "podbay run --name n --keep -i -t --timeout 1h30m --start-timeout 5m --outcome-file f --image i -- ls -l --",
+        )
+        .unwrap();
+        assert_eq!(args.name.as_deref(), Some("n"));
+        assert!(args.keep && args.stdin && args.tty);
+        assert_eq!(args.timeout, Some(Duration::from_secs(5400)));
+        assert_eq!(args.start_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(args.outcome.outcome_file.as_deref(), Some("f".as_ref()));
+        assert_eq!(args.session.image.as_deref(), Some("i"));
+        assert_eq!(args.command, ["ls", "-l", "--"]);
+    }
+
+    #[test]
+    fn what_does_not_make_sense_is_a_usage_error() {
+        for line in [
+            "podbay run",
+            "podbay run --",
+            "podbay run ls",
+            "podbay run --timeout 0 -- ls",
+            "podbay run -t -o json -- ls",
+            "podbay run -o yaml -- ls",
+            "podbay run --backend docker -- ls",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn names_are_readable_and_differ() {
+        let name = new_name();
+        assert_eq!(name.len(), "run-".len() + 12);
+        assert_ne!(name, new_name());
+    }
+}

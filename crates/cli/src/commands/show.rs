@@ -1,0 +1,149 @@
+//! `podbay show`: all there is to know of a session.
+
+use clap::Args;
+use jiff::Timestamp;
+use podbay_runtime::Description;
+use podbay_runtime::Summary;
+
+use crate::args::GlobalArgs;
+use crate::connection::{Needs, connect_to_cluster};
+use crate::exit::Failure;
+use crate::output::{Format, Table, age, print};
+
+/// Flags of `podbay show`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ShowArgs {
+    /// The session
+    session: String,
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay show demo
+  podbay show demo -o json | jq -r .ip";
+
+/// Shows a session.
+pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failure> {
+    let ShowArgs { session, output } = args;
+    // As `ls -o name` prints it.
+    let id = session.strip_prefix("session/").unwrap_or(&session);
+    let podbay = connect_to_cluster(global, "show", Needs::default()).await?;
+    let description = podbay.existing(id)?.describe().await?;
+    let text = match output {
+        Some(format) => format.write(&description)?,
+        None => text(&description, Timestamp::now()),
+    };
+    print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn text(description: &Description, now: Timestamp) -> String {
+    let Description {
+        summary,
+        namespace,
+        profile,
+        user,
+        env,
+        workdir,
+        workspace,
+        cpu,
+        memory,
+        claim,
+        verdict,
+        events,
+        events_error,
+    } = description;
+    let Summary { session, status, image, created, persistent: _, pod, ip, node, labels } = summary;
+    let none = || "<none>".to_owned();
+    let list = |items: Vec<String>| if items.is_empty() { none() } else { items.join(", ") };
+    let mut table = Table::new();
+    let mut row = |name: &str, value: String| table.row([format!("{name}:"), value]);
+    row("Session", session.clone());
+    row("Namespace", namespace.clone());
+    row("Status", status.clone());
+    if let Some(verdict) = verdict {
+        row("Reason", verdict.to_string());
+        row("Hint", verdict.hint.clone());
+    }
+    row("Image", image.clone().unwrap_or_else(none));
+    row("Age", age(*created, now));
+    row("Pod", pod.clone());
+    row("Node", node.clone().unwrap_or_else(none));
+    row("IP", ip.clone().unwrap_or_else(none));
+    row("Profile", profile.clone());
+    row("User", user.clone().unwrap_or_else(|| "the profile's or the image's own".to_owned()));
+    row("CPU", cpu.clone());
+    row("Memory", memory.clone());
+    row("Workspace", workspace.clone());
+    row("Workdir", workdir.clone().unwrap_or_else(|| "the image's own".to_owned()));
+    row("Claim", claim.clone().unwrap_or_else(none));
+    row("Environment", list(env.clone()));
+    row("Labels", list(labels.iter().map(|(key, value)| format!("{key}={value}")).collect()));
+    let mut text = table.to_text();
+    if !events.is_empty() {
+        let mut table = Table::new();
+        table.row(["  AGE", "TYPE", "REASON", "MESSAGE"]);
+        for event in events {
+            let message = event.message.split_whitespace().collect::<Vec<_>>().join(" ");
+            table.row([format!("  {}", age(event.time, now)), event.kind.clone(), event.reason.clone(), message]);
+        }
+        text.push_str("Events:\n");
+        text.push_str(&table.to_text());
+    }
+    if let Some(error) = events_error {
+        text.push_str("Events: not known: ");
+        text.push_str(error);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use podbay_protocol::{Cause, Verdict};
+
+    use super::*;
+
+    fn description() -> Description {
+        let summary = Summary {
+            session: "demo".into(),
+            status: "Lost".into(),
+            image: Some("debian:12".into()),
+            created: Some(Timestamp::UNIX_EPOCH),
+            persistent: true,
+            pod: "podbay-demo".into(),
+            ip: None,
+            node: Some("node".into()),
+            labels: [("team".to_owned(), "x".to_owned())].into(),
+        };
+        Description {
+            summary,
+            namespace: "default".into(),
+            profile: "restricted".into(),
+            user: None,
+            env: vec!["TOKEN".into()],
+            workdir: None,
+            workspace: "/workspace".into(),
+            cpu: "1".into(),
+            memory: "1Gi".into(),
+            claim: Some("podbay-demo-workspace".into()),
+            verdict: Some(Verdict::new(Cause::Evicted, "the node was low on memory", "ask for less")),
+            events: Vec::new(),
+            events_error: None,
+        }
+    }
+
+    #[test]
+    fn in_words() {
+        insta::assert_snapshot!(text(&description(), Timestamp::from_second(60).unwrap()));
+    }
+
+    #[test]
+    fn for_programs() {
+        insta::assert_snapshot!(Format::Yaml.write(&description()).unwrap());
+    }
+}

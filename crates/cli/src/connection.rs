@@ -1,0 +1,79 @@
+//! From flags to configuration to cluster.
+
+use std::time::Duration;
+
+use podbay_config::Config;
+use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope};
+
+use crate::args::GlobalArgs;
+use crate::exit::Failure;
+use crate::output::warn;
+
+/// What a command needs of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Needs<'a> {
+    /// The image that was named.
+    pub(crate) image: Option<&'a str>,
+    /// The start's time-out.
+    pub(crate) start_timeout: Option<Duration>,
+}
+
+/// The configuration, with its warnings told.
+pub(crate) fn configure(global: &GlobalArgs, start_timeout: Option<Duration>) -> Result<Config, Failure> {
+    let config = global.load(|loader| match start_timeout {
+        // The setting has whole seconds; none of the time that was asked for is cut off.
+        Some(timeout) => loader.flag(
+            "podbay.start_timeout_seconds",
+            "--start-timeout",
+            timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0)),
+        ),
+        None => loader,
+    })?;
+    for warning in config.warnings() {
+        warn(warning);
+    }
+    Ok(config)
+}
+
+/// A cluster or this machine, for a command that does all it does within this process.
+pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
+    let Needs { image, start_timeout } = needs;
+    let podbay = open(global, global.backend.into(), image, start_timeout).await?;
+    if podbay.kind() == BackendKind::Embedded {
+        warn("the embedded backend runs commands on this machine, without isolation");
+    }
+    Ok(podbay)
+}
+
+/// A cluster, for a command on sessions that outlive it.
+pub(crate) async fn connect_to_cluster(
+    global: &GlobalArgs,
+    what: &'static str,
+    needs: Needs<'_>,
+) -> Result<Podbay, Failure> {
+    let Needs { image, start_timeout } = needs;
+    // `auto` means a cluster here: falling back to this machine would help nobody.
+    let backend = match Backend::from(global.backend) {
+        Backend::Auto | Backend::Cluster => Backend::Cluster,
+        Backend::Embedded => {
+            let why = "the embedded backend's sessions end with the process that opened them; use a cluster, or \
+                       podbay run, which needs one process only";
+            return Err(Error::Unsupported { what, why: why.to_owned() }.into());
+        }
+    };
+    open(global, backend, image, start_timeout).await
+}
+
+async fn open(
+    global: &GlobalArgs,
+    backend: Backend,
+    image: Option<&str>,
+    start_timeout: Option<Duration>,
+) -> Result<Podbay, Failure> {
+    let config = configure(global, start_timeout)?;
+    let mut builder = Podbay::builder(config).backend(backend).watch_scope(WatchScope::Session);
+    if let Some(image) = image {
+        builder = builder.names_cluster(format!("--image {image}"));
+    }
+    Ok(builder.connect().await?)
+}

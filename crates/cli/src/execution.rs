@@ -1,0 +1,78 @@
+//! A command's streams tied to this process's own, or to its terminal.
+
+use std::time::Duration;
+
+use podbay_runtime::protocol::Outcome;
+use podbay_runtime::{Command, Session};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Failure;
+use crate::output::warn;
+use crate::standard;
+use crate::terminal::{self, RawTerminal};
+
+/// How a command is run.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    /// The program and its arguments.
+    pub(crate) argv: Vec<String>,
+    /// Whether it reads our standard input.
+    pub(crate) stdin: bool,
+    /// Whether it gets a terminal.
+    pub(crate) tty: bool,
+    /// The directory it starts in, in place of the session's.
+    pub(crate) workdir: Option<String>,
+    /// When it is killed.
+    pub(crate) timeout: Option<Duration>,
+    /// Keeps so many bytes of each stream in place of passing them on.
+    pub(crate) keep: Option<usize>,
+    /// Cancelled when it is to be killed.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Runs a command to its end.
+pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<Outcome, Failure> {
+    let Execution { argv, stdin, tty, workdir, timeout, keep, cancel } = execution;
+    let mut command: Command = session.command(argv).cancel_on(cancel);
+    if let Some(timeout) = timeout {
+        command = command.timeout(timeout);
+    }
+    if let Some(workdir) = workdir {
+        command = command.workdir(workdir);
+    }
+    if stdin {
+        command = command.stdin(standard::input()?);
+    }
+    command = match keep {
+        Some(bytes) => command.capture(bytes),
+        None => command.capture(0).stdout(standard::output()?).stderr(standard::error()?),
+    };
+    let input_is_terminal = terminal::is_input_terminal();
+    let tty = tty && (input_is_terminal || !stdin || refuse_terminal());
+    if !tty {
+        return Ok(command.output().await?);
+    }
+    let running = command.terminal(terminal::size()).start().await?;
+    let sizes = running.resizer();
+    // Raw from here on only: while the command starts, Ctrl-C still ends this process.
+    let _raw = (stdin && input_is_terminal).then(RawTerminal::set).transpose().map_err(|error| Failure::Local {
+        what: "the terminal can't be set to raw mode".to_owned(),
+        source: error.into(),
+    })?;
+    let follow = async {
+        if let Some(sizes) = sizes {
+            terminal::follow_size(sizes).await;
+        }
+        std::future::pending::<Result<Outcome, Failure>>().await
+    };
+    tokio::select! {
+        outcome = running.outcome() => Ok(outcome?),
+        never = follow => never,
+    }
+}
+
+/// Goes on without a terminal, as kubectl does.
+fn refuse_terminal() -> bool {
+    warn("unable to use a TTY: standard input is no terminal");
+    false
+}

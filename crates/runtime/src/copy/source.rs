@@ -1,0 +1,277 @@
+//! Packs files of this side into an archive, piece by piece, for a session's `tar`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+
+use super::archive::{Member, MemberKind, end_of_archive, header, padding};
+use super::error::CopyError;
+use super::policy::Limits;
+use super::tree::kind;
+use super::{CopyReport, newlines};
+
+/// Bytes of a file read at once: a few pieces of it are all that a copy holds in memory.
+const PIECE: u64 = 128 * 1024;
+
+/// Permissions that are sent; set-user-ID and the like stay behind.
+const PERMISSIONS: u32 = 0o777;
+
+/// A file or directory of this side to be copied.
+#[derive(Debug)]
+pub(super) struct Source {
+    path: PathBuf,
+    /// Whether it is a directory.
+    pub(super) is_directory: bool,
+}
+
+/// Where the archive goes; refuses when nobody reads it any longer.
+pub(super) trait Sink {
+    /// Takes the next piece, and waits while the reader is slower.
+    fn send(&mut self, piece: Bytes) -> Result<(), Closed>;
+}
+
+/// The archive is not read any longer: the reader knows why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed;
+
+/// Why packing ended early.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// It failed on this side.
+    Failed(CopyError),
+    /// The other side went.
+    Closed,
+}
+
+impl From<CopyError> for Stopped {
+    fn from(error: CopyError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Closed> for Stopped {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+/// What was packed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Packed {
+    pub(super) report: CopyReport,
+    /// Members of the archive.
+    pub(super) members: u64,
+    /// Newlines in their names: a `tar` that lists names as they are writes that many lines more.
+    pub(super) newlines: u64,
+}
+
+impl Source {
+    /// Looks at what is at `path`. A link that is named itself is followed.
+    pub(super) fn find(path: &Path) -> Result<Self, CopyError> {
+        let metadata = fs::metadata(path).map_err(|source| local(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            is_directory: metadata.is_dir(),
+        })
+    }
+
+    /// Its name; none for `/`, `.` and paths that end with `..`: what is in them is copied then.
+    pub(super) fn name(&self) -> Option<&OsStr> {
+        self.path.file_name()
+    }
+
+    /// Packs it under `name`, or what is in it under no name.
+    pub(super) fn pack(
+        self,
+        name: Option<&[u8]>,
+        limits: Limits,
+        skip_links: bool,
+        sink: &mut impl Sink,
+    ) -> Result<Packed, Stopped> {
+        let mut packer = Packer {
+            sink,
+            limits,
+            skip_links,
+            length: 0,
+            packed: Packed::default(),
+            directories: Vec::new(),
+        };
+        match name {
+            Some(name) => packer.add(&self.path, name.to_vec(), true)?,
+            None => packer.open(&self.path, Vec::new())?,
+        }
+        while let Some((directory, member, names)) = packer.directories.last_mut() {
+            let Some(name) = names.pop() else {
+                packer.directories.pop();
+                continue;
+            };
+            let path = directory.join(&name);
+            let member = if member.is_empty() {
+                name.as_bytes().to_vec()
+            } else {
+                [member.as_slice(), name.as_bytes()].join(&b'/')
+            };
+            packer.add(&path, member, false)?;
+        }
+        let end = end_of_archive(packer.length);
+        // A reader that has all members may leave before the end.
+        let _ = packer.sink.send(end.into());
+        Ok(packer.packed)
+    }
+}
+
+struct Packer<'a, S> {
+    sink: &'a mut S,
+    limits: Limits,
+    skip_links: bool,
+    /// Bytes sent.
+    length: u64,
+    packed: Packed,
+    /// The directories being walked through: path, member's name, and names in it yet to come, last first.
+    directories: Vec<(PathBuf, Vec<u8>, Vec<OsString>)>,
+}
+
+impl<S: Sink> Packer<'_, S> {
+    /// Adds what is at `path`; a directory is opened, to be walked through next.
+    fn add(&mut self, path: &Path, member: Vec<u8>, follow: bool) -> Result<(), Stopped> {
+        let metadata = if follow {
+            fs::metadata(path)
+        } else {
+            fs::symlink_metadata(path)
+        };
+        let metadata = metadata.map_err(|source| local(path, source))?;
+        let file_type = metadata.file_type();
+        let (mode, modified) = (
+            metadata.mode() & PERMISSIONS,
+            u64::try_from(metadata.mtime()).unwrap_or(0),
+        );
+        if file_type.is_dir() {
+            self.announce(&Member {
+                name: &member,
+                kind: MemberKind::Directory,
+                mode,
+                modified,
+            })?;
+            self.packed.report.directories += 1;
+            self.open(path, member)
+        } else if file_type.is_symlink() && self.skip_links {
+            self.packed.report.skipped.push(path.display().to_string());
+            Ok(())
+        } else if file_type.is_symlink() {
+            let target = fs::read_link(path).map_err(|source| local(path, source))?;
+            let kind = MemberKind::Symlink(target.as_os_str().as_bytes());
+            self.announce(&Member {
+                name: &member,
+                kind,
+                mode,
+                modified,
+            })?;
+            self.packed.report.links += 1;
+            Ok(())
+        } else if file_type.is_file() {
+            self.file(path, &member, follow)
+        } else {
+            let kind = kind(FileType::from_raw_mode(metadata.mode()));
+            Err(CopyError::LocalKind {
+                path: path.display().to_string(),
+                kind,
+            }
+            .into())
+        }
+    }
+
+    /// Reads the names in a directory, which come next, in the order of their bytes.
+    fn open(&mut self, path: &Path, member: Vec<u8>) -> Result<(), Stopped> {
+        let read = || {
+            fs::read_dir(path)?
+                .map(|entry| Ok(entry?.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        };
+        let mut names = read().map_err(|source| local(path, source))?;
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        self.directories.push((path.to_owned(), member, names));
+        Ok(())
+    }
+
+    /// Sends a file. Its announced size is a promise: an archive with more or fewer bytes is another archive.
+    fn file(&mut self, path: &Path, member: &[u8], follow: bool) -> Result<(), Stopped> {
+        let failed = |source: io::Error| local(path, source);
+        // It may have become a pipe or a link since it was looked at.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
+        let opened = openat(CWD, path, flags, Mode::empty());
+        let mut file = opened.map(File::from).map_err(|error| failed(error.into()))?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            let kind = kind(FileType::from_raw_mode(metadata.mode()));
+            return Err(CopyError::LocalKind {
+                path: path.display().to_string(),
+                kind,
+            }
+            .into());
+        }
+        let size = metadata.len();
+        self.limits
+            .check(0, self.packed.report.bytes.saturating_add(size))?;
+        let modified = u64::try_from(metadata.mtime()).unwrap_or(0);
+        let mode = metadata.mode() & PERMISSIONS;
+        self.announce(&Member {
+            name: member,
+            kind: MemberKind::File(size),
+            mode,
+            modified,
+        })?;
+        let changed = |found| CopyError::Changed {
+            path: path.display().to_string(),
+            expected: size,
+            found,
+        };
+        let mut left = size;
+        while left > 0 {
+            let mut piece = BytesMut::zeroed(usize::try_from(left.min(PIECE)).unwrap_or(usize::MAX));
+            let read = file.read(&mut piece).map_err(failed)?;
+            if read == 0 {
+                return Err(changed("fewer").into());
+            }
+            piece.truncate(read);
+            left -= read as u64;
+            self.send(piece.freeze())?;
+        }
+        if file.read(&mut [0]).map_err(failed)? > 0 {
+            return Err(changed("more").into());
+        }
+        self.send(Bytes::from_static(padding(size)))?;
+        self.packed.report.files += 1;
+        self.packed.report.bytes += size;
+        Ok(())
+    }
+
+    fn announce(&mut self, member: &Member<'_>) -> Result<(), Stopped> {
+        self.packed.members += 1;
+        self.limits.check(self.packed.members, 0)?;
+        self.packed.newlines += newlines(member.name);
+        self.send(header(member).into())
+    }
+
+    fn send(&mut self, piece: Bytes) -> Result<(), Stopped> {
+        self.length += piece.len() as u64;
+        if piece.is_empty() {
+            Ok(())
+        } else {
+            Ok(self.sink.send(piece)?)
+        }
+    }
+}
+
+fn local(path: &Path, source: io::Error) -> CopyError {
+    CopyError::Local {
+        path: path.display().to_string(),
+        source,
+    }
+}

@@ -1,0 +1,157 @@
+//! Into a session: an archive made here, streamed to the session's `tar`.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use podbay_protocol::Outcome;
+use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_util::io::StreamReader;
+
+use super::error::CopyError;
+use super::remote::{self, RemotePath, RemoteTarget, Standing};
+use super::source::{Closed, Packed, Sink, Source, Stopped};
+use super::{CopyOptions, CopyReport, Failure, PIECES};
+use crate::session::Session;
+
+/// Extracts, with a NUL on standard output when tar has ended, and then reads what it left of the archive. A
+/// command that ends with unread input hangs in Kubernetes (seen with containerd 2.4, kubectl's exec included),
+/// and tar ends early where it fails. v: the members it extracts, a line each. o: they belong to whoever extracts.
+const EXTRACT: &str = "tar -C \"$1\" -xvof -; code=$?; printf '\\000'; cat >/dev/null 2>&1; exit $code";
+
+/// Copies `local` to `path` in the session.
+pub(super) async fn upload(
+    session: &Session,
+    local: &Path,
+    path: &str,
+    options: &CopyOptions,
+) -> Result<CopyReport, Failure> {
+    let path = RemotePath::parse(path)?;
+    let source = {
+        let local = local.to_owned();
+        spawn_blocking(move || Source::find(&local))
+            .await
+            .map_err(super::interrupted)??
+    };
+    let asking = session
+        .command(Standing::ask(&path))
+        .cancel_on(options.cancel.clone());
+    let outcome = asking.output().await.map_err(Failure::Session)?;
+    remote::check("sh", &outcome)?;
+    let answer = outcome.stdout_content.text();
+    let standing = Standing::parse(&answer).ok_or_else(|| CopyError::Remote {
+        program: "sh",
+        code: 0,
+        words: format!("an answer that makes no sense: {answer:?}"),
+    })?;
+    let name = source.name().map(OsStrExt::as_bytes);
+    let RemoteTarget { directory, name } = standing.target(&path, name, source.is_directory)?;
+    let (limits, skip_links) = (options.limits(), options.skip_links);
+
+    let (sender, mut receiver) = mpsc::channel(PIECES);
+    let listing = Listing::default();
+    let mut sink = Pieces {
+        sender,
+        listing: listing.clone(),
+    };
+    let packing = spawn_blocking(move || {
+        let packed = source.pack(name.as_deref(), limits, skip_links, &mut sink);
+        if let Err(Stopped::Failed(_)) = &packed {
+            // An end of file would make a cut archive look like a whole one; an error kills tar.
+            let _ = sink
+                .sender
+                .blocking_send(Err(io::Error::other("the archive could not be completed")));
+        }
+        packed
+    });
+    let archive = StreamReader::new(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let tar = session
+        .command(["/bin/sh", "-c", EXTRACT, "podbay", &directory])
+        .stdin(archive)
+        .stdout(listing.clone())
+        .cancel_on(options.cancel.clone());
+    let outcome = tar.output().await;
+    // Its reader is gone with the command, so it ends.
+    let packed = packing.await.map_err(super::interrupted)?;
+    conclude(packed, outcome, listing.0.lines.load(Ordering::Relaxed))
+}
+
+/// What all of it came to. What went wrong on this side comes first: it killed tar.
+fn conclude(
+    packed: Result<Packed, Stopped>,
+    outcome: Result<Outcome, crate::Error>,
+    lines: u64,
+) -> Result<CopyReport, Failure> {
+    if let Err(Stopped::Failed(error)) = packed {
+        return Err(error.into());
+    }
+    remote::check("tar", &outcome.map_err(Failure::Session)?)?;
+    let Ok(Packed {
+        report,
+        members,
+        newlines,
+    }) = packed
+    else {
+        return Err(CopyError::EndedEarly.into());
+    };
+    // GNU tar writes newlines in names as `\n`, busybox as they are. A stream that was cut between two members
+    // is a whole archive to GNU tar, so its exit code alone proves nothing.
+    if lines != members && lines != members + newlines {
+        return Err(CopyError::NotAllTaken {
+            sent: members,
+            extracted: lines,
+        }
+        .into());
+    }
+    Ok(report)
+}
+
+/// The channel to the command's standard input.
+struct Pieces {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    listing: Listing,
+}
+
+impl Sink for Pieces {
+    fn send(&mut self, piece: Bytes) -> Result<(), Closed> {
+        if self.listing.0.ended.load(Ordering::Relaxed) {
+            return Err(Closed);
+        }
+        self.sender.blocking_send(Ok(piece)).map_err(|_| Closed)
+    }
+}
+
+/// What comes of [`EXTRACT`]'s standard output: how many lines, and whether tar has ended.
+#[derive(Clone, Debug, Default)]
+struct Listing(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    lines: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl AsyncWrite for Listing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lines.fetch_add(super::newlines(bytes), Ordering::Relaxed);
+        if bytes.contains(&0) {
+            self.0.ended.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
