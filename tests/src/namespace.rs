@@ -66,6 +66,24 @@ impl Namespace {
         Podbay::new(&self.cluster.kubeconfig, &self.name)
     }
 
+    /// The library with this namespace, the administrator's kubeconfig and these settings.
+    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    pub async fn library(&self, settings: &[(&str, &str)]) -> podbay_runtime::Podbay {
+        let kubeconfig = self.cluster.kubeconfig.display().to_string();
+        let fixed = [
+            ("kubernetes.kubeconfig", kubeconfig.as_str()),
+            ("kubernetes.namespace", &self.name),
+        ];
+        let mut loader = podbay_runtime::Config::loader().search(false);
+        for (key, value) in fixed.iter().chain(settings) {
+            loader = loader.flag(*key, "a test's", *value);
+        }
+        let config = loader.load().expect("valid settings");
+        podbay_runtime::Podbay::from_config(config)
+            .await
+            .expect("a cluster")
+    }
+
     /// Objects of a kind in it.
     pub fn api<K>(&self) -> Api<K>
     where
@@ -156,7 +174,8 @@ impl Namespace {
     /// A new namespace takes no pods before its service account is there.
     async fn service_account(&self) {
         let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = self.api();
-        for _ in 0..200 {
+        // The controller that makes it starts anew when the API server does.
+        for _ in 0..1200 {
             if accounts
                 .get_opt("default")
                 .await

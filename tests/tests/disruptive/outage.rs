@@ -6,14 +6,38 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use podbay_tests::cluster::Scripts;
-use podbay_tests::{DEBIAN, SMALL, in_namespace};
+use podbay_tests::{DEBIAN, Namespace, SMALL, in_namespace};
 use serde_json::{Value, json};
+
+/// Waits until the node is Ready and without taints: the test before this one may have stopped it, and its
+/// controller is slow to take its own taints away.
+async fn until_the_node_is_as_it_was(namespace: &Namespace) {
+    let nodes: Api<Node> = Api::all(namespace.client.clone());
+    let steady = async {
+        loop {
+            let node = nodes.list(&ListParams::default()).await.unwrap().items.remove(0);
+            let tainted = node.spec.unwrap().taints.is_some_and(|taints| !taints.is_empty());
+            let conditions = node.status.unwrap().conditions.unwrap();
+            let ready = conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+            if ready && !tainted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), steady)
+        .await
+        .unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "kills the API server: PODBAY_TEST_CLUSTER, --test-threads=1"]
 async fn a_command_whose_api_server_dies_is_lost_never_a_success() {
     in_namespace("lost", async |namespace| {
         let scripts = Scripts::get();
+        until_the_node_is_as_it_was(&namespace).await;
         let podbay = namespace.podbay().env("PODBAY_REQUEST_TIMEOUT_SECONDS", "5");
         let _ = podbay
             .run(&[&["open", "s", "--image", DEBIAN], &SMALL[..]].concat())
@@ -70,6 +94,7 @@ async fn a_command_whose_api_server_dies_is_lost_never_a_success() {
 async fn a_start_goes_on_over_a_restart_of_the_api_server() {
     in_namespace("restart", async |namespace| {
         let scripts = Scripts::get();
+        until_the_node_is_as_it_was(&namespace).await;
         let words = [&["open", "s", "--image", DEBIAN, "-v"], &SMALL[..]].concat();
         // The kubelet is stopped, so that the start waits while the API server goes and comes back.
         scripts.component("kill", "kubelet").await;
@@ -93,6 +118,7 @@ async fn a_start_goes_on_over_a_restart_of_the_api_server() {
 async fn a_node_that_does_not_answer_is_told_as_lost() {
     in_namespace("node", async |namespace| {
         let scripts = Scripts::get();
+        until_the_node_is_as_it_was(&namespace).await;
         let podbay = namespace.podbay();
         let _ = podbay
             .run(&[&["open", "s", "--image", DEBIAN], &SMALL[..]].concat())
@@ -159,6 +185,7 @@ async fn a_node_that_does_not_answer_is_told_as_lost() {
 async fn a_taint_without_a_toleration() {
     in_namespace("taint", async |namespace| {
         let _ = Scripts::get();
+        until_the_node_is_as_it_was(&namespace).await;
         let nodes: Api<Node> = Api::all(namespace.client.clone());
         let node = nodes
             .list(&ListParams::default())

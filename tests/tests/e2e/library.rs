@@ -1,28 +1,14 @@
 //! The library against a real cluster.
 
 use futures::StreamExt as _;
-use podbay_runtime::{Backend, Config, Podbay, RuntimeStatus};
+use podbay_runtime::RuntimeStatus;
 use podbay_tests::{DEBIAN, in_namespace};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
 async fn open_exec_close() {
     in_namespace("library", async |namespace| {
-        let config = Config::loader()
-            .search(false)
-            .flag(
-                "kubernetes.kubeconfig",
-                "--kubeconfig",
-                namespace.cluster.kubeconfig.display().to_string(),
-            )
-            .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
-            .load()
-            .unwrap();
-        let podbay = Podbay::builder(config)
-            .backend(Backend::Cluster)
-            .connect()
-            .await
-            .unwrap();
+        let podbay = namespace.library(&[]).await;
         let mut builder = podbay.session("demo").image(DEBIAN).cpu("20m").memory("64Mi");
         let statuses = builder.statuses();
         let session = builder.open().await.unwrap();
@@ -42,17 +28,7 @@ async fn open_exec_close() {
 #[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
 async fn a_start_whose_future_is_dropped_leaves_nothing() {
     in_namespace("dropped", async |namespace| {
-        let config = Config::loader()
-            .search(false)
-            .flag(
-                "kubernetes.kubeconfig",
-                "--kubeconfig",
-                namespace.cluster.kubeconfig.display().to_string(),
-            )
-            .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
-            .load()
-            .unwrap();
-        let podbay = Podbay::from_config(config).await.unwrap();
+        let podbay = namespace.library(&[]).await;
         // Dropped at each step: while the record is written, the Secret, the pod, and while it starts.
         for polls in 0..40 {
             let mut open = Box::pin(

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Object, ObjectKey};
 use podbay_manifests::labels::SESSION_ID;
 use podbay_manifests::{Owner, Record, SessionId};
+use tokio::time::Instant;
 
 use super::gone::wait_until_gone;
 use crate::error::Error;
@@ -14,6 +15,10 @@ use crate::readiness;
 /// How often an object that is neither created nor found is tried again. It takes somebody else who creates
 /// and deletes the same object at the same moments; three in a row is no accident.
 const TRIES: u32 = 8;
+
+/// How long a namespace that was made a moment ago may take to be usable, and the pause between two tries.
+const NEW_NAMESPACE: Duration = Duration::from_secs(3);
+const NEW_NAMESPACE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where objects are made, and for whom.
 #[derive(Clone, Copy)]
@@ -145,9 +150,15 @@ impl Site<'_> {
 
     /// Creates, and reads where the answer says that it is there or may be.
     async fn create_or_get(&self, object: Object, key: &ObjectKey) -> Result<Found, Error> {
-        let error = match self.client.create(object).await {
-            Ok(object) => return Ok(Found::Created(object)),
-            Err(error) => error,
+        let deadline = Instant::now() + NEW_NAMESPACE;
+        let error = loop {
+            match self.client.create(object.clone()).await {
+                Ok(object) => return Ok(Found::Created(object)),
+                Err(error) if readiness::may_pass(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(NEW_NAMESPACE_PAUSE).await;
+                }
+                Err(error) => break error,
+            }
         };
         if error.kind != ErrorKind::AlreadyExists && !error.may_have_happened() {
             return Err(match readiness::of_creation(&error) {

@@ -60,7 +60,12 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
         };
         return Some(Symptom { verdict, patience });
     }
-    node_lost(pod).or_else(|| preparation(pod, events))
+    node_lost(pod)
+        .map(|verdict| Symptom {
+            verdict,
+            patience: Patience::Node,
+        })
+        .or_else(|| preparation(pod, events))
 }
 
 /// Why the container waits.
@@ -97,30 +102,22 @@ fn waiting(pod: &Pod) -> Option<Symptom> {
     })
 }
 
-/// A node that no longer answers: the node controller sets the pod's `Ready` to false with this reason, and
-/// the taint manager adds a `DisruptionTarget`.
-fn node_lost(pod: &Pod) -> Option<Symptom> {
+/// A node that no longer answers. Its controller then sets the pod's `Ready` to false and leaves
+/// `ContainersReady`, which the kubelet alone writes, as it was: the two never differ otherwise in a pod without
+/// readiness gates (`nodeutil.MarkPodsNotReady`).
+pub(crate) fn node_lost(pod: &Pod) -> Option<Verdict> {
     let status = pod.status.as_ref()?;
-    let ready = condition(pod, "Ready");
+    let is =
+        |kind: &str, value: &str| condition(pod, kind).is_some_and(|condition| condition.status == value);
+    let gated = pod
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.readiness_gates.is_some());
     let lost = status.reason.as_deref() == Some("NodeLost")
         || status.phase.as_deref() == Some("Unknown")
-        || ready.is_some_and(|ready| ready.reason.as_deref() == Some("NodeNotReady"));
-    lost.then(|| {
-        let message = ready.and_then(|ready| ready.message.clone()).unwrap_or_default();
-        let verdict = Verdict::new(
-            Cause::NodeLost,
-            if message.is_empty() {
-                "the pod's node does not answer".to_owned()
-            } else {
-                message
-            },
-            "kubectl get nodes tells; another try lands elsewhere",
-        );
-        Symptom {
-            verdict,
-            patience: Patience::Node,
-        }
-    })
+        || !gated && is("Ready", "False") && is("ContainersReady", "True");
+    let hint = "kubectl get nodes tells; another try lands elsewhere";
+    lost.then(|| Verdict::new(Cause::NodeLost, "the pod's node does not answer", hint))
 }
 
 /// Failures before the container is created stand in events alone: the pod says `ContainerCreating`.

@@ -19,8 +19,8 @@ mod scheduling;
 mod tests;
 mod wait;
 
-pub(crate) use diagnosis::{end_of_pod, out_of_memory};
+pub(crate) use diagnosis::{end_of_pod, node_lost, out_of_memory};
 pub(crate) use phase::phase_of;
 pub(crate) use progress::Graces;
-pub(crate) use refusal::of_creation;
+pub(crate) use refusal::{may_pass, of_creation};
 pub(crate) use wait::{Progress, wait_until_ready};

@@ -47,6 +47,16 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
     Some(Verdict::new(cause, message, hint))
 }
 
+/// Whether a refusal is of a namespace that was made a moment ago: its service account is not there yet, or its
+/// quota not yet counted. Both are made right by a controller, in less than a second as a rule.
+pub(crate) fn may_pass(error: &ClientError) -> bool {
+    error.kind == ErrorKind::Forbidden
+        && error.message.as_deref().is_some_and(|message| {
+            message.contains("error looking up service account")
+                || message.contains("status unknown for quota")
+        })
+}
+
 /// Whether a policy of the cluster's owner speaks.
 fn is_policy(message: &str) -> bool {
     message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy")

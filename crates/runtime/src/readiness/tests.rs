@@ -281,7 +281,7 @@ fn the_end_of_a_pod_is_told_by_its_conditions() {
 fn a_node_that_stops_answering_has_a_grace() {
     let (mut start, begun) = start();
     let pod = pod(&json!({"phase": "Running", "conditions": [
-        condition("PodScheduled", "True", "", ""), condition("Ready", "False", "NodeNotReady", "")]}));
+        condition("PodScheduled", "True", "", ""), condition("ContainersReady", "True", "", ""), condition("Ready", "False", "", "")]}));
     assert_eq!(
         start.observe(Some(&pod), &[], begun),
         Decision::Wait(begun + GRACES.node)

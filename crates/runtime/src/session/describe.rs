@@ -8,14 +8,14 @@ use podbay_manifests::{Record, RecordError};
 use podbay_protocol::Verdict;
 use serde::Serialize;
 
-use crate::readiness::{end_of_pod, phase_of};
+use crate::readiness::{end_of_pod, node_lost, phase_of};
 
 /// A session in a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Its id; the record's name where the record can't be read.
     pub session: String,
-    /// `Ready`, the step of its start, `Lost` (no living pod), or `Unreadable`.
+    /// `Ready`, the step of its start, `Lost` (no living pod, or its node does not answer), or `Unreadable`.
     pub status: String,
     /// Its image.
     pub image: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
     let status = match (record, pod) {
         (Err(_), _) => "Unreadable".to_owned(),
         (Ok(_), None) => "Lost".to_owned(),
-        (Ok(_), Some(pod)) if end_of_pod(pod).is_some() => "Lost".to_owned(),
+        (Ok(_), Some(pod)) if end_of_pod(pod).or_else(|| node_lost(pod)).is_some() => "Lost".to_owned(),
         (Ok(record), Some(pod)) => capitalised(phase_of(pod, record.spec.server()).as_str()),
     };
     let record = record.as_ref().ok();
@@ -135,7 +135,7 @@ pub(crate) fn describe(
         memory: spec.memory().to_string(),
         claim: spec.claim().map(|_| names.claim()),
         verdict: match pod {
-            Some(pod) => end_of_pod(pod),
+            Some(pod) => end_of_pod(pod).or_else(|| node_lost(pod)),
             None => Some(super::handle::pod_is_gone()),
         },
         events: events.iter().map(line).collect(),

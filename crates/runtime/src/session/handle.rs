@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::error::Error;
 use crate::lifecycle::{Closed, close_record};
 use crate::podbay::Podbay;
-use crate::readiness::{Progress, end_of_pod, phase_of, wait_until_ready};
+use crate::readiness::{Progress, end_of_pod, node_lost, phase_of, wait_until_ready};
 
 /// A session. Dropping the handle leaves the session open: [`Session::close`] ends it.
 #[derive(Clone, Debug)]
@@ -217,7 +217,7 @@ impl Session {
             Err(_) => return call(source),
         }
         match self.pod().await {
-            Ok(Some(pod)) => match end_of_pod(&pod) {
+            Ok(Some(pod)) => match end_of_pod(&pod).or_else(|| node_lost(&pod)) {
                 Some(verdict) => Error::Lost {
                     session: self.id.to_string(),
                     verdict: Box::new(verdict),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use podbay_runtime::{Backend, Config, Podbay};
 use podbay_tests::{DEBIAN, Namespace, PAUSE, SMALL};
 use serde_json::Value;
 
@@ -83,24 +81,7 @@ pub(crate) async fn writes_of_a_run(namespace: &Namespace) {
 
 /// The requests of 20 sessions of one process that wait for 10 s.
 pub(crate) async fn reads_of_waiting_sessions(namespace: &Namespace) {
-    let config = Config::loader()
-        .search(false)
-        .flag(
-            "kubernetes.kubeconfig",
-            "--kubeconfig",
-            namespace.cluster.kubeconfig.display().to_string(),
-        )
-        .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
-        .flag("podbay.start_timeout_seconds", "--start-timeout", "10")
-        .load()
-        .unwrap();
-    let podbay = Arc::new(
-        Podbay::builder(config)
-            .backend(Backend::Cluster)
-            .connect()
-            .await
-            .unwrap(),
-    );
+    let podbay = namespace.library(&[("podbay.start_timeout_seconds", "10")]).await;
     let before = mark();
     let waiting = (0..20).map(|n| {
         // It says that it carries a server, and has none: it never becomes ready.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use futures::{StreamExt as _, stream};
-use podbay_runtime::{Backend, Config, Podbay, Session};
+use podbay_runtime::Session;
 use podbay_tests::{DEBIAN, Namespace};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
@@ -12,21 +12,7 @@ use tokio::time::Instant;
 use crate::figures::{Figures, time};
 
 async fn session(namespace: &Namespace) -> Session {
-    let config = Config::loader()
-        .search(false)
-        .flag(
-            "kubernetes.kubeconfig",
-            "--kubeconfig",
-            namespace.cluster.kubeconfig.display().to_string(),
-        )
-        .flag("kubernetes.namespace", "--namespace", namespace.name.clone())
-        .load()
-        .unwrap();
-    let podbay = Podbay::builder(config)
-        .backend(Backend::Cluster)
-        .connect()
-        .await
-        .unwrap();
+    let podbay = namespace.library(&[]).await;
     podbay
         .session("demo")
         .image(DEBIAN)

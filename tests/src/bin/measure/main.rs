@@ -49,7 +49,7 @@ async fn main() {
             continue;
         }
         in_namespace(&format!("measure-{what}"), async |namespace| {
-            measure(&what, namespace).await
+            measure(&what, namespace).await;
         })
         .await;
     }
