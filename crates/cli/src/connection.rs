@@ -25,7 +25,9 @@ pub(crate) fn configure(global: &GlobalArgs, start_timeout: Option<Duration>) ->
         Some(timeout) => loader.flag(
             "podbay.start_timeout_seconds",
             "--start-timeout",
-            timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0)),
+            timeout
+                .as_secs()
+                .saturating_add(u64::from(timeout.subsec_nanos() > 0)),
         ),
         None => loader,
     })?;
@@ -58,7 +60,11 @@ pub(crate) async fn connect_to_cluster(
         Backend::Embedded => {
             let why = "the embedded backend's sessions end with the process that opened them; use a cluster, or \
                        podbay run, which needs one process only";
-            return Err(Error::Unsupported { what, why: why.to_owned() }.into());
+            return Err(Error::Unsupported {
+                what,
+                why: why.to_owned(),
+            }
+            .into());
         }
     };
     open(global, backend, image, start_timeout).await
@@ -71,7 +77,9 @@ async fn open(
     start_timeout: Option<Duration>,
 ) -> Result<Podbay, Failure> {
     let config = configure(global, start_timeout)?;
-    let mut builder = Podbay::builder(config).backend(backend).watch_scope(WatchScope::Session);
+    let mut builder = Podbay::builder(config)
+        .backend(backend)
+        .watch_scope(WatchScope::Session);
     if let Some(image) = image {
         builder = builder.names_cluster(format!("--image {image}"));
     }

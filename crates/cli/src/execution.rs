@@ -32,7 +32,15 @@ pub(crate) struct Execution {
 
 /// Runs a command to its end.
 pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<Outcome, Failure> {
-    let Execution { argv, stdin, tty, workdir, timeout, keep, cancel } = execution;
+    let Execution {
+        argv,
+        stdin,
+        tty,
+        workdir,
+        timeout,
+        keep,
+        cancel,
+    } = execution;
     let mut command: Command = session.command(argv).cancel_on(cancel);
     if let Some(timeout) = timeout {
         command = command.timeout(timeout);
@@ -45,7 +53,10 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
     }
     command = match keep {
         Some(bytes) => command.capture(bytes),
-        None => command.capture(0).stdout(standard::output()?).stderr(standard::error()?),
+        None => command
+            .capture(0)
+            .stdout(standard::output()?)
+            .stderr(standard::error()?),
     };
     let input_is_terminal = terminal::is_input_terminal();
     let tty = tty && (input_is_terminal || !stdin || refuse_terminal());
@@ -55,10 +66,13 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
     let running = command.terminal(terminal::size()).start().await?;
     let sizes = running.resizer();
     // Raw from here on only: while the command starts, Ctrl-C still ends this process.
-    let _raw = (stdin && input_is_terminal).then(RawTerminal::set).transpose().map_err(|error| Failure::Local {
-        what: "the terminal can't be set to raw mode".to_owned(),
-        source: error.into(),
-    })?;
+    let _raw = (stdin && input_is_terminal)
+        .then(RawTerminal::set)
+        .transpose()
+        .map_err(|error| Failure::Local {
+            what: "the terminal can't be set to raw mode".to_owned(),
+            source: error.into(),
+        })?;
     let follow = async {
         if let Some(sizes) = sizes {
             terminal::follow_size(sizes).await;

@@ -72,12 +72,16 @@ impl Failure {
             _ if self.is_broken_pipe() => of_signal(Signal::PIPE),
             Self::Session(error) => match **error {
                 // Found before anything was made.
-                Error::Spec { .. } | Error::Id { .. } | Error::Setting { .. } | Error::EmptyCommand => EXIT_USAGE,
+                Error::Spec { .. } | Error::Id { .. } | Error::Setting { .. } | Error::EmptyCommand => {
+                    EXIT_USAGE
+                }
                 // Lists alone fail so: a selector or a namespace that is none.
                 Error::Cluster { .. } if error.code() == ErrorCode::InvalidRequest => EXIT_USAGE,
                 _ => narrow(EXIT_FAILED),
             },
-            Self::Output(_) | Self::Local { .. } | Self::Exists { .. } | Self::Format { .. } => narrow(EXIT_FAILED),
+            Self::Output(_) | Self::Local { .. } | Self::Exists { .. } | Self::Format { .. } => {
+                narrow(EXIT_FAILED)
+            }
         }
     }
 
@@ -99,7 +103,9 @@ impl Failure {
         match self {
             Self::Usage { .. } | Self::Config(_) => ErrorCode::InvalidRequest,
             Self::Session(error) => error.code(),
-            Self::Output(_) | Self::Local { .. } | Self::Exists { .. } | Self::Format { .. } => ErrorCode::Runtime,
+            Self::Output(_) | Self::Local { .. } | Self::Exists { .. } | Self::Format { .. } => {
+                ErrorCode::Runtime
+            }
         }
     }
 
@@ -113,7 +119,10 @@ impl Failure {
 
     /// Code and text for the record of an outcome.
     pub(crate) fn record(&self) -> ErrorRecord {
-        ErrorRecord { code: self.code(), message: self.chain() }
+        ErrorRecord {
+            code: self.code(),
+            message: self.chain(),
+        }
     }
 
     /// Tells the failure on standard error, and returns what the process exits with.
@@ -150,9 +159,9 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Session(error) => error.hint().filter(|hint| !hint.is_empty()),
-            Self::Exists { session } => {
-                Some(format!("podbay exec {session} -- COMMAND runs in it; another --name makes a new one"))
-            }
+            Self::Exists { session } => Some(format!(
+                "podbay exec {session} -- COMMAND runs in it; another --name makes a new one"
+            )),
             _ => None,
         }
     }
@@ -192,16 +201,35 @@ mod tests {
     use super::*;
 
     fn local(kind: io::ErrorKind) -> Failure {
-        Error::LocalStream { what: "standard output", source: kind.into() }.into()
+        Error::LocalStream {
+            what: "standard output",
+            source: kind.into(),
+        }
+        .into()
     }
 
     #[test]
     fn what_was_asked_wrongly_is_usage_and_all_else_podbays_failure() {
-        let id = Error::Id { id: "a b".into(), message: String::new() };
+        let id = Error::Id {
+            id: "a b".into(),
+            message: String::new(),
+        };
         assert_eq!(Failure::from(id).exit_code(), 2);
         assert_eq!(Failure::from(Error::EmptyCommand).exit_code(), 2);
-        assert_eq!(Failure::Usage { message: String::new() }.exit_code(), 2);
-        assert_eq!(Failure::from(Error::NoCluster { looked_for: String::new() }).exit_code(), 125);
+        assert_eq!(
+            Failure::Usage {
+                message: String::new()
+            }
+            .exit_code(),
+            2
+        );
+        assert_eq!(
+            Failure::from(Error::NoCluster {
+                looked_for: String::new()
+            })
+            .exit_code(),
+            125
+        );
         assert_eq!(Failure::Exists { session: "a".into() }.exit_code(), 125);
         assert_eq!(local(io::ErrorKind::StorageFull).exit_code(), 125);
     }
@@ -214,13 +242,24 @@ mod tests {
 
     #[test]
     fn codes_keep_to_eight_bits_and_away_from_success() {
-        assert_eq!([narrow(0), narrow(3), narrow(255), narrow(256), narrow(-1)], [0, 3, 255, 255, 255]);
+        assert_eq!(
+            [narrow(0), narrow(3), narrow(255), narrow(256), narrow(-1)],
+            [0, 3, 255, 255, 255]
+        );
     }
 
     #[test]
     fn a_verdict_stands_on_its_own_line_with_its_hint() {
-        let verdict = Verdict::new(podbay_protocol::Cause::Capacity, "0/1 nodes are available", "wait");
-        let start = Error::Start { session: "demo".into(), verdict: Box::new(verdict), times: Default::default() };
+        let verdict = Verdict::new(
+            podbay_protocol::Cause::Capacity,
+            "0/1 nodes are available",
+            "wait",
+        );
+        let start = Error::Start {
+            session: "demo".into(),
+            verdict: Box::new(verdict),
+            times: podbay_protocol::PhaseTimes::default(),
+        };
         insta::assert_snapshot!(Failure::from(start).to_lines());
     }
 }

@@ -11,7 +11,9 @@ const FILTER_VARIABLE: &str = "PODBAY_LOG";
 
 /// Starts logging if a filter or `-v` asks for it; without, nothing is set up, which costs nothing.
 pub(crate) fn start(verbose: u8) {
-    let named = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let named = std::env::var(FILTER_VARIABLE)
+        .ok()
+        .filter(|filter| !filter.is_empty());
     let filter = match (named, verbose) {
         (Some(filter), _) => filter,
         (None, 0) => return,
@@ -29,7 +31,14 @@ pub(crate) fn start(verbose: u8) {
 }
 
 fn of_our_crates(level: &str) -> String {
-    ["podbay", "podbay_runtime", "podbay_k8s_client", "podbay_embedded", "podbay_config", "podbay_manifests"]
-        .map(|name| format!("{name}={level}"))
-        .join(",")
+    [
+        "podbay",
+        "podbay_runtime",
+        "podbay_k8s_client",
+        "podbay_embedded",
+        "podbay_config",
+        "podbay_manifests",
+    ]
+    .map(|name| format!("{name}={level}"))
+    .join(",")
 }

@@ -44,10 +44,18 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
-            return ExitCode::from(Failure::Local { what: "the asynchronous runtime can't start".to_owned(), source }.tell());
+            return ExitCode::from(
+                Failure::Local {
+                    what: "the asynchronous runtime can't start".to_owned(),
+                    source,
+                }
+                .tell(),
+            );
         }
     };
-    let code = runtime.block_on(commands::dispatch(args)).unwrap_or_else(|failure| failure.tell());
+    let code = runtime
+        .block_on(commands::dispatch(args))
+        .unwrap_or_else(|failure| failure.tell());
     // A read of standard input that blocks must not hold the process.
     runtime.shutdown_background();
     ExitCode::from(code)

@@ -67,14 +67,27 @@ impl Attempt {
     fn record(&self, with_content: bool) -> OutcomeRecord {
         let (end, stdout, stderr, seconds, verdict, error) = match &self.result {
             Ok(outcome) => {
-                let Outcome { end, stdout, stderr, stdout_content, stderr_content, seconds, verdict } = outcome;
+                let Outcome {
+                    end,
+                    stdout,
+                    stderr,
+                    stdout_content,
+                    stderr_content,
+                    seconds,
+                    verdict,
+                } = outcome;
                 let stdout = stream(stdout, with_content.then_some(stdout_content));
                 let stderr = stream(stderr, with_content.then_some(stderr_content));
                 (Some(end.clone()), stdout, stderr, *seconds, verdict.clone(), None)
             }
-            Err(failure) => {
-                (None, nothing(), nothing(), self.seconds, failure.verdict().cloned(), Some(failure.record()))
-            }
+            Err(failure) => (
+                None,
+                nothing(),
+                nothing(),
+                self.seconds,
+                failure.verdict().cloned(),
+                Some(failure.record()),
+            ),
         };
         OutcomeRecord {
             schema_version: OUTCOME_SCHEMA_VERSION,
@@ -118,19 +131,28 @@ fn text_of(bytes: &[u8], capped: bool) -> Option<&str> {
 
 /// The stream of a command that never began.
 fn nothing() -> StreamRecord {
-    StreamSummary { bytes: 0, sha256: HASH_OF_NOTHING.to_owned(), truncated: false }.into()
+    StreamSummary {
+        bytes: 0,
+        sha256: HASH_OF_NOTHING.to_owned(),
+        truncated: false,
+    }
+    .into()
 }
 
 /// What a person should know of an end that the exit code alone doesn't tell.
 fn tell_outcome(outcome: &Outcome, signalled: bool) {
     match &outcome.end {
         End::TimedOut { seconds } => {
-            note(&format!("podbay: timed out after {seconds} s; the command was killed with its descendants"));
+            note(&format!(
+                "podbay: timed out after {seconds} s; the command was killed with its descendants"
+            ));
         }
         End::CannotExecute { message } => note(&format!("podbay: the command cannot be executed: {message}")),
         End::NotFound { message } => note(&format!("podbay: the command was not found: {message}")),
         End::Lost { message } if outcome.verdict.is_none() => {
-            note(&format!("podbay: the connection was lost, how the command ended is not known: {message}"));
+            note(&format!(
+                "podbay: the connection was lost, how the command ended is not known: {message}"
+            ));
         }
         End::Cancelled if !signalled => note("podbay: cancelled"),
         End::Exited { .. } | End::Signaled { .. } | End::Cancelled | End::Killed | End::Lost { .. } => {}
@@ -146,7 +168,10 @@ fn tell_outcome(outcome: &Outcome, signalled: bool) {
 fn line(record: &OutcomeRecord) -> Result<String, Failure> {
     serde_json::to_string(record)
         .map(|line| line + "\n")
-        .map_err(|error| Failure::Format { format: "JSON", message: error.to_string() })
+        .map_err(|error| Failure::Format {
+            format: "JSON",
+            message: error.to_string(),
+        })
 }
 
 /// Writes the record so that a reader sees all of it or none: beside the file first, then in its place. What
@@ -159,7 +184,10 @@ fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return std::fs::write(path, text).map_err(failed);
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     // As any new file: what the umask leaves of it, where temporary files are for their owner alone.
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     let mut file = tempfile::Builder::new()

@@ -26,7 +26,11 @@ impl Signals {
     /// Starts to listen. A signal that was ignored when the process began stays ignored: `nohup` means it, and
     /// so does a shell that starts a job in the background.
     pub(crate) fn listen() -> io::Result<Self> {
-        let this = Self { first: Arc::default(), cancel: CancellationToken::new(), again: CancellationToken::new() };
+        let this = Self {
+            first: Arc::default(),
+            cancel: CancellationToken::new(),
+            again: CancellationToken::new(),
+        };
         let ignored = ignored_signals();
         for ending in ENDING.into_iter().filter(|ending| ignored & mask(*ending) == 0) {
             let mut stream = signal(SignalKind::from_raw(ending.as_raw()))?;

@@ -30,6 +30,9 @@ fn duplicate(stream: impl AsFd, name: &str) -> Result<File, Failure> {
     let copy = stream
         .as_fd()
         .try_clone_to_owned()
-        .map_err(|source| Failure::Local { what: format!("{name} can't be used"), source })?;
+        .map_err(|source| Failure::Local {
+            what: format!("{name} can't be used"),
+            source,
+        })?;
     Ok(File::from_std(StdFile::from(copy)))
 }

@@ -16,11 +16,14 @@ pub(crate) fn is_input_terminal() -> bool {
 /// The size of the first of our streams that is a terminal; one that says 0 × 0 (a serial line) has the
 /// default.
 pub(crate) fn size() -> TerminalSize {
-    let sized = tcgetwinsize(stdin()).or_else(|_| tcgetwinsize(stdout())).or_else(|_| tcgetwinsize(stderr()));
+    let sized = tcgetwinsize(stdin())
+        .or_else(|_| tcgetwinsize(stdout()))
+        .or_else(|_| tcgetwinsize(stderr()));
     match sized {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-            TerminalSize { width: size.ws_col, height: size.ws_row }
-        }
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => TerminalSize {
+            width: size.ws_col,
+            height: size.ws_row,
+        },
         _ => TerminalSize::default(),
     }
 }
@@ -49,7 +52,9 @@ impl Drop for RawTerminal {
 
 /// Tells `sizes` each new size of the terminal, as long as anyone listens.
 pub(crate) async fn follow_size(sizes: watch::Sender<TerminalSize>) {
-    let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
+    let Ok(mut changes) = signal(SignalKind::window_change()) else {
+        return;
+    };
     // The size may have changed between the command's start and the first signal heard.
     while sizes.send(size()).is_ok() && changes.recv().await.is_some() {}
 }

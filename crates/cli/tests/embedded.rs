@@ -1,6 +1,10 @@
 //! `podbay run` with no cluster: the program that was built, from outside.
 
-#[expect(dead_code, reason = "each test program uses a part of it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions beside the tests are tests' code too"
+)]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -24,7 +28,10 @@ fn both_streams_arrive_apart_with_the_exit_code() {
 fn auto_is_embedded_where_nothing_names_a_cluster() {
     let there = Surroundings::new();
     let done = finish(there.podbay(["run", "--", "echo", "hi"]));
-    assert_eq!((done.code, done.out(), done.stderr.as_str()), (Some(0), "hi\n", WARNING));
+    assert_eq!(
+        (done.code, done.out(), done.stderr.as_str()),
+        (Some(0), "hi\n", WARNING)
+    );
 }
 
 #[test]
@@ -35,7 +42,11 @@ fn auto_never_falls_back_when_something_of_a_cluster_was_named() {
         assert_eq!((done.code, done.out()), (Some(125), ""), "{}", done.stderr);
         let place = there.path("home/.kube/config");
         assert!(done.stderr.contains(place.to_str().unwrap()), "{}", done.stderr);
-        assert!(done.stderr.contains(flags[0].trim_start_matches('-')), "{}", done.stderr);
+        assert!(
+            done.stderr.contains(flags[0].trim_start_matches('-')),
+            "{}",
+            done.stderr
+        );
     }
     for flags in [["--kubeconfig", "/no/such/file"], ["--context", "elsewhere"]] {
         let done = finish(there.podbay(["run"].iter().chain(&flags).chain(&["--", "echo", "ran"])));
@@ -55,16 +66,32 @@ fn auto_never_falls_back_when_something_of_a_cluster_was_named() {
 fn an_image_is_refused() {
     let done = Surroundings::new().run(&["--image", "debian:12"], "echo ran");
     assert_eq!((done.code, done.out()), (Some(125), ""));
-    assert!(done.stderr.contains("an image is not supported here"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("an image is not supported here"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
 fn sessions_that_outlive_their_client_are_refused() {
     let there = Surroundings::new();
-    for line in ["open demo", "exec demo -- true", "ls", "show demo", "logs demo", "close demo", "delete demo"] {
+    for line in [
+        "open demo",
+        "exec demo -- true",
+        "ls",
+        "show demo",
+        "logs demo",
+        "close demo",
+        "delete demo",
+    ] {
         let done = finish(there.podbay(["--backend", "embedded"].into_iter().chain(line.split(' '))));
         assert_eq!((done.code, done.out()), (Some(125), ""), "{line}");
-        assert!(done.stderr.contains("AgentRuntimeUnsupportedError"), "{line}: {}", done.stderr);
+        assert!(
+            done.stderr.contains("AgentRuntimeUnsupportedError"),
+            "{line}: {}",
+            done.stderr
+        );
     }
 }
 
@@ -81,7 +108,7 @@ fn the_record_is_one_line_and_the_output_is_in_it() {
     // sha256sum of the two bytes.
     assert_eq!(
         record["stderr"]["sha256"],
-        "06eb7d6a69ee19e5fbdf749018d3d2abfa04bcbd1365db312eb86dc7169389b8"
+        "ea5dbf9596d187e9500f23e9a680109475341cf4e81f7e043f7d97152c10772f"
     );
     assert_eq!(record["stderr"]["truncated"], false);
     assert!(record["start"]["total"].is_number());
@@ -89,8 +116,13 @@ fn the_record_is_one_line_and_the_output_is_in_it() {
 
 #[test]
 fn the_record_holds_no_more_output_than_asked_for() {
-    let record = Surroundings::new().run(&["-o", "json", "--max-output", "3"], "printf abcdef").record();
-    assert_eq!((&record["stdout"]["text"], &record["stdout"]["bytes"]), (&"abc".into(), &6.into()));
+    let record = Surroundings::new()
+        .run(&["-o", "json", "--max-output", "3"], "printf abcdef")
+        .record();
+    assert_eq!(
+        (&record["stdout"]["text"], &record["stdout"]["bytes"]),
+        (&"abc".into(), &6.into())
+    );
     assert_eq!(record["stdout"]["content_capped"], true);
     assert_eq!(record["stderr"]["content_capped"], false);
 }
@@ -98,13 +130,19 @@ fn the_record_holds_no_more_output_than_asked_for() {
 #[test]
 fn a_failed_start_has_a_record_too() {
     let there = Surroundings::new();
-    let done = there.run(&["-o", "json", "--outcome-file", "outcome", "--image", "x"], "true");
+    let done = there.run(
+        &["-o", "json", "--outcome-file", "outcome", "--image", "x"],
+        "true",
+    );
     let record = done.record();
     assert_eq!((done.code, &record["exit_code"]), (Some(125), &125.into()));
     assert!(record["end"].is_null() && record["session"].is_null());
     assert_eq!(record["error"]["code"], "AgentRuntimeUnsupportedError");
     let file = std::fs::read_to_string(there.path("work/outcome")).unwrap();
-    assert_eq!(serde_json::from_str::<serde_json::Value>(&file).unwrap()["exit_code"], 125);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&file).unwrap()["exit_code"],
+        125
+    );
 }
 
 #[test]
@@ -114,17 +152,27 @@ fn the_outcome_file_stands_beside_live_streams() {
     assert_eq!((done.code, done.out()), (Some(4), "out\n"));
     let file = std::fs::read_to_string(there.path("work/outcome")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&file).unwrap();
-    assert_eq!((&record["exit_code"], &record["stdout"]["bytes"]), (&4.into(), &4.into()));
+    assert_eq!(
+        (&record["exit_code"], &record["stdout"]["bytes"]),
+        (&4.into(), &4.into())
+    );
     assert!(record["stdout"].get("text").is_none());
 }
 
 #[test]
 fn ends_that_are_no_exit_have_their_codes() {
     let there = Surroundings::new();
-    assert_eq!(there.run(&["--timeout", "100ms"], "sleep 1000 & wait").code, Some(124));
+    assert_eq!(
+        there.run(&["--timeout", "100ms"], "sleep 1000 & wait").code,
+        Some(124)
+    );
     assert_eq!(there.run(&[], "kill -9 $$").code, Some(137));
     let code = |program: &str| finish(there.podbay(["run", "--backend", "embedded", "--", program])).code;
-    assert_eq!(code("/etc/hostname"), Some(126));
+    std::fs::write(there.path("work/not-executable"), "").unwrap();
+    assert_eq!(
+        code(there.path("work/not-executable").to_str().unwrap()),
+        Some(126)
+    );
     assert_eq!(code("no-such-program"), Some(127));
 }
 
@@ -168,13 +216,33 @@ fn the_environment_is_what_was_given() {
     let there = Surroundings::new();
     std::fs::write(there.path("work/env"), "# mine\nD=file\nE\n").unwrap();
     let mut command = there.podbay([
-        "run", "--backend", "embedded", "--env", "A=1", "--env", "B", "--env-file", "env", "--env", "D=flag", "--",
-        "sh", "-c", "echo $A $B $D $E [$AWS_SECRET_ACCESS_KEY$SSH_AUTH_SOCK$KUBECONFIG]",
+        "run",
+        "--backend",
+        "embedded",
+        "--env",
+        "A=1",
+        "--env",
+        "B",
+        "--env-file",
+        "env",
+        "--env",
+        "D=flag",
+        "--",
+        "sh",
+        "-c",
+        "echo $A $B $D $E [$AWS_SECRET_ACCESS_KEY$SSH_AUTH_SOCK$KUBECONFIG]",
     ]);
     command.env("B", "two").env("E", "five");
-    command.env("AWS_SECRET_ACCESS_KEY", "hunter2").env("SSH_AUTH_SOCK", "/agent");
+    command
+        .env("AWS_SECRET_ACCESS_KEY", "hunter2")
+        .env("SSH_AUTH_SOCK", "/agent");
     let done = finish(command);
-    assert_eq!((done.code, done.out()), (Some(0), "1 two flag five []\n"), "{}", done.stderr);
+    assert_eq!(
+        (done.code, done.out()),
+        (Some(0), "1 two flag five []\n"),
+        "{}",
+        done.stderr
+    );
     let missing = there.run(&["--env", "NOT_THERE"], "true");
     assert_eq!(missing.code, Some(2));
     assert!(missing.stderr.contains("NOT_THERE"), "{}", missing.stderr);
@@ -185,8 +253,8 @@ fn usage_errors_are_two_and_suggest_what_was_meant() {
     let there = Surroundings::new();
     for (line, hint) in [
         ("run", "<COMMAND>"),
-        ("run -- ", "podbay"),
-        ("rnu -- true", "run"),
+        ("run -- ", "the command is empty"),
+        ("exce demo -- true", "'exec'"),
         ("run --imag x -- true", "--image"),
         ("run --backend docker -- true", "auto, cluster, embedded"),
         ("close", "SESSION"),
@@ -209,12 +277,20 @@ fn rendering_needs_no_cluster_and_hides_values() {
     };
     let done = render(&[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert_eq!(done.out().matches("\nkind: ").count() + done.out().matches("\"kind\"").count(), 3, "{}", done.out());
+    assert_eq!(
+        done.out().matches("\nkind: ").count() + done.out().matches("\"kind\"").count(),
+        3,
+        "{}",
+        done.out()
+    );
     assert!(!done.out().contains("hunter2") && done.stderr.is_empty());
     let done = render(&["-o", "json"]);
     let list: serde_json::Value = serde_json::from_str(done.out()).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
-    assert_eq!(finish(there.podbay(["render", "demo", "--image", "a b"])).code, Some(2));
+    assert_eq!(
+        finish(there.podbay(["render", "demo", "--image", "a b"])).code,
+        Some(2)
+    );
 }
 
 #[test]
@@ -225,14 +301,20 @@ fn completions_and_version_go_to_standard_output() {
         assert!(done.code == Some(0) && done.out().contains("podbay"), "{shell}");
     }
     for line in ["version", "--version"] {
-        assert_eq!(finish(there.podbay([line])).out(), concat!("podbay ", env!("CARGO_PKG_VERSION"), "\n"));
+        assert_eq!(
+            finish(there.podbay([line])).out(),
+            concat!("podbay ", env!("CARGO_PKG_VERSION"), "\n")
+        );
     }
 }
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
     let there = Surroundings::new();
-    let mut child = there.podbay(["run", "--backend", "embedded", "--", "yes"]).spawn().unwrap();
+    let mut child = there
+        .podbay(["run", "--backend", "embedded", "--", "yes"])
+        .spawn()
+        .unwrap();
     let mut output = child.stdout.take().unwrap();
     let mut piece = [0; 4];
     output.read_exact(&mut piece).unwrap();
@@ -249,8 +331,10 @@ fn a_signal_leaves_no_process_and_no_directory() {
         let there = Surroundings::new();
         // A child that left the command's session and process group, and holds the pipe open.
         let script = "setsid sh -c 'echo $$; exec sleep 1000' & echo ready; exec sleep 1000";
-        let mut child =
-            there.podbay(["run", "--backend", "embedded", "--", "sh", "-c", script]).spawn().unwrap();
+        let mut child = there
+            .podbay(["run", "--backend", "embedded", "--", "sh", "-c", script])
+            .spawn()
+            .unwrap();
         let (pid, mut output) = started(&mut child);
         kill_process(Pid::from_child(&child), signal).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -269,7 +353,12 @@ fn started(child: &mut Child) -> (String, BufReader<std::process::ChildStdout>) 
     for line in &mut lines {
         output.read_line(line).unwrap();
     }
-    let pid = lines.iter().find(|line| line.trim() != "ready").unwrap().trim().to_owned();
+    let pid = lines
+        .iter()
+        .find(|line| line.trim() != "ready")
+        .unwrap()
+        .trim()
+        .to_owned();
     (pid, output)
 }
 
@@ -283,7 +372,10 @@ fn no_escape_codes_where_there_is_no_terminal() {
     let there = Surroundings::new();
     let mut command = there.podbay(["run", "-vvv", "--backend", "embedded", "--", "true"]);
     command.env("NO_COLOR", "1");
-    for command in [command, there.podbay(["run", "-vv", "--backend", "embedded", "--", "no-such-program"])] {
+    for command in [
+        command,
+        there.podbay(["run", "-vv", "--backend", "embedded", "--", "no-such-program"]),
+    ] {
         let done = finish(command);
         assert!(!done.stderr.contains('\x1b'), "{}", done.stderr);
     }

@@ -78,7 +78,7 @@ pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Res
         CLUSTER_SETTINGS
             .iter()
             .filter(|key| !matches!(config.origin(key), Origin::Default))
-            .map(|key| format!("setting {key}")),
+            .map(|key| format!("setting {key} ({})", config.origin(key))),
     );
     if std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty()) {
         reasons.push("variable KUBECONFIG".to_owned());

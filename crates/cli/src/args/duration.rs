@@ -15,7 +15,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             .and_then(|duration| Duration::try_from(duration).ok())
             .ok_or_else(|| allowed.to_owned())?,
     };
-    if parsed.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(parsed) }
+    if parsed.is_zero() {
+        Err("it must be more than 0".to_owned())
+    } else {
+        Ok(parsed)
+    }
 }
 
 #[cfg(test)]
@@ -35,7 +39,18 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused() {
-        for text in ["", "0", "0s", "-5", "-5s", "5 parsecs", "NaN", "inf", "1e300", "m"] {
+        for text in [
+            "",
+            "0",
+            "0s",
+            "-5",
+            "-5s",
+            "5 parsecs",
+            "NaN",
+            "inf",
+            "1e300",
+            "m",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -21,8 +21,14 @@ pub(crate) struct EnvArg {
 #[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that return a Result")]
 pub(crate) fn env_arg(text: &str) -> Result<EnvArg, Infallible> {
     Ok(match text.split_once('=') {
-        Some((name, value)) => EnvArg { name: name.to_owned(), value: Some(value.into()) },
-        None => EnvArg { name: text.to_owned(), value: None },
+        Some((name, value)) => EnvArg {
+            name: name.to_owned(),
+            value: Some(value.into()),
+        },
+        None => EnvArg {
+            name: text.to_owned(),
+            value: None,
+        },
     })
 }
 
@@ -45,7 +51,9 @@ pub(crate) fn variables(
     for (place, EnvArg { name, value }) in all {
         let value = match value {
             Some(value) => value,
-            None => ours(&name).map(SecretString::from).ok_or_else(|| missing(place, &name))?,
+            None => ours(&name)
+                .map(SecretString::from)
+                .ok_or_else(|| missing(place, &name))?,
         };
         variables.insert(name, value);
     }
@@ -84,14 +92,20 @@ mod tests {
     use super::*;
 
     fn shown(variables: &BTreeMap<String, SecretString>) -> Vec<String> {
-        variables.iter().map(|(name, value)| format!("{name}={}", value.expose_secret())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.expose_secret()))
+            .collect()
     }
 
     #[test]
     fn values_come_from_the_flag_or_from_our_environment() {
         let args = ["A=1", "B", "A=2=3", "C="].map(|text| env_arg(text).unwrap());
         let ours = |name: &str| (name == "B").then(|| "ours".to_owned());
-        assert_eq!(shown(&variables(&[], &args, ours).unwrap()), ["A=2=3", "B=ours", "C="]);
+        assert_eq!(
+            shown(&variables(&[], &args, ours).unwrap()),
+            ["A=2=3", "B=ours", "C="]
+        );
     }
 
     #[test]

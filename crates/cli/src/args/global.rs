@@ -60,7 +60,15 @@ impl From<BackendName> for Backend {
 impl GlobalArgs {
     /// Loads the configuration with these flags over it, and what `more` adds to them.
     pub(crate) fn load(&self, more: impl FnOnce(Loader) -> Loader) -> Result<Config, ConfigError> {
-        let Self { config, kubeconfig, context, namespace, backend: _, verbose: _, quiet: _ } = self;
+        let Self {
+            config,
+            kubeconfig,
+            context,
+            namespace,
+            backend: _,
+            verbose: _,
+            quiet: _,
+        } = self;
         let mut loader = Config::loader();
         if let Some(path) = config {
             loader = loader.file(path);
@@ -98,13 +106,21 @@ mod tests {
         assert_eq!(config.kubernetes.namespace, "n");
         for name in ["kubeconfig", "context", "namespace"] {
             let origin = config.origin(&format!("kubernetes.{name}"));
-            assert_eq!(origin, Origin::Flag { name: format!("--{name}") });
+            assert_eq!(
+                origin,
+                Origin::Flag {
+                    name: format!("--{name}")
+                }
+            );
         }
     }
 
     #[test]
     fn a_named_file_must_be_there() {
-        let args = GlobalArgs { config: Some("/no/such/file".into()), ..GlobalArgs::default() };
+        let args = GlobalArgs {
+            config: Some("/no/such/file".into()),
+            ..GlobalArgs::default()
+        };
         assert!(args.load(|loader| loader).is_err());
     }
 }

@@ -84,7 +84,9 @@ mod tests {
         let without: Vec<String> = Args::command()
             .get_subcommands()
             .filter(|command| {
-                !command.get_after_help().is_some_and(|help| help.to_string().contains("podbay "))
+                !command
+                    .get_after_help()
+                    .is_some_and(|help| help.to_string().contains("podbay "))
             })
             .map(|command| command.get_name().to_owned())
             .collect();

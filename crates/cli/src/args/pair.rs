@@ -10,7 +10,10 @@ pub(crate) struct Pair {
 /// Parses `KEY=VALUE`; the value may be empty and may hold more equals signs.
 pub(crate) fn pair(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok(Pair { key: key.to_owned(), value: value.to_owned() }),
+        Some((key, value)) if !key.is_empty() => Ok(Pair {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        }),
         _ => Err("it is written KEY=VALUE".to_owned()),
     }
 }
@@ -21,8 +24,20 @@ mod tests {
 
     #[test]
     fn the_first_equals_sign_parts() {
-        assert_eq!(pair("a=b=c"), Ok(Pair { key: "a".into(), value: "b=c".into() }));
-        assert_eq!(pair("a="), Ok(Pair { key: "a".into(), value: String::new() }));
+        assert_eq!(
+            pair("a=b=c"),
+            Ok(Pair {
+                key: "a".into(),
+                value: "b=c".into()
+            })
+        );
+        assert_eq!(
+            pair("a="),
+            Ok(Pair {
+                key: "a".into(),
+                value: String::new()
+            })
+        );
         assert!(pair("=b").is_err() && pair("a").is_err() && pair("").is_err());
     }
 }

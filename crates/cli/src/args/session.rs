@@ -51,7 +51,19 @@ pub(crate) struct SessionArgs {
 impl SessionArgs {
     /// What is asked of the session. `ours` gives the values of this process's environment.
     pub(crate) fn request(self, ours: impl Fn(&str) -> Option<String>) -> Result<SessionRequest, Failure> {
-        let Self { image, user, profile, env, env_file, workdir, cpu, memory, persistent, label, server } = self;
+        let Self {
+            image,
+            user,
+            profile,
+            env,
+            env_file,
+            workdir,
+            cpu,
+            memory,
+            persistent,
+            label,
+            server,
+        } = self;
         Ok(SessionRequest {
             image,
             user,
@@ -61,7 +73,10 @@ impl SessionArgs {
             cpu,
             memory,
             persistent: persistent.then_some(true),
-            labels: label.into_iter().map(|Pair { key, value }| (key, value)).collect(),
+            labels: label
+                .into_iter()
+                .map(|Pair { key, value }| (key, value))
+                .collect(),
             server,
         })
     }
@@ -70,7 +85,11 @@ impl SessionArgs {
 /// The value of a variable of this process's environment, where it is UTF-8.
 pub(crate) fn our_variable(name: &str) -> Option<String> {
     // Names that can't be: asking for them panics on some systems.
-    if name.is_empty() || name.contains(['=', '\0']) { None } else { std::env::var(name).ok() }
+    if name.is_empty() || name.contains(['=', '\0']) {
+        None
+    } else {
+        std::env::var(name).ok()
+    }
 }
 
 #[cfg(test)]
@@ -94,14 +113,46 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_request() {
         let request = parse(&[
-            "--image", "debian:12", "--user", "1000:1000", "--profile", "baseline", "--env", "A=1", "-e", "B",
-            "--workdir", "/w", "--cpu", "2", "--memory", "4Gi", "--persistent", "--label", "team=x", "--server",
+            "--image",
+            "debian:12",
+            "--user",
+            "1000:1000",
+            "--profile",
+            "baseline",
+            "--env",
+            "A=1",
+            "-e",
+            "B",
+            "--workdir",
+            "/w",
+            "--cpu",
+            "2",
+            "--memory",
+            "4Gi",
+            "--persistent",
+            "--label",
+            "team=x",
+            "--server",
         ]);
-        let SessionRequest { image, user, profile, env, workdir, cpu, memory, persistent, labels, server } = request;
+        let SessionRequest {
+            image,
+            user,
+            profile,
+            env,
+            workdir,
+            cpu,
+            memory,
+            persistent,
+            labels,
+            server,
+        } = request;
         assert_eq!(image.as_deref(), Some("debian:12"));
         assert_eq!(user.as_deref(), Some("1000:1000"));
         assert_eq!(profile, Some(Profile::Baseline));
-        let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
+        let env: Vec<_> = env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose_secret()))
+            .collect();
         assert_eq!(env, [("A", "1"), ("B", "ours")]);
         assert_eq!(workdir.as_deref(), Some("/w"));
         assert_eq!((cpu.as_deref(), memory.as_deref()), (Some("2"), Some("4Gi")));
@@ -112,7 +163,18 @@ mod tests {
 
     #[test]
     fn without_flags_all_is_left_to_the_configuration() {
-        let SessionRequest { image, user, profile, env, workdir, cpu, memory, persistent, labels, server } = parse(&[]);
+        let SessionRequest {
+            image,
+            user,
+            profile,
+            env,
+            workdir,
+            cpu,
+            memory,
+            persistent,
+            labels,
+            server,
+        } = parse(&[]);
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
         assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && !server);
         assert!(env.is_empty() && labels.is_empty());

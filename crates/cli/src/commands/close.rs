@@ -18,13 +18,23 @@ const AT_ONCE: usize = 16;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CloseArgs {
     /// The sessions
-    #[arg(value_name = "SESSION", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "SESSION",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     sessions: Vec<String>,
     /// All sessions of the namespace
     #[arg(long)]
     all: bool,
     /// With --all, only sessions with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "all", conflicts_with = "sessions")]
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        requires = "all",
+        conflicts_with = "sessions"
+    )]
     selector: Option<String>,
     /// Wait until the objects are gone
     #[arg(long)]
@@ -39,10 +49,17 @@ Examples:
 
 /// Closes sessions.
 pub(crate) async fn run(global: &GlobalArgs, args: CloseArgs) -> Result<u8, Failure> {
-    let CloseArgs { sessions, all, selector, wait } = args;
+    let CloseArgs {
+        sessions,
+        all,
+        selector,
+        wait,
+    } = args;
     let podbay = connect_to_cluster(global, "close", Needs::default()).await?;
     let results = if all {
-        podbay.close_all(selector.as_deref().unwrap_or_default(), wait).await?
+        podbay
+            .close_all(selector.as_deref().unwrap_or_default(), wait)
+            .await?
     } else {
         let closing = sessions.iter().map(|id| podbay.close(name_of(id), wait));
         stream::iter(closing).buffered(AT_ONCE).collect().await
@@ -64,7 +81,11 @@ pub(super) fn tell(results: Vec<Result<Closed, Error>>, done: &str) -> Result<u8
     for result in results {
         match result {
             Ok(closed) => {
-                let Closed { session, existed, claim } = closed;
+                let Closed {
+                    session,
+                    existed,
+                    claim,
+                } = closed;
                 let removed = existed || claim.as_ref().is_some_and(|claim| claim.deleted);
                 print_line(if removed {
                     format!("session/{session} {done}")
@@ -74,7 +95,10 @@ pub(super) fn tell(results: Vec<Result<Closed, Error>>, done: &str) -> Result<u8
                 match claim {
                     Some(claim) if claim.deleted => note(&format!("its claim {} was deleted", claim.name)),
                     Some(claim) => {
-                        note(&format!("hint: its claim {} was kept; podbay delete {session} deletes it", claim.name));
+                        note(&format!(
+                            "hint: its claim {} was kept; podbay delete {session} deletes it",
+                            claim.name
+                        ));
                     }
                     None => {}
                 }
@@ -103,22 +127,41 @@ mod tests {
     #[test]
     fn names_or_all() {
         let args = parse("podbay close a b --wait").unwrap();
-        assert_eq!((args.sessions.as_slice(), args.all, args.wait), (&["a".into(), "b".into()][..], false, true));
+        assert_eq!(
+            (args.sessions.as_slice(), args.all, args.wait),
+            (&["a".into(), "b".into()][..], false, true)
+        );
         let args = parse("podbay close --all -l team=x").unwrap();
         assert_eq!((args.all, args.selector.as_deref()), (true, Some("team=x")));
     }
 
     #[test]
     fn neither_both_and_a_selector_alone_are_refused() {
-        for line in ["podbay close", "podbay close --all a", "podbay close -l team=x", "podbay close a -l team=x"] {
+        for line in [
+            "podbay close",
+            "podbay close --all a",
+            "podbay close -l team=x",
+            "podbay close a -l team=x",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }
 
     #[test]
     fn one_failure_is_a_failure_and_nothing_there_is_none() {
-        let closed = |existed| Ok(Closed { session: "a".into(), existed, claim: None });
-        let failed = || Err(Error::Unfinished { session: "b".into(), seconds: 1 });
+        let closed = |existed| {
+            Ok(Closed {
+                session: "a".into(),
+                existed,
+                claim: None,
+            })
+        };
+        let failed = || {
+            Err(Error::Unfinished {
+                session: "b".into(),
+                seconds: 1,
+            })
+        };
         assert_eq!(tell(vec![closed(true), closed(false)], "closed").unwrap(), 0);
         assert_eq!(tell(vec![failed(), closed(true)], "closed").unwrap(), 125);
     }

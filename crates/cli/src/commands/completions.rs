@@ -23,7 +23,12 @@ Examples:
 /// Prints a completion script.
 pub(crate) fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    generate(args.shell, &mut crate::args::Args::command(), "podbay", &mut script);
+    generate(
+        args.shell,
+        &mut crate::args::Args::command(),
+        "podbay",
+        &mut script,
+    );
     print(&script)?;
     Ok(0)
 }

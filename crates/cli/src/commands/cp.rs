@@ -95,14 +95,15 @@ pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure
         let session = connect_to_cluster(global, "cp", Needs::default())
             .await?
             .existing(&id)?;
-        let copied = match inwards {
-            true => session.copy_to(file, &path, options).await,
-            false => session.copy_from(&path, file, options).await,
+        let copied = if inwards {
+            session.copy_to(file, &path, options).await
+        } else {
+            session.copy_from(&path, file, options).await
         };
         copied.map_err(Failure::from)
     };
     let left = || "a part of the copy may be there".to_owned();
-    let copied = match signals.guard(work, left).await {
+    let copied = match signals.guard(Box::pin(work), left).await {
         Ok(copied) => copied,
         Err(code) => return Ok(code),
     };

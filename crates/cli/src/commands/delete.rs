@@ -35,5 +35,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: DeleteArgs) -> Result<u8, Fai
     let DeleteArgs { sessions, wait } = args;
     let podbay = connect_to_cluster(global, "delete", Needs::default()).await?;
     let deleting = sessions.iter().map(|id| podbay.delete(name_of(id), wait));
-    tell(stream::iter(deleting).buffered(AT_ONCE).collect().await, "deleted")
+    tell(
+        stream::iter(deleting).buffered(AT_ONCE).collect().await,
+        "deleted",
+    )
 }

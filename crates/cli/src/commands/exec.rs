@@ -46,7 +46,15 @@ Examples:
 
 /// Runs a command in a session.
 pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failure> {
-    let ExecArgs { session: id, stdin, tty, workdir, timeout, outcome, command } = args;
+    let ExecArgs {
+        session: id,
+        stdin,
+        tty,
+        workdir,
+        timeout,
+        outcome,
+        command,
+    } = args;
     let begun = Instant::now();
     let signals = listen()?;
     let execution = Execution {
@@ -64,7 +72,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         execute(&session, execution).await
     };
     let left = || format!("the command may still run in session {id}: podbay close {id} ends all that does");
-    let result = match signals.guard(work, left).await {
+    let result = match signals.guard(Box::pin(work), left).await {
         Ok(result) => result,
         Err(code) => return Ok(code),
     };
@@ -102,18 +110,30 @@ mod tests {
         ] {
             let args = parse(line).unwrap();
             assert!(args.stdin && args.tty, "{line}");
-            assert_eq!((args.session.as_str(), args.command.as_slice()), ("demo", &["ls".into(), "-l".into()][..]));
+            assert_eq!(
+                (args.session.as_str(), args.command.as_slice()),
+                ("demo", &["ls".into(), "-l".into()][..])
+            );
         }
-        let args = parse("podbay exec demo --workdir /w --timeout 5 -o json --max-output 10 -- ls -n x").unwrap();
+        let args =
+            parse("podbay exec demo --workdir /w --timeout 5 -o json --max-output 10 -- ls -n x").unwrap();
         assert_eq!(args.workdir.as_deref(), Some("/w"));
         assert_eq!(args.timeout, Some(Duration::from_secs(5)));
-        assert_eq!((args.outcome.output.is_some(), args.outcome.max_output), (true, 10));
+        assert_eq!(
+            (args.outcome.output.is_some(), args.outcome.max_output),
+            (true, 10)
+        );
         assert_eq!(args.command, ["ls", "-n", "x"]);
     }
 
     #[test]
     fn session_and_command_are_required() {
-        for line in ["podbay exec", "podbay exec demo", "podbay exec demo --", "podbay exec -- ls"] {
+        for line in [
+            "podbay exec",
+            "podbay exec demo",
+            "podbay exec demo --",
+            "podbay exec -- ls",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

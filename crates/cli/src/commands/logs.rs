@@ -39,7 +39,13 @@ Examples:
 
 /// Prints a session's log.
 pub(crate) async fn run(global: &GlobalArgs, args: LogsArgs) -> Result<u8, Failure> {
-    let LogsArgs { session: id, follow, tail, since, timestamps } = args;
+    let LogsArgs {
+        session: id,
+        follow,
+        tail,
+        since,
+        timestamps,
+    } = args;
     let podbay = connect_to_cluster(global, "logs", Needs::default()).await?;
     let request = LogRequest {
         follow,
@@ -51,7 +57,10 @@ pub(crate) async fn run(global: &GlobalArgs, args: LogsArgs) -> Result<u8, Failu
     let mut log = podbay.existing(&id)?.logs(request).await?;
     let mut output = standard::output()?;
     while let Some(piece) = log.next().await {
-        let piece = piece.map_err(|source| Error::Call { session: id.clone(), source })?;
+        let piece = piece.map_err(|source| Error::Call {
+            session: id.clone(),
+            source,
+        })?;
         output.write_all(&piece).await.map_err(Failure::Output)?;
         output.flush().await.map_err(Failure::Output)?;
     }
@@ -60,7 +69,9 @@ pub(crate) async fn run(global: &GlobalArgs, args: LogsArgs) -> Result<u8, Failu
 
 /// Whole seconds, as the API takes them, rounded up so that nothing that was asked for is left out.
 fn whole_seconds(duration: Duration) -> u32 {
-    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    let seconds = duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0));
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 

@@ -14,7 +14,13 @@ use crate::output::{Table, age, json, note, print, yaml};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LsArgs {
     /// Only sessions with these labels: team=x, team!=x, team in (x,y), !team
-    #[arg(short = 'l', long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "SELECTOR",
+        default_value = "",
+        hide_default_value = true
+    )]
     selector: String,
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -45,7 +51,11 @@ Examples:
 
 /// Lists the sessions.
 pub(crate) async fn run(global: &GlobalArgs, args: LsArgs) -> Result<u8, Failure> {
-    let LsArgs { selector, output, no_headers } = args;
+    let LsArgs {
+        selector,
+        output,
+        no_headers,
+    } = args;
     let podbay = connect_to_cluster(global, "ls", Needs::default()).await?;
     let sessions = podbay.list(&selector).await?;
     if sessions.is_empty() && matches!(output, None | Some(ListFormat::Wide)) {
@@ -66,9 +76,10 @@ fn text(
     match format {
         Some(ListFormat::Json) => json(&sessions),
         Some(ListFormat::Yaml) => yaml(&sessions),
-        Some(ListFormat::Name) => {
-            Ok(sessions.iter().map(|session| format!("session/{}\n", session.session)).collect())
-        }
+        Some(ListFormat::Name) => Ok(sessions
+            .iter()
+            .map(|session| format!("session/{}\n", session.session))
+            .collect()),
         None => Ok(table(sessions, false, no_headers, now)),
         Some(ListFormat::Wide) => Ok(table(sessions, true, no_headers, now)),
     }
@@ -77,19 +88,49 @@ fn text(
 fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> String {
     let mut table = Table::new();
     if !no_headers {
-        let headers = ["NAME", "STATUS", "IMAGE", "AGE", "PERSISTENT", "POD", "NODE", "IP", "LABELS"];
+        let headers = [
+            "NAME",
+            "STATUS",
+            "IMAGE",
+            "AGE",
+            "PERSISTENT",
+            "POD",
+            "NODE",
+            "IP",
+            "LABELS",
+        ];
         table.row(headers.into_iter().take(if wide { headers.len() } else { 4 }));
     }
     for summary in sessions {
-        let Summary { session, status, image, created, persistent, pod, ip, node, labels } = summary;
-        let mut cells = vec![session.clone(), status.clone(), or_none(image.as_ref()), age(*created, now)];
+        let Summary {
+            session,
+            status,
+            image,
+            created,
+            persistent,
+            pod,
+            ip,
+            node,
+            labels,
+        } = summary;
+        let mut cells = vec![
+            session.clone(),
+            status.clone(),
+            or_none(image.as_ref()),
+            age(*created, now),
+        ];
         if wide {
-            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let labels: Vec<String> = labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
             cells.push(persistent.to_string());
             cells.push(pod.clone());
             cells.push(or_none(node.as_ref()));
             cells.push(or_none(ip.as_ref()));
-            cells.push(or_none(Some(&labels.join(",")).filter(|labels| !labels.is_empty())));
+            cells.push(or_none(
+                Some(&labels.join(",")).filter(|labels| !labels.is_empty()),
+            ));
         }
         table.row(cells);
     }
@@ -131,7 +172,13 @@ mod tests {
     }
 
     fn show(format: Option<ListFormat>, no_headers: bool) -> String {
-        text(&sessions(), format, no_headers, Timestamp::from_second(185).unwrap()).unwrap()
+        text(
+            &sessions(),
+            format,
+            no_headers,
+            Timestamp::from_second(185).unwrap(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -141,7 +188,10 @@ mod tests {
 
     #[test]
     fn names_alone() {
-        assert_eq!(show(Some(ListFormat::Name), false), "session/demo\nsession/lost\n");
+        assert_eq!(
+            show(Some(ListFormat::Name), false),
+            "session/demo\nsession/lost\n"
+        );
     }
 
     #[test]

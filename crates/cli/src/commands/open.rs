@@ -52,15 +52,28 @@ Examples:
 
 /// Opens a session.
 pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failure> {
-    let OpenArgs { session_id: id, replace, start_timeout, output, session } = args;
+    let OpenArgs {
+        session_id: id,
+        replace,
+        start_timeout,
+        output,
+        session,
+    } = args;
     let begun = Instant::now();
     let signals = listen()?;
     let progress = Progress::new(global);
     let work = async {
-        let needs = Needs { image: session.image.as_deref(), start_timeout };
+        let needs = Needs {
+            image: session.image.as_deref(),
+            start_timeout,
+        };
         let podbay = connect_to_cluster(global, "open", needs).await?;
         let request = session.request(our_variable)?;
-        let mut builder = podbay.session(&id).request(request).replace(replace).cancel_on(signals.token());
+        let mut builder = podbay
+            .session(&id)
+            .request(request)
+            .replace(replace)
+            .cancel_on(signals.token());
         let statuses = builder.statuses();
         let opened = tokio::select! {
             opened = builder.open() => opened?,
@@ -70,11 +83,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failu
         print_session(&opened, output).await
     };
     let left = || format!("session {id} may be left: podbay delete {id} removes it");
-    match signals.guard(work, left).await {
+    match signals.guard(Box::pin(work), left).await {
         Ok(Ok(())) => Ok(0),
         Ok(Err(failure)) => match signals.exit_code() {
             Some(code) if is_cancelled(&failure) => {
-                note(&format!("session {id} was not opened; what had been made was removed"));
+                note(&format!(
+                    "session {id} was not opened; what had been made was removed"
+                ));
                 Ok(code)
             }
             _ => Err(failure),
@@ -89,10 +104,16 @@ fn is_cancelled(failure: &Failure) -> bool {
 
 /// Says on standard error how the start went.
 fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
-    let OpenReport { attached, differences, times } = report;
+    let OpenReport {
+        attached,
+        differences,
+        times,
+    } = report;
     if *attached {
         for difference in differences {
-            warn(format_args!("session {id:?} exists with another {difference}; --replace recreates it"));
+            warn(format_args!(
+                "session {id:?} exists with another {difference}; --replace recreates it"
+            ));
         }
     }
     if progress != Progress::Silent {
@@ -103,7 +124,13 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
 fn ready_line(id: &str, elapsed: Duration, times: Option<&PhaseTimes>) -> String {
     let ready = format!("session {id} ready in {:.2} s", elapsed.as_secs_f64());
     match times {
-        Some(PhaseTimes { creating, scheduling, preparing, starting, total: _ }) => format!(
+        Some(PhaseTimes {
+            creating,
+            scheduling,
+            preparing,
+            starting,
+            total: _,
+        }) => format!(
             "{ready} (creating {creating:.2}, scheduling {scheduling:.2}, preparing {preparing:.2}, starting \
              {starting:.2})"
         ),
@@ -128,11 +155,20 @@ mod tests {
 
     #[test]
     fn the_last_line_tells_where_the_time_went() {
-        let times = PhaseTimes { creating: 0.031, scheduling: 0.01, preparing: 0.2, starting: 0.3, total: 0.54 };
+        let times = PhaseTimes {
+            creating: 0.031,
+            scheduling: 0.01,
+            preparing: 0.2,
+            starting: 0.3,
+            total: 0.54,
+        };
         assert_eq!(
             ready_line("demo", Duration::from_millis(541), Some(&times)),
             "session demo ready in 0.54 s (creating 0.03, scheduling 0.01, preparing 0.20, starting 0.30)"
         );
-        assert_eq!(ready_line("demo", Duration::from_millis(20), None), "session demo ready in 0.02 s");
+        assert_eq!(
+            ready_line("demo", Duration::from_millis(20), None),
+            "session demo ready in 0.02 s"
+        );
     }
 }

@@ -34,21 +34,38 @@ What is chosen at random when a session is opened is a placeholder here.";
 
 /// Prints a session's objects.
 pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> {
-    let RenderArgs { session_id, output, show_secrets, session } = args;
+    let RenderArgs {
+        session_id,
+        output,
+        show_secrets,
+        session,
+    } = args;
     let config = configure(global, None)?;
-    let id = session_id.parse().map_err(|error: podbay_manifests::SessionIdError| Error::Id {
-        id: session_id.clone(),
-        message: error.to_string(),
-    })?;
+    let id = session_id
+        .parse()
+        .map_err(|error: podbay_manifests::SessionIdError| Error::Id {
+            id: session_id.clone(),
+            message: error.to_string(),
+        })?;
     let request = session.request(our_variable)?;
-    let (spec, secrets) = SessionSpec::validate(id, &config.kubernetes.namespace, &config, request)
-        .map_err(|source| Error::Spec { session: session_id, source })?;
-    let values = if show_secrets { SecretValues::Shown } else { SecretValues::Hidden };
+    let (spec, secrets) =
+        SessionSpec::validate(id, &config.kubernetes.namespace, &config, request).map_err(|source| {
+            Error::Spec {
+                session: session_id,
+                source,
+            }
+        })?;
+    let values = if show_secrets {
+        SecretValues::Shown
+    } else {
+        SecretValues::Hidden
+    };
     let objects = render(&spec, &secrets, values);
     let text = match output {
-        Format::Yaml => objects
-            .to_yaml()
-            .map_err(|error| Failure::Format { format: "YAML", message: error.to_string() })?,
+        Format::Yaml => objects.to_yaml().map_err(|error| Failure::Format {
+            format: "YAML",
+            message: error.to_string(),
+        })?,
         Format::Json => json(&objects.to_json_list())?,
     };
     print(text.as_bytes())?;

@@ -79,7 +79,17 @@ struct Passed {
 
 /// Runs a command in a session of its own.
 pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failure> {
-    let RunArgs { name, keep, stdin, tty, timeout, start_timeout, outcome, session, command } = args;
+    let RunArgs {
+        name,
+        keep,
+        stdin,
+        tty,
+        timeout,
+        start_timeout,
+        outcome,
+        session,
+        command,
+    } = args;
     let begun = Instant::now();
     let signals = listen()?;
     let run = Run {
@@ -97,7 +107,10 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
     let id = run.id.clone();
     let mut passed = Passed::default();
     let left = || format!("session {id} may be left: podbay delete {id} removes it");
-    let result = match signals.guard(run.go(global, &signals, &mut passed), left).await {
+    let result = match signals
+        .guard(Box::pin(run.go(global, &signals, &mut passed)), left)
+        .await
+    {
         Ok(result) => result,
         Err(code) => return Ok(code),
     };
@@ -114,15 +127,26 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
 }
 
 impl Run {
-    async fn go(self, global: &GlobalArgs, signals: &Signals, passed: &mut Passed) -> Result<Outcome, Failure> {
-        let needs = Needs { image: self.session.image.as_deref(), start_timeout: self.start_timeout };
+    async fn go(
+        self,
+        global: &GlobalArgs,
+        signals: &Signals,
+        passed: &mut Passed,
+    ) -> Result<Outcome, Failure> {
+        let needs = Needs {
+            image: self.session.image.as_deref(),
+            start_timeout: self.start_timeout,
+        };
         let podbay = connect(global, needs).await?;
         if self.keep && podbay.kind() == BackendKind::Embedded {
             let why = "the embedded backend's sessions end with this process".to_owned();
             return Err(Error::Unsupported { what: "--keep", why }.into());
         }
         let request = self.session.request(our_variable)?;
-        let mut builder = podbay.session(&self.id).request(request).cancel_on(signals.token());
+        let mut builder = podbay
+            .session(&self.id)
+            .request(request)
+            .cancel_on(signals.token());
         let statuses = builder.statuses();
         let session = tokio::select! {
             opened = builder.open() => opened?,
@@ -144,7 +168,10 @@ impl Run {
         };
         let result = execute(&session, execution).await;
         if self.keep {
-            note(&format!("session {} was kept: podbay close {} ends it", self.id, self.id));
+            note(&format!(
+                "session {} was kept: podbay close {} ends it",
+                self.id, self.id
+            ));
         } else {
             close(&podbay, session).await;
         }
@@ -158,7 +185,10 @@ async fn close(podbay: &Podbay, session: Session) {
     match session.close().await {
         Ok(closed) => {
             if let Some(claim) = closed.claim {
-                note(&format!("hint: its claim {} was kept; podbay delete {id} deletes it", claim.name));
+                note(&format!(
+                    "hint: its claim {} was kept; podbay delete {id} deletes it",
+                    claim.name
+                ));
             }
         }
         Err(error) => {
@@ -184,13 +214,19 @@ fn times_of(result: &Result<Outcome, Failure>) -> Option<PhaseTimes> {
 
 /// A name that no other session has.
 fn new_name() -> String {
-    format!("run-{:0digits$x}", rand::random::<u64>() >> (u64::BITS - NAME_BITS), digits = 12)
+    format!(
+        "run-{:0digits$x}",
+        rand::random::<u64>() >> (u64::BITS - NAME_BITS),
+        digits = 12
+    )
 }
 
 /// Starts to listen to signals.
 pub(super) fn listen() -> Result<Signals, Failure> {
-    Signals::listen()
-        .map_err(|source| Failure::Local { what: "signals can't be listened to".to_owned(), source })
+    Signals::listen().map_err(|source| Failure::Local {
+        what: "signals can't be listened to".to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

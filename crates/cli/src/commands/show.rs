@@ -57,9 +57,25 @@ fn text(description: &Description, now: Timestamp) -> String {
         events,
         events_error,
     } = description;
-    let Summary { session, status, image, created, persistent: _, pod, ip, node, labels } = summary;
+    let Summary {
+        session,
+        status,
+        image,
+        created,
+        persistent: _,
+        pod,
+        ip,
+        node,
+        labels,
+    } = summary;
     let none = || "<none>".to_owned();
-    let list = |items: Vec<String>| if items.is_empty() { none() } else { items.join(", ") };
+    let list = |items: Vec<String>| {
+        if items.is_empty() {
+            none()
+        } else {
+            items.join(", ")
+        }
+    };
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.row([format!("{name}:"), value]);
     row("Session", session.clone());
@@ -75,21 +91,41 @@ fn text(description: &Description, now: Timestamp) -> String {
     row("Node", node.clone().unwrap_or_else(none));
     row("IP", ip.clone().unwrap_or_else(none));
     row("Profile", profile.clone());
-    row("User", user.clone().unwrap_or_else(|| "the profile's or the image's own".to_owned()));
+    row(
+        "User",
+        user.clone()
+            .unwrap_or_else(|| "the profile's or the image's own".to_owned()),
+    );
     row("CPU", cpu.clone());
     row("Memory", memory.clone());
     row("Workspace", workspace.clone());
-    row("Workdir", workdir.clone().unwrap_or_else(|| "the image's own".to_owned()));
+    row(
+        "Workdir",
+        workdir.clone().unwrap_or_else(|| "the image's own".to_owned()),
+    );
     row("Claim", claim.clone().unwrap_or_else(none));
     row("Environment", list(env.clone()));
-    row("Labels", list(labels.iter().map(|(key, value)| format!("{key}={value}")).collect()));
+    row(
+        "Labels",
+        list(
+            labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect(),
+        ),
+    );
     let mut text = table.to_text();
     if !events.is_empty() {
         let mut table = Table::new();
         table.row(["  AGE", "TYPE", "REASON", "MESSAGE"]);
         for event in events {
             let message = event.message.split_whitespace().collect::<Vec<_>>().join(" ");
-            table.row([format!("  {}", age(event.time, now)), event.kind.clone(), event.reason.clone(), message]);
+            table.row([
+                format!("  {}", age(event.time, now)),
+                event.kind.clone(),
+                event.reason.clone(),
+                message,
+            ]);
         }
         text.push_str("Events:\n");
         text.push_str(&table.to_text());
@@ -131,7 +167,11 @@ mod tests {
             cpu: "1".into(),
             memory: "1Gi".into(),
             claim: Some("podbay-demo-workspace".into()),
-            verdict: Some(Verdict::new(Cause::Evicted, "the node was low on memory", "ask for less")),
+            verdict: Some(Verdict::new(
+                Cause::Evicted,
+                "the node was low on memory",
+                "ask for less",
+            )),
             events: Vec::new(),
             events_error: None,
         }

@@ -28,12 +28,17 @@ impl Format {
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
-        .map_err(|error| Failure::Format { format: "JSON", message: error.to_string() })
+        .map_err(|error| Failure::Format {
+            format: "JSON",
+            message: error.to_string(),
+        })
 }
 
 /// YAML, with a line end.
 pub(crate) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_saphyr::to_string(value)
-        .map_err(|error| Failure::Format { format: "YAML", message: error.to_string() })?;
+    let text = serde_saphyr::to_string(value).map_err(|error| Failure::Format {
+        format: "YAML",
+        message: error.to_string(),
+    })?;
     Ok(text.trim_end().to_owned() + "\n")
 }

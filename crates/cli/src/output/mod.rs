@@ -18,7 +18,10 @@ use crate::exit::Failure;
 /// Prints a result on standard output.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::Output)
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::Output)
 }
 
 /// Prints a result's line on standard output.

@@ -49,8 +49,14 @@ impl Progress {
     /// its line is gone.
     pub(crate) async fn follow(self, session: &str, mut statuses: StatusStream) -> Infallible {
         let begun = Instant::now();
-        let line = Line { shown: self == Self::Line };
-        let mut step = Step { phase: StartPhase::Creating, since: begun, told: false };
+        let line = Line {
+            shown: self == Self::Line,
+        };
+        let mut step = Step {
+            phase: StartPhase::Creating,
+            since: begun,
+            told: false,
+        };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {

@@ -4,7 +4,11 @@ use podbay_runtime::Error;
 use super::*;
 
 fn summary(bytes: u64) -> StreamSummary {
-    StreamSummary { bytes, sha256: "00".into(), truncated: false }
+    StreamSummary {
+        bytes,
+        sha256: "00".into(),
+        truncated: false,
+    }
 }
 
 fn attempt(end: End, stdout: &[u8]) -> Attempt {
@@ -12,15 +16,25 @@ fn attempt(end: End, stdout: &[u8]) -> Attempt {
         end,
         stdout: summary(stdout.len() as u64),
         stderr: summary(9),
-        stdout_content: Content { bytes: stdout.to_vec(), capped: false },
-        stderr_content: Content { bytes: b"er".to_vec(), capped: true },
+        stdout_content: Content {
+            bytes: stdout.to_vec(),
+            capped: false,
+        },
+        stderr_content: Content {
+            bytes: b"er".to_vec(),
+            capped: true,
+        },
         seconds: 0.25,
         verdict: None,
     };
     Attempt {
         session: Some("demo".into()),
         argv: vec!["cat".into()],
-        start: Some(PhaseTimes { creating: 0.5, total: 0.5, ..PhaseTimes::default() }),
+        start: Some(PhaseTimes {
+            creating: 0.5,
+            total: 0.5,
+            ..PhaseTimes::default()
+        }),
         seconds: 1.0,
         result: Ok(outcome),
         signalled: None,
@@ -43,7 +57,11 @@ fn the_files_record_has_no_content() {
 #[test]
 fn the_record_of_a_start_that_failed() {
     let verdict = Verdict::new(Cause::ImageNotFound, "no such image", "check the name");
-    let error = Error::Start { session: "demo".into(), verdict: Box::new(verdict), times: PhaseTimes::default() };
+    let error = Error::Start {
+        session: "demo".into(),
+        verdict: Box::new(verdict),
+        times: PhaseTimes::default(),
+    };
     let attempt = Attempt {
         session: None,
         argv: vec!["true".into()],
@@ -58,7 +76,10 @@ fn the_record_of_a_start_that_failed() {
 #[test]
 fn bytes_that_are_no_text_are_base64() {
     let record = attempt(End::Exited { code: 0 }, b"\xff\x00").record(true);
-    assert_eq!((record.stdout.text, record.stdout.base64.as_deref()), (None, Some("/wA=")));
+    assert_eq!(
+        (record.stdout.text, record.stdout.base64.as_deref()),
+        (None, Some("/wA="))
+    );
 }
 
 #[test]
@@ -76,14 +97,35 @@ fn the_exit_code_is_the_commands_or_says_what_became_of_it() {
     assert_eq!(code(End::Signaled { signal: 9 }), 137);
     assert_eq!(code(End::TimedOut { seconds: 1.0 }), 124);
     assert_eq!(code(End::Killed), 125);
-    assert_eq!(code(End::Lost { message: String::new() }), 125);
-    assert_eq!(code(End::CannotExecute { message: String::new() }), 126);
-    assert_eq!(code(End::NotFound { message: String::new() }), 127);
+    assert_eq!(
+        code(End::Lost {
+            message: String::new()
+        }),
+        125
+    );
+    assert_eq!(
+        code(End::CannotExecute {
+            message: String::new()
+        }),
+        126
+    );
+    assert_eq!(
+        code(End::NotFound {
+            message: String::new()
+        }),
+        127
+    );
 }
 
 #[test]
 fn a_signal_to_us_decides_only_where_it_ended_the_command() {
-    let term = |end| Attempt { signalled: Some(143), ..attempt(end, b"") }.exit_code();
+    let term = |end| {
+        Attempt {
+            signalled: Some(143),
+            ..attempt(end, b"")
+        }
+        .exit_code()
+    };
     assert_eq!(term(End::Cancelled), 143);
     assert_eq!(term(End::Exited { code: 0 }), 0);
 }

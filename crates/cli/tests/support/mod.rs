@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A directory for everything the program may look for or leave: home, temporary files, working directory.
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     directory: TempDir,
 }
 
 impl Surroundings {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "tmp", "work"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
@@ -19,12 +19,12 @@ impl Surroundings {
         Self { directory }
     }
 
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join(name)
     }
 
     /// The program with these arguments: no cluster to be found, no configuration, an empty standard input.
-    pub fn podbay<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+    pub(crate) fn podbay<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_podbay"));
         command
             .args(args)
@@ -40,14 +40,17 @@ impl Surroundings {
     }
 
     /// `podbay run --backend embedded` with flags, and what is run by a shell.
-    pub fn run(&self, flags: &[&str], script: &str) -> Finished {
+    pub(crate) fn run(&self, flags: &[&str], script: &str) -> Finished {
         let command = ["--", "sh", "-c", script];
-        let args = ["run", "--backend", "embedded"].iter().chain(flags).chain(&command);
+        let args = ["run", "--backend", "embedded"]
+            .iter()
+            .chain(flags)
+            .chain(&command);
         finish(self.podbay(args))
     }
 
     /// What sessions left in the temporary directory.
-    pub fn left_behind(&self) -> Vec<String> {
+    pub(crate) fn left_behind(&self) -> Vec<String> {
         std::fs::read_dir(self.path("tmp"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -57,19 +60,19 @@ impl Surroundings {
 
 /// What a program that has ended left.
 #[derive(Debug)]
-pub struct Finished {
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Finished {
-    pub fn out(&self) -> &str {
+    pub(crate) fn out(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
     /// The one line of JSON that standard output is to be.
-    pub fn record(&self) -> serde_json::Value {
+    pub(crate) fn record(&self) -> serde_json::Value {
         let line = self.out().strip_suffix('\n').unwrap();
         assert!(!line.contains('\n'), "{line}");
         serde_json::from_str(line).unwrap()
@@ -87,6 +90,6 @@ impl From<Output> for Finished {
 }
 
 /// Runs to the end.
-pub fn finish(mut command: Command) -> Finished {
+pub(crate) fn finish(mut command: Command) -> Finished {
     command.output().unwrap().into()
 }

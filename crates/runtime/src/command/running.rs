@@ -178,18 +178,18 @@ impl Running {
         let (mut out_tally, mut err_tally) = (Tally::new(capture), Tally::new(capture));
         let stop = {
             let outputs = async {
-                let (out, err, end) = tokio::join!(
+                // A stream that can't be written ends the command now: it may never end by itself (`yes | head`).
+                tokio::try_join!(
                     drain(out, stdout, &mut out_tally, "standard output"),
                     drain(err, stderr, &mut err_tally, "standard error"),
-                    end,
-                );
-                (out.and(err), end)
+                    async { Ok(end.await) },
+                )
             };
             tokio::select! {
                 // What has ended has ended, whatever else happened at the same moment.
                 biased;
-                (written, end) = outputs => match written {
-                    Ok(()) => Stop::Ended(end),
+                ended = outputs => match ended {
+                    Ok(((), (), end)) => Stop::Ended(end),
                     Err(error) => Stop::Broken(error),
                 },
                 error = feed(input, stdin) => Stop::Broken(error),

@@ -156,6 +156,8 @@ impl Session {
     /// new name, in a directory that must be there. Permissions (but for the umask) and modification times of
     /// files are kept, owners and special mode bits are not.
     ///
+    /// `tar` believes the size that a file claims to have: those of `/proc`, which claim none, come out empty.
+    ///
     /// Whatever the session sends, nothing is written but files and directories below the destination; see
     /// [`Refusal`] for what ends a copy. No link that is there is followed or written through. Each file gets
     /// its name when it is whole, a file that is copied by itself when all went well.

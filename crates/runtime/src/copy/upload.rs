@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,11 +20,6 @@ use super::remote::{self, RemotePath, RemoteTarget, Standing};
 use super::source::{Closed, Packed, Sink, Source, Stopped};
 use super::{CopyOptions, CopyReport, Failure, PIECES};
 use crate::session::Session;
-
-/// Extracts, with a NUL on standard output when tar has ended, and then reads what it left of the archive. A
-/// command that ends with unread input hangs in Kubernetes (seen with containerd 2.4, kubectl's exec included),
-/// and tar ends early where it fails. v: the members it extracts, a line each. o: they belong to whoever extracts.
-const EXTRACT: &str = "tar -C \"$1\" -xvof -; code=$?; printf '\\000'; cat >/dev/null 2>&1; exit $code";
 
 /// Copies `local` to `path` in the session.
 pub(super) async fn upload(
@@ -56,31 +51,29 @@ pub(super) async fn upload(
     let (limits, skip_links) = (options.limits(), options.skip_links);
 
     let (sender, mut receiver) = mpsc::channel(PIECES);
-    let listing = Listing::default();
-    let mut sink = Pieces {
-        sender,
-        listing: listing.clone(),
-    };
+    let mut sink = Pieces(sender);
     let packing = spawn_blocking(move || {
         let packed = source.pack(name.as_deref(), limits, skip_links, &mut sink);
         if let Err(Stopped::Failed(_)) = &packed {
             // An end of file would make a cut archive look like a whole one; an error kills tar.
             let _ = sink
-                .sender
+                .0
                 .blocking_send(Err(io::Error::other("the archive could not be completed")));
         }
         packed
     });
     let archive = StreamReader::new(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)));
+    let lines = LineCount::default();
+    // v: the members it extracts, a line each. o: they belong to whoever extracts them.
     let tar = session
-        .command(["/bin/sh", "-c", EXTRACT, "podbay", &directory])
+        .command(["tar", "-C", &directory, "-xvof", "-"])
         .stdin(archive)
-        .stdout(listing.clone())
+        .stdout(lines.clone())
         .cancel_on(options.cancel.clone());
     let outcome = tar.output().await;
     // Its reader is gone with the command, so it ends.
     let packed = packing.await.map_err(super::interrupted)?;
-    conclude(packed, outcome, listing.0.lines.load(Ordering::Relaxed))
+    conclude(packed, outcome, lines.0.load(Ordering::Relaxed))
 }
 
 /// What all of it came to. What went wrong on this side comes first: it killed tar.
@@ -114,36 +107,21 @@ fn conclude(
 }
 
 /// The channel to the command's standard input.
-struct Pieces {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    listing: Listing,
-}
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
 
 impl Sink for Pieces {
     fn send(&mut self, piece: Bytes) -> Result<(), Closed> {
-        if self.listing.0.ended.load(Ordering::Relaxed) {
-            return Err(Closed);
-        }
-        self.sender.blocking_send(Ok(piece)).map_err(|_| Closed)
+        self.0.blocking_send(Ok(piece)).map_err(|_| Closed)
     }
 }
 
-/// What comes of [`EXTRACT`]'s standard output: how many lines, and whether tar has ended.
+/// Counts newlines and keeps nothing.
 #[derive(Clone, Debug, Default)]
-struct Listing(Arc<Seen>);
+struct LineCount(Arc<AtomicU64>);
 
-#[derive(Debug, Default)]
-struct Seen {
-    lines: AtomicU64,
-    ended: AtomicBool,
-}
-
-impl AsyncWrite for Listing {
+impl AsyncWrite for LineCount {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.lines.fetch_add(super::newlines(bytes), Ordering::Relaxed);
-        if bytes.contains(&0) {
-            self.0.ended.store(true, Ordering::Relaxed);
-        }
+        self.0.fetch_add(super::newlines(bytes), Ordering::Relaxed);
         Poll::Ready(Ok(bytes.len()))
     }
 

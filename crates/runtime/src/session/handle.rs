@@ -12,7 +12,7 @@ use super::builder::OpenReport;
 use super::describe::{self, Description};
 use crate::command::Command;
 use crate::error::Error;
-use crate::lifecycle::{Closed, close_record};
+use crate::lifecycle::{Closed, RetainedClaim, close_record};
 use crate::podbay::Podbay;
 use crate::readiness::{Progress, end_of_pod, node_lost, phase_of, wait_until_ready};
 
@@ -139,7 +139,11 @@ impl Session {
         Ok(Closed {
             session: self.id.to_string(),
             existed,
-            claim: None,
+            claim: record.spec.claim().map(|_| RetainedClaim {
+                name: record.spec.names().claim(),
+                namespace: namespace.to_owned(),
+                deleted: false,
+            }),
         })
     }
 
