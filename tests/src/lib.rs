@@ -33,4 +33,8 @@ pub const BUSYBOX: &str = "podbay/busybox:1";
 pub const PAUSE: &str = "podbay/pause:1";
 
 /// So little that dozens of sessions fit on one small node.
-pub const SMALL: [&str; 4] = ["--cpu", "20m", "--memory", "64Mi"];
+pub const SMALL: [&str; 2] = ["--memory", "64Mi"];
+
+/// The CPUs a session asks the scheduler for, also little. Not by `--cpu`, which is a limit too: with so small a
+/// limit the kernel throttles even the start of the container, to seconds.
+pub const SMALL_CPU: &str = "20m";

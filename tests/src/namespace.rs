@@ -73,6 +73,7 @@ impl Namespace {
         let fixed = [
             ("kubernetes.kubeconfig", kubeconfig.as_str()),
             ("kubernetes.namespace", &self.name),
+            ("kubernetes.resource_cpu_request", crate::SMALL_CPU),
         ];
         let mut loader = podbay_runtime::Config::loader().search(false);
         for (key, value) in fixed.iter().chain(settings) {

@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod capacity;
+mod images;
 mod outage;

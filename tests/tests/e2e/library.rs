@@ -9,7 +9,7 @@ use podbay_tests::{DEBIAN, in_namespace};
 async fn open_exec_close() {
     in_namespace("library", async |namespace| {
         let podbay = namespace.library(&[]).await;
-        let mut builder = podbay.session("demo").image(DEBIAN).cpu("20m").memory("64Mi");
+        let mut builder = podbay.session("demo").image(DEBIAN).memory("64Mi");
         let statuses = builder.statuses();
         let session = builder.open().await.unwrap();
         let told: Vec<_> = statuses.map(|status| status.status).collect().await;
@@ -35,7 +35,6 @@ async fn a_start_whose_future_is_dropped_leaves_nothing() {
                 podbay
                     .session(format!("s-{polls}"))
                     .image(DEBIAN)
-                    .cpu("20m")
                     .memory("64Mi")
                     .open(),
             );

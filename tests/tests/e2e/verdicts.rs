@@ -5,7 +5,6 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota};
 use kube::Api;
 use kube::api::{EvictParams, PostParams};
-use podbay_tests::registry::Registry;
 use podbay_tests::{BUSYBOX, DEBIAN, Finished, Namespace, PAUSE, Podbay, SMALL, in_namespace};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -36,49 +35,6 @@ async fn expect_verdict(namespace: &Namespace, podbay: &Podbay, options: &[&str]
     assert!(record["end"].is_null(), "{record}");
     namespace.wait_until_empty().await;
     record
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs our own cluster, whose pulls go to a port of this process: PODBAY_TEST_CLUSTER"]
-async fn images_that_cannot_be_had() {
-    let _registry = Registry::start().await;
-    in_namespace("image", async |namespace| {
-        let podbay = namespace.podbay();
-        let image = |name: &'static str| [&["--image", name], &SMALL[..]].concat();
-        let record = expect_verdict(
-            &namespace,
-            &podbay,
-            &image("registry.example/missing/a:1"),
-            "image_not_found",
-        )
-        .await;
-        assert_eq!(record["verdict"]["blame"], "configuration");
-        assert_eq!(record["error"]["code"], "AgentRuntimeBuildError");
-        expect_verdict(
-            &namespace,
-            &podbay,
-            &image("registry.example/private/a:1"),
-            "image_denied",
-        )
-        .await;
-        let podbay = podbay.env("PODBAY_IMAGE_PULL_GRACE_SECONDS", "3");
-        let record = expect_verdict(
-            &namespace,
-            &podbay,
-            &image("registry.example/limited/a:1"),
-            "image_pull",
-        )
-        .await;
-        assert_eq!(record["verdict"]["blame"], "infrastructure");
-        expect_verdict(
-            &namespace,
-            &podbay,
-            &image("registry.example/broken/a:1"),
-            "image_pull",
-        )
-        .await;
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,6 @@ pub(crate) async fn reads_of_waiting_sessions(namespace: &Namespace) {
             ..Default::default()
         };
         request.image = Some(PAUSE.to_owned());
-        request.cpu = Some("10m".to_owned());
         request.memory = Some("16Mi".to_owned());
         podbay.session(format!("s{n}")).request(request).open()
     });

@@ -16,7 +16,6 @@ async fn session(namespace: &Namespace) -> Session {
     podbay
         .session("demo")
         .image(DEBIAN)
-        .cpu("100m")
         .memory("128Mi")
         .open()
         .await

@@ -36,7 +36,7 @@ const ROUNDS: usize = 25;
 pub(crate) async fn cold(namespace: &Namespace) {
     let podbay = namespace.podbay();
     let pods: Api<Pod> = namespace.api();
-    let resources = ["--cpu", "20m", "--memory", "64Mi"];
+    let resources = ["--memory", "64Mi"];
     let (mut ours, mut seen, mut waited) = (Figures::default(), Figures::default(), Figures::default());
     for round in 0..=ROUNDS {
         let id = format!("s{round}");
