@@ -9,7 +9,7 @@ use futures::SinkExt as _;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::io::{CopyToBytes, SinkWriter};
-use tokio_util::sync::PollSender;
+use tokio_util::sync::{CancellationToken, PollSender};
 
 use super::archive::Malformed;
 use super::destination::Destination;
@@ -48,13 +48,7 @@ pub(super) async fn download(
     let stop = options.cancel.child_token();
     let extracting = {
         let stop = stop.clone();
-        spawn_blocking(move || {
-            let extracted = extract(extraction, receiver);
-            if extracted.is_err() {
-                stop.cancel();
-            }
-            extracted
-        })
+        spawn_blocking(move || extract(extraction, receiver, &stop))
     };
     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
     let archive = SinkWriter::new(CopyToBytes::new(PollSender::new(sender).sink_map_err(gone)));
@@ -105,15 +99,19 @@ struct Broken {
     written: CopyReport,
 }
 
-/// Reads the archive to its end.
-fn extract(mut extraction: Extraction, mut archive: mpsc::Receiver<Bytes>) -> Result<Extracted, Box<Broken>> {
+/// Reads the archive to its end. Cancels `stop` when the rest of it is not wanted; one that ends too early is the
+/// end of its tar, which is to tell by itself why.
+fn extract(
+    mut extraction: Extraction,
+    mut archive: mpsc::Receiver<Bytes>,
+    stop: &CancellationToken,
+) -> Result<Extracted, Box<Broken>> {
     while let Some(piece) = archive.blocking_recv() {
-        extraction.feed(&piece).map_err(|error| {
-            Box::new(Broken {
-                error,
-                written: extraction.written(),
-            })
-        })?;
+        if let Err(error) = extraction.feed(&piece) {
+            stop.cancel();
+            let written = extraction.written();
+            return Err(Box::new(Broken { error, written }));
+        }
     }
     let written = extraction.written();
     extraction

@@ -168,6 +168,22 @@ async fn the_words_of_a_tar_that_fails_are_kept() {
 }
 
 #[tokio::test]
+async fn a_tar_that_fails_after_its_output_ended_is_heard_out() {
+    let script = "exec >&-; n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done; echo why >&2; exit 2";
+    let (session, place) = with_tar(Some(script)).await;
+    let error = cause(
+        session
+            .copy_from("/f", place.path(), CopyOptions::default())
+            .await,
+    );
+    assert!(
+        matches!(&error, CopyError::Remote { code: 2, words, .. } if words == "why"),
+        "{error:?}"
+    );
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_file_is_not_replaced_unless_tar_ended_well() {
     let archive = Archive::default().file("./f", b"new").end();
     for (end, cut) in [("exit 1", 0), ("kill -9 $$", 0), ("exit 0", 1024)] {
