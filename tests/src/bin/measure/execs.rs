@@ -75,13 +75,15 @@ pub(crate) async fn calls(namespace: &Namespace) {
         theirs.push_str(&String::from_utf8_lossy(&output.stdout));
     }
     println!("{}", ours.line("one exec by the library"));
-    // One line a sample, `exec ws N ms`; quantiles of each turn after them.
+    // `exec-ws sample=1 ms=66.7`, a line a sample.
     let mut samples = Figures::default();
-    for line in theirs.lines().filter(|line| !line.contains("median")) {
-        let Some(millis) = line.split_whitespace().find_map(|word| word.parse::<f64>().ok()) else {
-            continue;
-        };
-        samples.add(std::time::Duration::from_secs_f64(millis / 1000.0));
+    for millis in theirs
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("ms="))
+    {
+        samples.add(std::time::Duration::from_secs_f64(
+            millis.parse::<f64>().unwrap() / 1000.0,
+        ));
     }
     println!("{}", samples.line("one exec by client-go"));
     println!(
