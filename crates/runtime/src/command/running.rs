@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use super::conclude::{conclude, needs_a_look};
-use super::script::{self, Carrier, Mark};
+use super::script::{self, Carrier, Input, Mark};
 use super::tally::Tally;
 use crate::backend::BackendKind;
 use crate::error::Error;
@@ -88,15 +88,14 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
     };
     let begun = Instant::now();
     let mark = Mark::new(rand::random());
+    let input = match terminal {
+        Some(size) => Input::Terminal(size),
+        None if stdin.is_some() => Input::Stream,
+        None => Input::None,
+    };
     let request = ExecRequest {
         container: CONTAINER.to_owned(),
-        argv: script::run(
-            carrier,
-            &mark,
-            workdir.as_deref(),
-            stdin.is_some() && terminal.is_none(),
-            &argv,
-        ),
+        argv: script::run(carrier, &mark, workdir.as_deref(), input, &argv),
         stdin: stdin.is_some(),
         tty: terminal.is_some(),
     };

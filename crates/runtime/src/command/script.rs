@@ -6,6 +6,8 @@
 //! (`exec`), so exit codes, signals and the terminal are the command's own, and a program that doesn't exist
 //! or can't be executed gives 127 or 126 with the shell's message on standard error.
 
+use podbay_k8s_client::TerminalSize;
+
 /// The shell: every image that can keep a session alive has it.
 const SHELL: &str = "/bin/sh";
 
@@ -52,12 +54,37 @@ const BECOME: &str = "exec \"$@\"";
 const RUN_WITH_INPUT: &str = "exec 3<&0 4>&2 2>/dev/null; ( exec 3<&- 2>&4 4>&-; exec \"$@\" ); c=$?; \
      cat <&3 >/dev/null 3<&- 4>&- & exit $c";
 
-/// The argv that runs `argv`. `input` is whether it gets a standard input that is no terminal.
+/// What a command's standard input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// Empty.
+    None,
+    /// A stream of ours.
+    Stream,
+    /// A terminal of this size.
+    Terminal(TerminalSize),
+}
+
+impl Input {
+    /// The words that come before the command and around it.
+    fn words(self) -> String {
+        match self {
+            Self::None => BECOME.to_owned(),
+            Self::Stream => RUN_WITH_INPUT.to_owned(),
+            // The size that is sent with the streams may arrive after the command has asked for it.
+            Self::Terminal(TerminalSize { width, height }) => {
+                format!("stty rows {height} cols {width} 2>/dev/null; {BECOME}")
+            }
+        }
+    }
+}
+
+/// The argv that runs `argv`.
 pub(super) fn run(
     carrier: Carrier,
     mark: &Mark,
     workdir: Option<&str>,
-    input: bool,
+    input: Input,
     argv: &[String],
 ) -> Vec<String> {
     let script = match (carrier, workdir) {
@@ -66,7 +93,7 @@ pub(super) fn run(
         (Carrier::Container, _) => format!(
             "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; {MARK}=$1; export {MARK}; \
              [ -z \"$2\" ] || cd -- \"$2\" || exit 126; shift 2; unset o f k v _; {}",
-            if input { RUN_WITH_INPUT } else { BECOME }
+            input.words()
         ),
     };
     // `$0` is what the shell's messages begin with.
@@ -140,7 +167,7 @@ mod tests {
             "sh",
             "a  b'\"$x",
         ]);
-        let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), false, &argv));
+        let output = sh(&run(Carrier::Container, &mark, Some("/tmp"), Input::None, &argv));
         assert_eq!(output.status.code(), Some(3));
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),
@@ -152,9 +179,15 @@ mod tests {
     #[test]
     fn what_cannot_be_run_has_the_shells_codes() {
         let code = |argv: &[&str]| {
-            sh(&run(Carrier::Container, &Mark::new(1), None, false, &words(argv)))
-                .status
-                .code()
+            sh(&run(
+                Carrier::Container,
+                &Mark::new(1),
+                None,
+                Input::None,
+                &words(argv),
+            ))
+            .status
+            .code()
         };
         assert_eq!(code(&["no-such-program"]), Some(127));
         assert_eq!(code(&["/etc/passwd"]), Some(126));
@@ -162,7 +195,7 @@ mod tests {
             Carrier::Container,
             &Mark::new(1),
             Some("/nowhere"),
-            false,
+            Input::None,
             &words(&["true"]),
         );
         assert_eq!(sh(&nowhere).status.code(), Some(126));
@@ -172,7 +205,13 @@ mod tests {
     #[test]
     fn a_command_with_an_input_has_its_own_code_and_words() {
         let output = |argv: &[&str], input: &[u8]| {
-            let argv = run(Carrier::Container, &Mark::new(1), None, true, &words(argv));
+            let argv = run(
+                Carrier::Container,
+                &Mark::new(1),
+                None,
+                Input::Stream,
+                &words(argv),
+            );
             let mut child = Command::new(&argv[0])
                 .args(&argv[1..])
                 .stdin(Stdio::piped())
@@ -211,7 +250,7 @@ mod tests {
             "-c",
             "setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1000",
         ]);
-        let argv = run(Carrier::Container, &mark, None, false, &argv);
+        let argv = run(Carrier::Container, &mark, None, Input::None, &argv);
         let mut child = Command::new(&argv[0])
             .args(&argv[1..])
             .stdout(Stdio::piped())
@@ -230,7 +269,13 @@ mod tests {
     #[test]
     fn a_command_that_was_not_killed_for_memory_is_not_said_to_be() {
         let mark = Mark::new(rand::random());
-        sh(&run(Carrier::Container, &mark, None, false, &words(&["true"])));
+        sh(&run(
+            Carrier::Container,
+            &mark,
+            None,
+            Input::None,
+            &words(&["true"]),
+        ));
         assert_eq!(sh(&ask_memory_kill(&mark)).stdout, b"");
     }
 }
