@@ -78,10 +78,14 @@ impl Podbay {
             "--namespace".into(),
             namespace.into(),
         ];
+        let cpu = (
+            "PODBAY_KUBERNETES_RESOURCE_CPU_REQUEST".to_owned(),
+            crate::SMALL_CPU.to_owned(),
+        );
         Self {
             program: binary(),
             global: global.to_vec(),
-            env: Vec::new(),
+            env: vec![cpu],
         }
     }
 

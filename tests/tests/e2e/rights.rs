@@ -66,11 +66,11 @@ async fn everything(namespace: &Namespace, podbay: &Podbay) -> Result<(), String
     ];
     let step = async |words: &[&str]| {
         let done = podbay.run(words).await;
-        let refused = done.stderr.contains("forbidden");
-        if done.code == 0 && !refused {
+        let said = done.stderr.clone() + &done.text();
+        if done.code == 0 && !said.contains("forbidden") {
             Ok(())
         } else {
-            Err(format!("{}: {}", words.join(" "), done.stderr))
+            Err(format!("{}: {said}", words.join(" ")))
         }
     };
     for words in before {
