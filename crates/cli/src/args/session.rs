@@ -13,11 +13,14 @@ use crate::exit::Failure;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Image, [REGISTRY/]NAME[:TAG][@DIGEST] [default: runtime_container_image, else base_container_image]
-    #[arg(long)]
+    /// Image
+    #[arg(
+        long,
+        help = "Image, [REGISTRY/]NAME[:TAG][@DIGEST] [default: runtime_container_image, else base_container_image]"
+    )]
     pub(crate) image: Option<String>,
-    /// User of all commands: root or UID[:GID]
-    #[arg(long, value_name = "USER")]
+    /// User of all commands: root or UID and GID
+    #[arg(long, value_name = "USER", help = "User of all commands: root or UID[:GID]")]
     pub(crate) user: Option<String>,
     /// Pod Security profile: restricted, baseline or privileged
     #[arg(long)]
