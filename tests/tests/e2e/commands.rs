@@ -48,6 +48,13 @@ async fn exit_codes_are_those_of_the_command_or_say_what_went_wrong() {
             let words = [&["exec", "s", "--"], command].concat();
             let _ = podbay.run(&words).await.expect(code);
         }
+        // Longer than the URL of an exec may be.
+        let long = "it's ".repeat(20_000);
+        let done = podbay
+            .run(&["exec", "s", "--", "printf", "%s", &long])
+            .await
+            .expect(0);
+        assert!(done.text() == long, "{} bytes", done.stdout.len());
         // The time-out kills the command and what it left behind, in the pod too.
         let words = [
             "exec",

@@ -93,24 +93,16 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         None if stdin.is_some() => Input::Stream,
         None => Input::None,
     };
+    if script::needs_staging(carrier, &argv) {
+        bring_in(&session, &mark, &argv).await?;
+    }
     let request = ExecRequest {
         container: CONTAINER.to_owned(),
         argv: script::run(carrier, &mark, workdir.as_deref(), input, &argv),
         stdin: stdin.is_some(),
         tty: terminal.is_some(),
     };
-    let process = match session.exec_request(request.clone()).await {
-        // A session that was begun and is not ready yet, by this or another client.
-        Err(error) if may_be_starting(&error) => {
-            session.wait_until_ready(error).await?;
-            match session.exec_request(request).await {
-                Ok(process) => process,
-                Err(error) => return Err(session.explain(error).await),
-            }
-        }
-        Err(error) => return Err(session.explain(error).await),
-        Ok(process) => process,
-    };
+    let process = begin(&session, request).await?;
     if let (Some(resize), Some(size)) = (&process.resize, terminal) {
         // Fails only when the command has ended already.
         let _ = resize.send(size);
@@ -130,6 +122,55 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         stdout,
         stderr,
         capture,
+    })
+}
+
+/// Starts a command in the pod, once the session is ready.
+async fn begin(session: &Session, request: ExecRequest) -> Result<ExecProcess, Error> {
+    match session.exec_request(request.clone()).await {
+        Ok(process) => Ok(process),
+        // A session that was begun and is not ready yet, by this or another client.
+        Err(error) if may_be_starting(&error) => {
+            session.wait_until_ready(error).await?;
+            match session.exec_request(request).await {
+                Ok(process) => Ok(process),
+                Err(error) => Err(session.explain(error).await),
+            }
+        }
+        Err(error) => Err(session.explain(error).await),
+    }
+}
+
+/// Brings arguments into the container that are too long for the URL of an exec.
+async fn bring_in(session: &Session, mark: &Mark, argv: &[String]) -> Result<(), Error> {
+    let request = ExecRequest {
+        container: CONTAINER.to_owned(),
+        argv: script::stage(mark),
+        stdin: true,
+        tty: false,
+    };
+    let process = begin(session, request).await?;
+    if let Some(stdin) = process.stdin {
+        // One that no longer reads has failed, and its end says how.
+        let _ = stdin.write(script::staged(argv).into()).await;
+        stdin.close();
+    }
+    let (mut out, mut words) = (Tally::new(0), Tally::new(super::DEFAULT_CAPTURE));
+    let (_, _, end) = tokio::join!(
+        drain(process.stdout, None, &mut out, "standard output"),
+        drain(process.stderr, None, &mut words, "standard error"),
+        process.end,
+    );
+    if end == (ExecEnd::Exited { code: 0 }) {
+        return Ok(());
+    }
+    let said = words.finish(false).1;
+    Err(Error::Unsupported {
+        what: "a command of more than 16 KiB",
+        why: format!(
+            "its words could not be kept in the sandbox's /dev/shm ({end:?}): {}; pass them by standard input or a file",
+            said.text().trim()
+        ),
     })
 }
 

@@ -54,6 +54,35 @@ const BECOME: &str = "exec \"$@\"";
 const RUN_WITH_INPUT: &str = "exec 3<&0 4>&2 2>/dev/null; ( exec 3<&- 2>&4 4>&-; exec \"$@\" ); c=$?; \
      cat <&3 >/dev/null 3<&- 4>&- & exit $c";
 
+/// Bytes of arguments that still fit into a request's URL, each of them escaped as three at worst: clients, proxies
+/// and servers draw the line at 64 KiB and less.
+const LONGEST_IN_URL: usize = 16 * 1024;
+
+/// Whether the arguments are too long for a URL and have to be brought into the container first: see [`stage`].
+pub(super) fn needs_staging(carrier: Carrier, argv: &[String]) -> bool {
+    carrier == Carrier::Container && argv.iter().map(|word| word.len() + 1).sum::<usize>() > LONGEST_IN_URL
+}
+
+/// The argv that takes [`staged`] on its standard input and keeps it for the command of this mark.
+pub(super) fn stage(mark: &Mark) -> Vec<String> {
+    let script = format!("umask 077; cat >{LEDGER}-\"$1\"");
+    [SHELL, "-c", &script, "podbay", &mark.0]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// The arguments as a script that sets them.
+pub(super) fn staged(argv: &[String]) -> Vec<u8> {
+    let mut script = b"set --".to_vec();
+    for word in argv {
+        script.extend_from_slice(b" '");
+        script.extend_from_slice(word.replace('\'', "'\\''").as_bytes());
+        script.push(b'\'');
+    }
+    script.push(b'\n');
+    script
+}
+
 /// What a command's standard input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
@@ -87,12 +116,18 @@ pub(super) fn run(
     input: Input,
     argv: &[String],
 ) -> Vec<String> {
+    let is_staged = needs_staging(carrier, argv);
+    let arguments = if is_staged {
+        format!("p={LEDGER}-$1; . \"$p\"; rm -f \"$p\";")
+    } else {
+        "shift 2;".to_owned()
+    };
     let script = match (carrier, workdir) {
         (Carrier::Process, None) => return argv.to_vec(),
         (Carrier::Process, Some(_)) => "shift; cd -- \"$1\" || exit 126; shift; exec \"$@\"".to_owned(),
         (Carrier::Container, _) => format!(
             "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; {MARK}=$1; export {MARK}; \
-             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; shift 2; unset o f k v _; {}",
+             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; {arguments} unset o f k v p _; {}",
             input.words()
         ),
     };
@@ -108,7 +143,7 @@ pub(super) fn run(
     words
         .into_iter()
         .map(str::to_owned)
-        .chain(argv.iter().cloned())
+        .chain(if is_staged { &[] } else { argv }.iter().cloned())
         .collect()
 }
 
@@ -199,6 +234,28 @@ mod tests {
             &words(&["true"]),
         );
         assert_eq!(sh(&nowhere).status.code(), Some(126));
+    }
+
+    #[test]
+    fn arguments_too_long_for_a_url_are_brought_in_first() {
+        let long = "x'\"$y\n ".repeat(10_000);
+        let argv = words(&["sh", "-c", "printf %s \"$1\"; exit 4", "sh", &long]);
+        let mark = Mark::new(rand::random());
+        assert!(needs_staging(Carrier::Container, &argv) && !needs_staging(Carrier::Process, &argv));
+        let keep = stage(&mark);
+        let mut child = Command::new(&keep[0])
+            .args(&keep[1..])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&staged(&argv)).unwrap();
+        assert!(child.wait().unwrap().success());
+        let run = run(Carrier::Container, &mark, Some("/tmp"), Input::None, &argv);
+        assert!(run.iter().map(String::len).sum::<usize>() < LONGEST_IN_URL);
+        let output = sh(&run);
+        assert_eq!(output.status.code(), Some(4));
+        assert!(output.stdout == long.as_bytes(), "{} bytes", output.stdout.len());
+        assert!(!std::path::Path::new(&format!("{LEDGER}-{}", mark.0)).exists());
     }
 
     /// With an input the shell stays, and is not to be noticed: codes, both streams, no word of its own.
