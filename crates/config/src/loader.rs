@@ -58,7 +58,7 @@ impl Loader {
     }
 
     /// Whether to search for a file when none is named: the one that `PODBAY_CONFIG` names (it must exist
-    /// then), else the first there is of `./podbay.toml` and `podbay/config.toml` in `$XDG_CONFIG_HOME`, which is
+    /// then), else `podbay/config.toml` in `$XDG_CONFIG_HOME`, which is
     /// `~/.config` when not set.
     #[must_use]
     pub fn search(mut self, search: bool) -> Self {

@@ -16,7 +16,7 @@ A value is taken from the strongest source that has one:
 3. the configuration file,
 4. the default.
 
-The file is TOML: the one named on the command line or by `PODBAY_CONFIG`, else `./podbay.toml`, else
+The file is TOML: the one named on the command line or by `PODBAY_CONFIG`, else
 `$XDG_CONFIG_HOME/podbay/config.toml` (`~/.config/podbay/config.toml`). The `config.toml` of OpenHands can be
 named as it is: its other sections are ignored, and what has no effect here is warned of.
 

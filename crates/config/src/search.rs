@@ -1,6 +1,6 @@
 //! Which file is read when none is named.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::environment::Environment;
 
@@ -18,6 +18,9 @@ pub(crate) struct Candidate {
 }
 
 /// The files of the default search, the first that exists is the one.
+///
+/// None of the working directory: a repository that was cloned a moment ago must not choose the kubeconfig (whose
+/// credentials may be a program to run) or the rights of a sandbox.
 pub(crate) fn candidates(environment: &dyn Environment) -> Vec<Candidate> {
     let directory = |name: &str| {
         environment
@@ -36,18 +39,15 @@ pub(crate) fn candidates(environment: &dyn Environment) -> Vec<Candidate> {
     let configuration = directory("XDG_CONFIG_HOME")
         .filter(|path| path.is_absolute())
         .or_else(|| directory("HOME").map(|home| home.join(".config")));
-    [
-        Some(Path::new("podbay.toml").to_owned()),
-        configuration.map(|path| path.join("podbay/config.toml")),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|path| Candidate {
-        path,
-        required: false,
-        named_by: None,
-    })
-    .collect()
+    configuration
+        .map(|path| path.join("podbay/config.toml"))
+        .into_iter()
+        .map(|path| Candidate {
+            path,
+            required: false,
+            named_by: None,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -62,20 +62,19 @@ mod tests {
                 .map(|candidate| candidate.path)
                 .collect()
         };
-        let here = PathBuf::from("podbay.toml");
         assert_eq!(
             paths(&[("HOME", "/h")]),
-            [here.clone(), "/h/.config/podbay/config.toml".into()]
+            [PathBuf::from("/h/.config/podbay/config.toml")]
         );
         assert_eq!(
             paths(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x"), ("PODBAY_CONFIG", "")]),
-            [here.clone(), "/x/podbay/config.toml".into()]
+            [PathBuf::from("/x/podbay/config.toml")]
         );
         assert_eq!(
             paths(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]),
-            [here.clone(), "/h/.config/podbay/config.toml".into()]
+            [PathBuf::from("/h/.config/podbay/config.toml")]
         );
-        assert_eq!(paths(&[("HOME", "")]), [here]);
+        assert!(paths(&[("HOME", "")]).is_empty());
         assert_eq!(
             candidates(&[("HOME", "/h"), ("PODBAY_CONFIG", "a.toml")]),
             [Candidate {

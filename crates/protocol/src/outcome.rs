@@ -129,7 +129,7 @@ impl Content {
 pub struct OutcomeRecord {
     /// Version of this record's shape.
     pub schema_version: u32,
-    /// The session's id; none where it never came to be.
+    /// The session's id; none where not even the cluster was found.
     pub session: Option<String>,
     /// What was run.
     pub command: Vec<String>,

@@ -15,9 +15,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .backend(backend)
         .connect()
         .await?;
-    let mut builder = podbay.session("example").cpu("100m").memory("128Mi");
+    let mut builder = podbay.session("example");
     if let Some(image) = image {
-        builder = builder.image(image);
+        builder = builder.image(image).cpu("100m").memory("128Mi");
     }
     let session = builder.open().await?;
     let report = format!("{:?}\n", session.report());

@@ -94,6 +94,12 @@ impl PodbayBuilder {
             scope,
             named,
         } = self;
+        if let Err(error) = config.kubernetes.namespace.parse::<podbay_manifests::DnsLabel>() {
+            return Err(Error::Setting {
+                key: "kubernetes.namespace",
+                message: error.to_string(),
+            });
+        }
         let Some(cluster) = backend::choose(backend, &config, &named)? else {
             let client = EmbeddedCluster::new().map_err(|source| Error::Embedded { source })?;
             let namespace = config.kubernetes.namespace.clone();

@@ -12,7 +12,7 @@ const HEADING: &str = "Global options";
 /// Which cluster and which configuration, and how much to say.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct GlobalArgs {
-    /// Configuration file [default: $PODBAY_CONFIG, ./podbay.toml, ~/.config/podbay/config.toml]
+    /// Configuration file [default: $PODBAY_CONFIG, ~/.config/podbay/config.toml]
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
     /// Kubeconfig file [default: $KUBECONFIG, ~/.kube/config]

@@ -106,9 +106,15 @@ fn is_cancelled(failure: &Failure) -> bool {
 fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
     let OpenReport {
         attached,
+        recreated,
         differences,
         times,
     } = report;
+    if *recreated {
+        warn(format_args!(
+            "session {id:?} had lost its pod and has a new one: of its files only a persistent workspace was kept"
+        ));
+    }
     if *attached {
         for difference in differences {
             warn(format_args!(

@@ -143,6 +143,7 @@ impl Run {
             return Err(Error::Unsupported { what: "--keep", why }.into());
         }
         let request = self.session.request(our_variable)?;
+        passed.session = Some(self.id.clone());
         let mut builder = podbay
             .session(&self.id)
             .request(request)
@@ -155,7 +156,6 @@ impl Run {
         if session.report().attached {
             return Err(Failure::Exists { session: self.id });
         }
-        passed.session = Some(self.id.clone());
         passed.start = session.report().times;
         let execution = Execution {
             argv: self.argv,

@@ -47,7 +47,7 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         proptest::option::of("[1-9][0-9]{0,2}[MG]i"),
     );
     let profile = proptest::option::of(proptest::sample::select(Profile::ALL.to_vec()));
-    let env = proptest::collection::btree_map("[A-Z_][A-Za-z0-9_.-]{0,20}", "\\PC{0,20}", 0..8);
+    let env = proptest::collection::btree_map("[A-Z_][A-Za-z0-9_]{0,20}", "\\PC{0,20}", 0..8);
     let labels = proptest::collection::btree_map("x[a-z0-9]{0,20}", "[a-z0-9]{0,20}", 0..4);
     (
         words,

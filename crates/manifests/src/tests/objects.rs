@@ -47,7 +47,7 @@ request_snapshot!(request_user_baseline_persistent, {
     profile: Some(Profile::Baseline),
     persistent: Some(true),
 });
-request_snapshot!(request_env, { env: [variable("TOKEN", "hunter2"), variable("A.B", "")].into() });
+request_snapshot!(request_env, { env: [variable("TOKEN", "hunter2"), variable("A_B", "")].into() });
 request_snapshot!(request_env_home, { env: [variable("HOME", "/workspace")].into() });
 request_snapshot!(request_workdir, { workdir: Some("/opt//app/".into()) });
 request_snapshot!(request_cpu, { cpu: Some("1500m".into()) });

@@ -126,8 +126,8 @@ pub(super) fn run(
         (Carrier::Process, None) => return argv.to_vec(),
         (Carrier::Process, Some(_)) => "shift; cd -- \"$1\" || exit 126; shift; exec \"$@\"".to_owned(),
         (Carrier::Container, _) => format!(
-            "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; {MARK}=$1; export {MARK}; \
-             [ -z \"$2\" ] || cd -- \"$2\" || exit 126; {arguments} unset o f k v p _; {}",
+            "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; [ ! -e {LEDGER}-kill-\"$1\" ] || exit 137; \
+             {MARK}=$1; export {MARK}; [ -z \"$2\" ] || cd -- \"$2\" || exit 126; {arguments} unset o f k v p _; {}",
             input.words()
         ),
     };
@@ -147,13 +147,16 @@ pub(super) fn run(
         .collect()
 }
 
-/// The argv that kills a command of a container with all its descendants, those that left its session or
-/// process group too: they all inherited its mark. It repeats itself until it finds none, since a process
-/// may fork while it is looked at. Shell builtins alone.
+/// The argv that kills a command of a container with its descendants, those that left its session or process group
+/// too: they inherited its mark, unless they cleared their environment. The shell that is about to become the command
+/// has the mark among its arguments, and one that has not begun finds a file that tells it not to. It repeats itself
+/// until it finds none, since a process may fork while it is looked at. Shell builtins alone.
 pub(super) fn kill(mark: &Mark) -> Vec<String> {
     let script = format!(
-        "n=0; while [ $n -lt 20 ]; do n=$((n+1)); found=; for p in /proc/[0-9]*; do hit=; while IFS= read -r l || \
-         [ -n \"$l\" ]; do case $l in *{MARK}=\"$1\"*) hit=1;; esac; done 2>/dev/null <\"$p/environ\"; \
+        "{{ : >{LEDGER}-kill-\"$1\"; }} 2>/dev/null; \
+         n=0; while [ $n -lt 20 ]; do n=$((n+1)); found=; for p in /proc/[0-9]*; do \
+         [ \"$p\" != \"/proc/$$\" ] || continue; hit=; for f in environ cmdline; do while IFS= read -r l || \
+         [ -n \"$l\" ]; do case $l in *\"$1\"*) hit=1;; esac; done 2>/dev/null <\"$p/$f\"; done; \
          [ -z \"$hit\" ] || {{ kill -KILL \"${{p#/proc/}}\" && found=1; }} 2>/dev/null; done; \
          [ -n \"$found\" ] || exit 0; done; exit 1"
     );
@@ -321,6 +324,21 @@ mod tests {
         assert!(!child.wait().unwrap().success());
         // Gone, or a zombie that nobody has reaped yet: its environment is empty then.
         assert_eq!(std::fs::read(daemon).unwrap_or_default(), b"");
+    }
+
+    #[test]
+    fn a_command_that_was_killed_before_it_began_does_not_begin() {
+        let mark = Mark::new(rand::random());
+        assert!(sh(&kill(&mark)).status.success());
+        let output = sh(&run(
+            Carrier::Container,
+            &mark,
+            None,
+            Input::None,
+            &words(&["echo", "began"]),
+        ));
+        assert_eq!((output.status.code(), output.stdout), (Some(137), Vec::new()));
+        std::fs::remove_file(format!("{LEDGER}-kill-{}", mark.0)).unwrap();
     }
 
     #[test]

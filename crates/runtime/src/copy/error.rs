@@ -18,7 +18,7 @@ pub enum CopyError {
         source: std::io::Error,
     },
     /// A file of this side is of a kind that is not copied.
-    #[error("{path} is a {kind}: only files, directories and symbolic links go into a session")]
+    #[error("{path} is {kind}: only files, directories and symbolic links go into a session")]
     LocalKind {
         /// The file.
         path: String,

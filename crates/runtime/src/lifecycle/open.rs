@@ -38,6 +38,15 @@ pub(crate) struct Opened {
     pub(crate) times: Option<PhaseTimes>,
     /// Whether it was there already.
     pub(crate) adopted: bool,
+    /// Whether it was there without its pod, and got a new one.
+    pub(crate) recreated: bool,
+}
+
+/// What a start has made so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Made {
+    claim: bool,
+    pod: bool,
 }
 
 impl Opening {
@@ -50,17 +59,18 @@ impl Opening {
         let record = self.record(&nonce).await?;
         let adopted = !record.is_created();
         let record = record.into_inner();
-        let mut claim_created = false;
-        let outcome = self.start(&record, adopted, &mut claim_created, begun).await;
+        let mut made = Made::default();
+        let outcome = self.start(&record, adopted, &mut made, begun).await;
         match outcome {
             Ok(times) => Ok(Opened {
                 record,
                 times,
                 adopted,
+                recreated: adopted && made.pod,
             }),
             Err(error) => {
                 if !adopted {
-                    self.roll_back(&record, claim_created).await;
+                    self.roll_back(&record, made.claim).await;
                 }
                 Err(error)
             }
@@ -95,7 +105,7 @@ impl Opening {
         &self,
         record: &Record,
         adopted: bool,
-        claim_created: &mut bool,
+        made: &mut Made,
         begun: Instant,
     ) -> Result<Option<PhaseTimes>, Error> {
         let names = self.spec.names();
@@ -110,10 +120,10 @@ impl Opening {
         // An adopted session keeps its own specification: it is what its record says.
         let spec = if adopted { &record.spec } else { &self.spec };
         if let Some(claim) = podbay_manifests::claim::claim(spec) {
-            *claim_created = self.site().claim(claim.into()).await?.is_created();
+            made.claim = self.site().claim(claim.into()).await?.is_created();
             self.check_cancelled()?;
         }
-        if adopted && !self.has_values_for(spec) {
+        if adopted && !self.has_values_for(spec) && !self.secret_is_there(&owner).await? {
             let pod = self.pod_of_creator(&owner, &mut follower).await?;
             return self
                 .wait(&pod, spec.server(), begun, &mut follower)
@@ -125,7 +135,9 @@ impl Opening {
         self.site().owned(secret.into(), &owner).await?;
         self.check_cancelled()?;
         let pod = podbay_manifests::pod::pod(spec, &owner);
-        let pod = self.site().owned(pod.into(), &owner).await?.into_inner();
+        let pod = self.site().owned(pod.into(), &owner).await?;
+        made.pod = pod.is_created();
+        let pod = pod.into_inner();
         self.check_cancelled()?;
         let Some(pod) = pod.into_pod() else {
             return Err(Error::NameTaken {
@@ -152,6 +164,19 @@ impl Opening {
                 let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
                 owner.owns(owners) && !is_finished(pod)
             }))
+    }
+
+    /// Whether the session's Secret was written: then nobody needs to know what is in it.
+    async fn secret_is_there(&self, owner: &Owner) -> Result<bool, Error> {
+        let key = ObjectKey::new(Kind::Secret, self.spec.namespace(), self.spec.names().secret());
+        let found = self.client.get(&key).await.map_err(|source| Error::Call {
+            session: self.spec.id().to_string(),
+            source,
+        })?;
+        Ok(found.is_some_and(|secret| {
+            let owners = secret.metadata().owner_references.as_deref().unwrap_or_default();
+            !secret.is_terminating() && owner.owns(owners)
+        }))
     }
 
     /// Whether this caller could write the Secret of the session: its record names variables, but not what is

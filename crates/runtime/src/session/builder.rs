@@ -36,6 +36,8 @@ pub struct SessionBuilder {
 pub struct OpenReport {
     /// Whether the session was there already.
     pub attached: bool,
+    /// Whether it was there without its pod and got a new one: only a persistent workspace was kept.
+    pub recreated: bool,
     /// What was asked and the session that was there has otherwise, in words.
     pub differences: Vec<String>,
     /// The seconds of each step; none where the session was there and ready.
@@ -155,12 +157,20 @@ impl SessionBuilder {
     fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
         let mut request = self.request.clone();
         if self.podbay.kind() == BackendKind::Embedded {
-            if request.image.is_some() {
+            let asked = [
+                ("an image", request.image.is_some()),
+                ("a user", request.user.is_some()),
+                ("a profile", request.profile.is_some()),
+                ("a limit of CPU", request.cpu.is_some()),
+                ("a limit of memory", request.memory.is_some()),
+                ("a persistent workspace", request.persistent == Some(true)),
+                ("a server's image", request.server),
+            ];
+            if let Some((what, _)) = asked.into_iter().find(|(_, asked)| *asked) {
                 return Err(Error::Unsupported {
-                    what: "an image",
-                    why:
-                        "the embedded backend runs this machine's own programs; --backend cluster runs images"
-                            .to_owned(),
+                    what,
+                    why: "the embedded backend runs this machine's own programs as you; --backend cluster does it"
+                        .to_owned(),
                 });
             }
             request.image = Some(HOST_IMAGE.to_owned());
@@ -220,6 +230,7 @@ impl SessionBuilder {
                 record,
                 times,
                 adopted,
+                recreated,
             }) => {
                 let differences = if adopted {
                     request
@@ -232,6 +243,7 @@ impl SessionBuilder {
                 };
                 let report = OpenReport {
                     attached: adopted,
+                    recreated,
                     differences,
                     times,
                 };
