@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::pending;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use podbay_k8s_client::{
     Error as ClientError, ErrorKind, ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, TerminalSize,
@@ -150,21 +150,11 @@ async fn bring_in(session: &Session, mark: &Mark, argv: &[String]) -> Result<(),
         tty: false,
     };
     let process = begin(session, request).await?;
-    if let Some(stdin) = process.stdin {
-        // One that no longer reads has failed, and its end says how.
-        let _ = stdin.write(script::staged(argv).into()).await;
-        stdin.close();
-    }
-    let (mut out, mut words) = (Tally::new(0), Tally::new(super::DEFAULT_CAPTURE));
-    let (_, _, end) = tokio::join!(
-        drain(process.stdout, None, &mut out, "standard output"),
-        drain(process.stderr, None, &mut words, "standard error"),
-        process.end,
-    );
+    let (end, _, said) =
+        within_errand_timeout(session, carry(process, Some(script::staged(argv).into()))).await?;
     if end == (ExecEnd::Exited { code: 0 }) {
         return Ok(());
     }
-    let said = words.finish(false).1;
     Err(Error::Unsupported {
         what: "a command of more than 16 KiB",
         why: format!(
@@ -344,28 +334,63 @@ impl Watched {
             stdin: false,
             tty: false,
         };
-        let call = |source| Error::Call {
-            session: self.session.id().to_owned(),
-            source,
-        };
         let run = async {
-            let process = self.session.exec_request(request).await.map_err(call)?;
-            let (mut out, mut err) = (Tally::new(super::DEFAULT_CAPTURE), Tally::new(0));
-            let (_, _, end) = tokio::join!(
-                drain(process.stdout, None, &mut out, "standard output"),
-                drain(process.stderr, None, &mut err, "standard error"),
-                process.end,
-            );
-            Ok((end, out.finish(false).1))
+            let process = self
+                .session
+                .exec_request(request)
+                .await
+                .map_err(|source| Error::Call {
+                    session: self.session.id().to_owned(),
+                    source,
+                })?;
+            carry(process, None).await
         };
-        let late = |_| {
-            call(ClientError::new(
-                "exec in the pod",
-                ErrorKind::Deadline(ERRAND_TIMEOUT),
-            ))
-        };
-        tokio::time::timeout(ERRAND_TIMEOUT, run).await.map_err(late)?
+        let (end, out, _) = within_errand_timeout(&self.session, run).await?;
+        Ok((end, out))
     }
+}
+
+/// Gives up a short command of our own after [`ERRAND_TIMEOUT`].
+async fn within_errand_timeout<T>(
+    session: &Session,
+    run: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(ERRAND_TIMEOUT, run)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::Call {
+                session: session.id().to_owned(),
+                source: ClientError::new("exec in the pod", ErrorKind::Deadline(ERRAND_TIMEOUT)),
+            })
+        })
+}
+
+/// Carries a short command of our own to its end: gives it `input` and the end of file, and returns how it ended and
+/// what it wrote on standard output and standard error.
+async fn carry(process: ExecProcess, input: Option<Bytes>) -> Result<(ExecEnd, Content, Content), Error> {
+    let ExecProcess {
+        stdin,
+        stdout,
+        stderr,
+        resize: _,
+        end,
+        guard: _guard,
+    } = process;
+    if let (Some(stdin), Some(input)) = (stdin, input) {
+        // One that no longer reads has failed, and its end says how.
+        let _ = stdin.write(input).await;
+        stdin.close();
+    }
+    let (mut out, mut err) = (
+        Tally::new(super::DEFAULT_CAPTURE),
+        Tally::new(super::DEFAULT_CAPTURE),
+    );
+    let (_, _, end) = tokio::join!(
+        drain(stdout, None, &mut out, "standard output"),
+        drain(stderr, None, &mut err, "standard error"),
+        end,
+    );
+    Ok((end, out.finish(false).1, err.finish(false).1))
 }
 
 /// Hands `reader` to the command, then the end of file. Returns only when reading fails.
