@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
 use podbay_tests::cluster::Scripts;
 use podbay_tests::{DEBIAN, Namespace, SMALL, in_namespace};
 use serde_json::{Value, json};
@@ -28,6 +28,39 @@ async fn until_the_node_is_as_it_was(namespace: &Namespace) {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), steady)
+        .await
+        .unwrap();
+}
+
+/// Waits until a pod without a toleration is not scheduled: the API server's answer to a new taint comes before the
+/// scheduler's own watch has seen it.
+async fn until_the_scheduler_knows_the_taint(namespace: &Namespace) {
+    let pods: Api<Pod> = namespace.api();
+    let known = async {
+        loop {
+            let probe: Pod = serde_json::from_value(json!({
+                "metadata": {"generateName": "probe-"},
+                "spec": {"containers": [{"name": "probe", "image": DEBIAN}]},
+            }))
+            .unwrap();
+            let name = pods.create(&PostParams::default(), &probe).await.unwrap().name_any();
+            let scheduled = loop {
+                let status = pods.get(&name).await.unwrap().status.unwrap_or_default();
+                let conditions = status.conditions.unwrap_or_default();
+                if let Some(condition) = conditions.iter().find(|condition| condition.type_ == "PodScheduled") {
+                    break condition.status == "True";
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
+            pods.delete(&name, &DeleteParams::default().grace_period(0))
+                .await
+                .unwrap();
+            if !scheduled {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), known)
         .await
         .unwrap();
 }
@@ -102,7 +135,7 @@ async fn a_start_goes_on_over_a_restart_of_the_api_server() {
             let podbay = namespace.podbay();
             async move { podbay.run(&words).await }
         });
-        let pods: Api<k8s_openapi::api::core::v1::Pod> = namespace.api();
+        let pods: Api<Pod> = namespace.api();
         while pods.get_opt("openhands-runtime-s").await.unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -201,6 +234,7 @@ async fn a_taint_without_a_toleration() {
             nodes.patch(&node, &PatchParams::default(), &patch).await.unwrap();
         };
         taint(json!([{"key": "podbay.dev/test", "value": "x", "effect": "NoSchedule"}])).await;
+        until_the_scheduler_knows_the_taint(&namespace).await;
         let words = [
             &["run", "-o", "json", "--image", DEBIAN],
             &SMALL[..],
