@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use crate::declaration::settings;
 use crate::error::ConfigError;
 use crate::kubernetes::KubernetesConfig;
+use crate::kubernetes_rule::{MOUNT_PATH, RUNTIME};
 use crate::loader::Loader;
-use crate::origin::Origin;
+use crate::origin::{Origin, Place};
 use crate::podbay::PodbayConfig;
-use crate::rule::MOUNT_PATH;
+use crate::rule::{OPTIONAL_SESSIONS, SWITCH};
+use crate::runtime::Runtime;
 use crate::sandbox::SandboxConfig;
 use crate::setting::Section;
 use crate::warning::Warning;
@@ -21,6 +23,24 @@ settings! {
     /// Where the workspace volume is mounted in the sandbox, and the directory that commands start in.
     /// OpenHands' files have it inside `[core]`, which is accepted too.
     workspace_mount_path_in_sandbox: String = "/workspace".to_owned(), MOUNT_PATH;
+
+    /// Which backend sandboxes run on. `auto` is the cluster where one is named or found, `kubernetes` the cluster,
+    /// `local` processes of this machine in its place, which isolate nothing. OpenHands' other runtimes (`docker`,
+    /// `remote`, `cli`, a class path) are read as `auto`, with a warning.
+    runtime: Runtime = Runtime::Auto, RUNTIME, also "OH_RUNTIME";
+
+    /// Show what is going on in detail, and set `DEBUG` for an OpenHands server in the sandbox.
+    debug: bool = false, SWITCH;
+
+    /// Whether an OpenHands server in the sandbox runs commands as the user `openhands`, else as root.
+    run_as_openhands: bool = true, SWITCH;
+
+    /// Whether an OpenHands server in the sandbox starts its browser.
+    enable_browser: bool = true, SWITCH;
+
+    /// How many sessions there may be in the namespace at once, where `kubernetes.max_sessions` is not set. OpenHands'
+    /// default of 3 is not taken: without a value there is no limit.
+    max_concurrent_conversations: Option<u32> = None, OPTIONAL_SESSIONS;
 
     sections {
         /// `[kubernetes]`
@@ -38,7 +58,7 @@ settings! {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Provenance {
     /// By key; a setting that has its default is not listed.
-    pub(crate) origins: BTreeMap<String, Origin>,
+    pub(crate) places: BTreeMap<String, Place>,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -53,14 +73,19 @@ impl Config {
         Loader::default()
     }
 
-    /// Where the value of a setting is from. `key` is the full key, such as `kubernetes.namespace`.
+    /// Which source the value of a setting is from. `key` is the full key, such as `kubernetes.namespace`.
     /// [`Origin::Default`] for a key that no source gave, which a key that does not exist is too.
     pub fn origin(&self, key: &str) -> Origin {
+        self.place(key).origin
+    }
+
+    /// Where the value of a setting is from, as [`Config::origin`] with line and column.
+    pub fn place(&self, key: &str) -> Place {
         self.provenance
-            .origins
+            .places
             .get(key)
             .cloned()
-            .unwrap_or(Origin::Default)
+            .unwrap_or_else(|| Origin::Default.into())
     }
 
     /// What a person should know although it stops nothing: values that were ignored and why.

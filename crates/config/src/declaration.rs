@@ -1,5 +1,7 @@
 //! How settings are declared: the [`settings!`] macro and what it makes.
 
+use serde_json::Value;
+
 use crate::reader::Reader;
 use crate::setting::Setting;
 
@@ -9,6 +11,8 @@ pub(crate) trait Group: Default {
     fn declare(table: &mut Vec<Setting>);
     /// Takes its settings from what was loaded; what is wrong is noted with the reader.
     fn read(reader: &mut Reader<'_>) -> Self;
+    /// Adds the values of its settings in the order of the table, without those that are ignored.
+    fn values(&self, values: &mut Vec<Option<Value>>);
 }
 
 /// Declares the settings of one section:
@@ -20,11 +24,15 @@ pub(crate) trait Group: Default {
 ///
 ///     /// What the setting does.
 ///     key: Type = default, RULE;
+///
+///     /// With a name in the environment besides those by the section's rule.
+///     other: Type = default, RULE, also "FOREIGN_NAME";
 /// }
 /// ```
 ///
 /// The struct with its public fields, `Default`, and [`Group`] come from it. `sections { .. }` names the groups
-/// nested inside, `private { .. }` a field that is no setting and starts at its default.
+/// nested inside, `ignored { .. }` settings that are accepted with a warning and have no field, each with the
+/// reason after its rule, `private { .. }` a field that is no setting and starts at its default.
 macro_rules! settings {
     (
         $(#[$meta:meta])*
@@ -32,9 +40,15 @@ macro_rules! settings {
 
         $(
             $(#[doc = $doc:literal])+
-            $field:ident: $Type:ty = $default:expr, $rule:expr;
+            $field:ident: $Type:ty = $default:expr, $rule:expr $(, also $also:literal)?;
         )+
 
+        $(ignored {
+            $(
+                $(#[doc = $ignored_doc:literal])+
+                $ignored:ident: $Ignored:ty = $ignored_default:expr, $ignored_rule:expr, $reason:literal;
+            )+
+        })?
         $(sections {
             $($(#[$section_meta:meta])* $nested:ident: $Nested:ty;)+
         })?
@@ -65,17 +79,32 @@ macro_rules! settings {
                     stringify!($field),
                     &[$($doc),+],
                     &$rule,
+                    |raw| $crate::reader::decode::<$Type>(raw, &$rule).err().unwrap_or_default(),
                     &$default,
-                ));)+
+                )$(.also($also))?);)+
+                $($(table.push($crate::setting::Setting::new::<$Ignored>(
+                    $section,
+                    stringify!($ignored),
+                    &[$($ignored_doc),+],
+                    &$ignored_rule,
+                    |_| Vec::new(),
+                    &$ignored_default,
+                ).ignored($reason));)+)?
                 $($(<$Nested as $crate::declaration::Group>::declare(table);)+)?
             }
 
             fn read(reader: &mut $crate::reader::Reader<'_>) -> Self {
+                $($(reader.ignore($section, stringify!($ignored), $reason);)+)?
                 Self {
                     $($field: reader.read($section, stringify!($field), &$rule, $default),)+
                     $($($nested: <$Nested as $crate::declaration::Group>::read(reader),)+)?
                     $($private: <$Private>::default(),)?
                 }
+            }
+
+            fn values(&self, values: &mut Vec<Option<serde_json::Value>>) {
+                $(values.push($crate::decode::SettingType::to_json(&self.$field));)+
+                $($($crate::declaration::Group::values(&self.$nested, values);)+)?
             }
         }
     };

@@ -1,28 +1,12 @@
-//! From what a source holds to the type of a setting.
+//! From what a source holds to the type of a setting: single values. Lists and tables are in `collection`.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
-use crate::dict_literal;
-use crate::toleration::{self, Toleration};
-
-/// A value as a source holds it. Variables and flags give text, files any of these.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Raw {
-    Text(String),
-    Bool(bool),
-    Integer(i128),
-    Float(f64),
-    Array(Vec<Raw>),
-    Table(BTreeMap<String, Raw>),
-}
-
-/// Why a value is not one of its type: what there is to say beyond the setting's rule. Never any part of a
-/// secret.
-pub(crate) type Mismatch = Option<String>;
+use crate::mismatch::Mismatch;
+use crate::raw::Raw;
 
 /// A type that settings may have.
 ///
@@ -32,158 +16,158 @@ pub(crate) trait SettingType: Sized {
     const TYPE: &'static str;
     /// Whether values must never be shown.
     const SECRET: bool = false;
-    fn decode(raw: Raw) -> Result<Self, Mismatch>;
-    /// As it would be written in the file; `None` when there is no value.
-    fn to_toml(&self) -> Option<String>;
+    /// The value, or everything that is wrong with it.
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>>;
+    /// As JSON, of which the TOML form is made too; `None` when there is no value, or it is secret.
+    fn to_json(&self) -> Option<Value>;
+    /// The JSON Schema of what [`SettingType::decode`] takes from a file.
+    fn schema() -> Value;
+    /// What to tell of a value that is accepted and yet not what it seems.
+    fn remark(_raw: &Raw) -> Option<String> {
+        None
+    }
 }
 
-impl SettingType for String {
-    const TYPE: &'static str = "text";
+/// A single value, of which there may be none: then empty text is "not set".
+pub(crate) trait Scalar: SettingType {}
 
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
+/// The mismatch of a value that is of another type.
+pub(crate) fn plain<T>() -> Result<T, Vec<Mismatch>> {
+    Err(vec![Mismatch::plain()])
+}
+
+impl<T: Scalar> SettingType for Option<T> {
+    const TYPE: &'static str = T::TYPE;
+    const SECRET: bool = T::SECRET;
+
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
         match raw {
-            Raw::Text(text) => Ok(text),
-            _ => Err(None),
+            Raw::Text(text) if text.is_empty() => Ok(None),
+            raw => T::decode(raw).map(Some),
         }
     }
 
-    fn to_toml(&self) -> Option<String> {
-        Some(format!("{self:?}"))
+    fn to_json(&self) -> Option<Value> {
+        self.as_ref().and_then(SettingType::to_json)
+    }
+
+    fn schema() -> Value {
+        let schema = T::schema();
+        // Plain text has the empty one already.
+        if schema == String::schema() {
+            schema
+        } else {
+            json!({ "anyOf": [schema, { "const": "" }] })
+        }
     }
 }
 
-impl SettingType for Option<String> {
+impl Scalar for String {}
+impl SettingType for String {
     const TYPE: &'static str = "text";
 
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        let text = String::decode(raw)?;
-        Ok(if text.is_empty() { None } else { Some(text) })
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
+        match raw {
+            Raw::Text(text) => Ok(text),
+            _ => plain(),
+        }
     }
 
-    fn to_toml(&self) -> Option<String> {
-        self.as_ref().and_then(SettingType::to_toml)
+    fn to_json(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
+    fn schema() -> Value {
+        json!({ "type": "string" })
     }
 }
 
-impl SettingType for Option<PathBuf> {
+impl Scalar for PathBuf {}
+impl SettingType for PathBuf {
     const TYPE: &'static str = "path";
 
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        Ok(Option::<String>::decode(raw)?.map(PathBuf::from))
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
+        String::decode(raw).map(PathBuf::from)
     }
 
-    fn to_toml(&self) -> Option<String> {
-        self.as_ref().map(|path| format!("{:?}", path.to_string_lossy()))
+    fn to_json(&self) -> Option<Value> {
+        Some(json!(self.to_string_lossy()))
+    }
+
+    fn schema() -> Value {
+        String::schema()
     }
 }
 
+impl Scalar for SecretString {}
+impl SettingType for SecretString {
+    const TYPE: &'static str = "text";
+    const SECRET: bool = true;
+
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
+        String::decode(raw).map(SecretString::from)
+    }
+
+    fn to_json(&self) -> Option<Value> {
+        None
+    }
+
+    fn schema() -> Value {
+        String::schema()
+    }
+}
+
+impl Scalar for bool {}
 impl SettingType for bool {
     const TYPE: &'static str = "true or false";
 
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
+    fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
         match raw {
             Raw::Bool(value) => Ok(value),
             // OpenHands takes `1` for true in variables.
             Raw::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
                 "true" | "1" => Ok(true),
                 "false" | "0" => Ok(false),
-                _ => Err(None),
+                _ => plain(),
             },
-            _ => Err(None),
+            _ => plain(),
         }
     }
 
-    fn to_toml(&self) -> Option<String> {
-        Some(self.to_string())
+    fn to_json(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
+    fn schema() -> Value {
+        json!({
+            "type": ["boolean", "string"],
+            "pattern": r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])\s*$",
+        })
     }
 }
 
-impl SettingType for u64 {
-    const TYPE: &'static str = "whole number";
+macro_rules! whole_numbers {
+    ($($Number:ty),+) => {
+        $(impl Scalar for $Number {}
+        impl SettingType for $Number {
+            const TYPE: &'static str = "whole number";
 
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        match raw {
-            Raw::Integer(number) => u64::try_from(number).map_err(|_| None),
-            Raw::Text(text) => text.trim().parse().map_err(|_| None),
-            _ => Err(None),
-        }
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl SettingType for u32 {
-    const TYPE: &'static str = u64::TYPE;
-
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        u64::decode(raw).and_then(|number| u32::try_from(number).map_err(|_| None))
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl SettingType for BTreeMap<String, SecretString> {
-    const TYPE: &'static str = "table of texts";
-    const SECRET: bool = true;
-
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        let pairs = match raw {
-            Raw::Table(table) => table
-                .into_iter()
-                .map(|(name, value)| match value {
-                    Raw::Text(text) => Ok((name, text)),
-                    _ => Err(Some(format!(
-                        "the value of {name:?} is not text; put it in quotes"
-                    ))),
-                })
-                .collect::<Result<BTreeMap<_, _>, _>>()?,
-            Raw::Text(text) if text.trim().is_empty() => BTreeMap::new(),
-            Raw::Text(text) => dict_literal::parse(&text).map_err(|fault| Some(fault.to_string()))?,
-            _ => return Err(None),
-        };
-        Ok(pairs
-            .into_iter()
-            .map(|(name, value)| (name, SecretString::from(value)))
-            .collect())
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        // Only the default is ever written out, and it is empty; names and values alike stay here.
-        self.is_empty().then(|| "{}".to_owned())
-    }
-}
-
-impl SettingType for Vec<Toleration> {
-    const TYPE: &'static str = "text";
-
-    fn decode(raw: Raw) -> Result<Self, Mismatch> {
-        toleration::parse_list(&String::decode(raw)?).map_err(Some)
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        None
-    }
-}
-
-/// As messages quote it: short, on one line.
-impl fmt::Display for Raw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Enough to recognise a value by.
-        const MOST_CHARS: usize = 60;
-        match self {
-            Raw::Text(text) if text.chars().nth(MOST_CHARS).is_none() => write!(f, "{text:?}"),
-            Raw::Text(text) => {
-                write!(f, "{:?}…", text.chars().take(MOST_CHARS).collect::<String>())
+            fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>> {
+                match raw {
+                    Raw::Integer(number) => Self::try_from(number).or_else(|_| plain()),
+                    Raw::Text(text) => text.trim().parse().or_else(|_| plain()),
+                    _ => plain(),
+                }
             }
-            Raw::Bool(value) => write!(f, "{value}"),
-            Raw::Integer(number) => write!(f, "{number}"),
-            Raw::Float(number) => write!(f, "{number}"),
-            Raw::Array(_) => f.write_str("an array"),
-            Raw::Table(_) => f.write_str("a table"),
-        }
-    }
+
+            fn to_json(&self) -> Option<Value> {
+                Some(json!(self))
+            }
+
+            fn schema() -> Value {
+                json!({ "type": ["integer", "string"], "pattern": r"^\s*\+?[0-9]+\s*$" })
+            }
+        })+
+    };
 }
+whole_numbers!(u16, u32, u64);

@@ -91,6 +91,25 @@ pub enum Fault {
         missing: &'static str,
     },
 
+    /// Two settings do not go together.
+    #[error("{place}: {} does not go with {} ({other_place}): {reason}", assignment(key, value.as_deref()), assignment(other, other_value.as_deref()))]
+    Contradiction {
+        /// The setting that does not fit.
+        key: &'static str,
+        /// Its value as the file would have it; `None` when it is not set.
+        value: Option<String>,
+        /// Where it is from.
+        place: Place,
+        /// The setting that it does not fit.
+        other: &'static str,
+        /// The value of that.
+        other_value: Option<String>,
+        /// Where that is from.
+        other_place: Place,
+        /// Why, or what to do.
+        reason: &'static str,
+    },
+
     /// A number must be more than another one.
     #[error("{key} = {value} ({place}) must be more than {least_key} = {least} ({least_place})")]
     NotMore {
@@ -155,6 +174,14 @@ impl fmt::Display for WithCause<'_> {
             Some(cause) => write!(f, ": {cause}"),
             None => Ok(()),
         }
+    }
+}
+
+/// A setting with its value, for messages.
+pub(crate) fn assignment(key: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("{key} = {value}"),
+        None => format!("{key} not set"),
     }
 }
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::decode::Raw;
 use crate::error::Fault;
 use crate::nearest::nearest;
 use crate::openhands;
 use crate::origin::{Origin, Place};
+use crate::raw::Raw;
 use crate::setting::{self, Section};
 use crate::warning::Warning;
 
@@ -26,14 +26,34 @@ pub(crate) struct File<'a> {
     text: &'a str,
     /// By full key.
     pub(crate) values: BTreeMap<String, Raw>,
-    /// The lines of those keys, counted from 1.
-    pub(crate) lines: BTreeMap<String, usize>,
+    pub(crate) positions: Positions,
     pub(crate) faults: Vec<Fault>,
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// The section in which OpenHands has what is at the top level here.
-const CORE: &str = "core";
+/// Line and column of the values of a file, and of what is inside them, both counted from 1. By full key, with what
+/// is inside as in `kubernetes.tolerations[0].key`.
+#[derive(Default)]
+pub(crate) struct Positions(BTreeMap<String, (usize, usize)>);
+
+impl Positions {
+    /// Where a value is from, or what is inside of it as far as that is known.
+    pub(crate) fn place(&self, origin: &Origin, key: &str, inside: &str) -> Place {
+        let position = match origin {
+            Origin::File { .. } => self
+                .0
+                .get(&format!("{key}{inside}"))
+                .or_else(|| self.0.get(key))
+                .copied(),
+            Origin::Default | Origin::Environment { .. } | Origin::Flag { .. } => None,
+        };
+        Place {
+            origin: origin.clone(),
+            line: position.map(|(line, _)| line),
+            column: position.map(|(_, column)| column),
+        }
+    }
+}
 
 impl<'a> File<'a> {
     pub(crate) fn parse(path: &'a Path, text: &'a str) -> File<'a> {
@@ -41,7 +61,7 @@ impl<'a> File<'a> {
             path,
             text,
             values: BTreeMap::new(),
-            lines: BTreeMap::new(),
+            positions: Positions::default(),
             faults: Vec::new(),
             warnings: Vec::new(),
         };
@@ -72,12 +92,7 @@ impl<'a> File<'a> {
         // Before [core], so that a key at the top level itself is the one that holds.
         for (name, value) in root {
             if setting::names_in(Section::TopLevel).any(|known| known == name.get_ref()) {
-                self.take(
-                    Section::TopLevel,
-                    name.get_ref(),
-                    name.span().start,
-                    value.get_ref(),
-                );
+                self.take(Section::TopLevel, name.get_ref(), value);
             }
         }
         for (name, value) in root {
@@ -86,7 +101,8 @@ impl<'a> File<'a> {
                 ("kubernetes", value) => self.read_section(Section::Kubernetes, at, value),
                 ("sandbox", value) => self.read_section(Section::Sandbox, at, value),
                 ("podbay", value) => self.read_section(Section::Podbay, at, value),
-                (CORE, DeValue::Table(core)) => self.read_core(core),
+                (openhands::CORE, DeValue::Table(core)) => self.read_core(core),
+                (openhands::CORE, _) => {}
                 (name, _) if openhands::SECTIONS.contains(&name) => {}
                 (name, _) if setting::names_in(Section::TopLevel).any(|known| known == name) => {}
                 (name, _) => self.warn_of_unknown(name, at),
@@ -108,21 +124,17 @@ impl<'a> File<'a> {
     /// `[core]` has dozens of keys that concern only OpenHands; those are passed over.
     fn read_core(&mut self, core: &DeTable<'_>) {
         for (name, value) in core {
-            let at = name.span().start;
             let Some(setting) = setting::names_in(Section::TopLevel).find(|known| known == name.get_ref())
             else {
                 continue;
             };
             match self.values.get(setting) {
-                None => self.take(Section::TopLevel, setting, at, value.get_ref()),
+                None => self.take(Section::TopLevel, setting, value),
                 Some(used) if *used == raw(value.get_ref()) => {}
                 Some(_) => self.warnings.push(Warning::Conflict {
                     key: setting.to_owned(),
-                    used: Place {
-                        line: self.lines.get(setting).copied(),
-                        origin: File::origin(self.path),
-                    },
-                    ignored: self.place(at),
+                    used: self.positions.place(&File::origin(self.path), setting, ""),
+                    ignored: self.place(value.span().start),
                 }),
             }
         }
@@ -141,43 +153,54 @@ impl<'a> File<'a> {
             let at = name.span().start;
             let name = name.get_ref().as_ref();
             if setting::names_in(section).any(|known| known == name) {
-                self.take(section, name, at, value.get_ref());
-            } else if section == Section::Sandbox && openhands::SANDBOX_KEYS.contains(&name) {
-                self.warnings.push(Warning::NoEffect {
-                    place: self.place(at),
-                    key: section.key(name),
-                });
+                self.take(section, name, value);
             } else {
                 self.faults.push(Fault::UnknownKey {
                     place: self.place(at),
                     key: section.key(name),
-                    nearest: nearest_in(section, name),
+                    nearest: nearest(name, setting::names_in(section)).map(|name| section.key(&name)),
                 });
             }
         }
     }
 
-    fn take(&mut self, section: Section, name: &str, at: usize, value: &DeValue<'_>) {
+    fn take(&mut self, section: Section, name: &str, value: &Spanned<DeValue<'_>>) {
         let key = section.key(name);
-        self.lines.insert(key.clone(), position(self.text, at).0);
-        self.values.insert(key, raw(value));
+        self.locate(&key, value);
+        self.values.insert(key, raw(value.get_ref()));
+    }
+
+    /// Notes where a value stands, and everything inside of it.
+    fn locate(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
+        let position = position(self.text, value.span().start);
+        self.positions.0.insert(path.to_owned(), position);
+        match value.get_ref() {
+            DeValue::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.locate(&format!("{path}[{index}]"), item);
+                }
+            }
+            DeValue::Table(table) => {
+                for (name, item) in table {
+                    self.locate(&format!("{path}.{}", name.get_ref()), item);
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
     }
 
     fn place(&self, at: usize) -> Place {
+        let (line, column) = position(self.text, at);
         Place {
             origin: File::origin(self.path),
-            line: Some(position(self.text, at).0),
+            line: Some(line),
+            column: Some(column),
         }
     }
-}
-
-fn nearest_in(section: Section, name: &str) -> Option<String> {
-    let theirs = if section == Section::Sandbox {
-        openhands::SANDBOX_KEYS.as_slice()
-    } else {
-        &[]
-    };
-    nearest(name, setting::names_in(section).chain(theirs.iter().copied())).map(|name| section.key(&name))
 }
 
 fn raw(value: &DeValue<'_>) -> Raw {

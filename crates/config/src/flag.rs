@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::decode::Raw;
+use crate::raw::Raw;
 
 /// The value that a command-line flag gives a setting: text, a path, a number or a switch.
 #[derive(Clone)]

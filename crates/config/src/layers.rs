@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Map, Num, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use crate::decode::Raw;
 use crate::origin::Origin;
+use crate::raw::Raw;
 
 /// Values by full key, with the source of each.
 #[derive(Default)]
@@ -96,6 +96,7 @@ fn origin_of(metadata: &Metadata) -> Origin {
 impl From<Raw> for Value {
     fn from(raw: Raw) -> Value {
         match raw {
+            Raw::Null => Value::from(figment::value::Empty::None),
             Raw::Text(text) => Value::String(Tag::Default, text),
             Raw::Bool(value) => Value::Bool(Tag::Default, value),
             Raw::Integer(number) => Value::Num(Tag::Default, Num::I128(number)),
@@ -119,7 +120,7 @@ impl From<Value> for Raw {
                 Some(number) => Raw::Integer(number),
                 None => Raw::Float(number.to_f64().unwrap_or(f64::NAN)),
             },
-            Value::Empty(..) => Raw::Text(String::new()),
+            Value::Empty(..) => Raw::Null,
             Value::Array(_, items) => Raw::Array(items.into_iter().map(Raw::from).collect()),
             Value::Dict(_, dict) => Raw::Table(
                 dict.into_iter()

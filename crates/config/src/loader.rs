@@ -1,21 +1,20 @@
 //! Brings the sources together.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use crate::config::{Config, Provenance};
 use crate::consistency;
 use crate::declaration::Group;
-use crate::decode::Raw;
 use crate::environment::{Environment, ProcessEnvironment};
 use crate::error::{ConfigError, Fault};
-use crate::file::{Content, File};
+use crate::file::{Content, File, Positions};
 use crate::flag::FlagValue;
 use crate::layers::Layers;
 use crate::nearest::nearest;
 use crate::origin::Origin;
-use crate::reader::Reader;
+use crate::raw::Raw;
+use crate::reader::{Findings, Reader};
 use crate::search::{self, Candidate};
 use crate::setting::{self, settings};
 use crate::variables;
@@ -94,7 +93,7 @@ impl Loader {
     pub fn load(self) -> Result<Config, ConfigError> {
         let mut faults = Vec::new();
         let mut warnings = Vec::new();
-        let mut lines = BTreeMap::new();
+        let mut positions = Positions::default();
         let mut layers = Layers::default();
 
         match self.read_file() {
@@ -102,7 +101,7 @@ impl Loader {
             Ok(Some(Content { path, text })) => {
                 let file = File::parse(&path, &text);
                 layers = layers.over(&File::origin(&path), file.values);
-                lines = file.lines;
+                positions = file.positions;
                 faults.extend(file.faults);
                 warnings.extend(file.warnings);
             }
@@ -124,12 +123,17 @@ impl Loader {
         }
 
         let merged = layers.merged();
-        let mut reader = Reader::new(&merged, &lines, faults);
+        let mut reader = Reader::new(&merged, &positions, faults);
         let mut config = Config::read(&mut reader);
         consistency::check(&config, &mut reader);
-        let (origins, faults) = reader.finish();
+        let Findings {
+            places,
+            faults,
+            warnings: noted,
+        } = reader.finish();
         ConfigError::check(faults)?;
-        config.provenance = Provenance { origins, warnings };
+        warnings.extend(noted);
+        config.provenance = Provenance { places, warnings };
         Ok(config)
     }
 

@@ -25,13 +25,15 @@ pub enum Origin {
     },
 }
 
-/// A source and, in a file, the line.
+/// A source and, in a file, the line and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The source.
     pub origin: Origin,
     /// The line in a file, counted from 1.
     pub line: Option<usize>,
+    /// The column in that line, in characters, counted from 1: of the value, or of the key where that is at fault.
+    pub column: Option<usize>,
 }
 
 impl fmt::Display for Origin {
@@ -48,15 +50,19 @@ impl fmt::Display for Origin {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.origin)?;
-        match self.line {
-            Some(line) => write!(f, ":{line}"),
-            None => Ok(()),
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
         }
+        Ok(())
     }
 }
 
 impl From<Origin> for Place {
     fn from(origin: Origin) -> Self {
-        Place { origin, line: None }
+        Place {
+            origin,
+            line: None,
+            column: None,
+        }
     }
 }

@@ -54,6 +54,10 @@ settings! {
     /// take up to 30 seconds before the API server itself gives up on them.
     request_timeout_seconds: u64 = 30, SECONDS;
 
+    /// How long to wait before a start that failed is tried anew (`kubernetes.start_retries`). Five seconds let a
+    /// node that is going away be marked as such, so that the next try goes elsewhere.
+    start_retry_delay_seconds: u64 = 5, SECONDS_OR_NONE;
+
     /// How many requests we send a second at most, over time: as much as controllers commonly take (kubectl has 50),
     /// so that a thousand sessions leave the API server to others.
     requests_per_second: u32 = 50, PER_SECOND;

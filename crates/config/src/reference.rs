@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::setting::{Section, Setting, settings};
+use crate::setting::{Effect, Section, Setting, settings};
 
 const INTRODUCTION: &str = "\
 # Configuration
@@ -30,8 +30,14 @@ unschedulable_grace_seconds = 300 # an autoscaler adds nodes
 ```
 
 Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors. Empty variables are ignored. Of two
-variables of one setting with different values the stronger holds, with a warning. `KUBECONFIG` is no setting:
-it is read as kubectl reads it.
+variables of one setting with different values the stronger holds, with a warning. Variables without a prefix, such
+as `DEBUG`, may be meant for another program: what cannot be read is ignored with a warning. `KUBECONFIG` is no
+setting: it is read as kubectl reads it.
+
+Settings with \"No effect\" are accepted, so that a file of OpenHands loads, and warned of when they are set.
+
+Every setting in one file to copy from: [podbay.example.toml](podbay.example.toml). For editors there is a JSON
+Schema: [podbay.schema.json](podbay.schema.json).
 ";
 
 /// The page `docs/configuration.md`: every setting with type, unit, default, environment names, what it accepts and
@@ -57,8 +63,8 @@ pub fn reference_markdown() -> String {
 fn entry(page: &mut String, setting: &Setting) {
     let Setting {
         section: _,
-        name,
-        key: _,
+        name: _,
+        key,
         type_name,
         unit,
         default,
@@ -66,6 +72,10 @@ fn entry(page: &mut String, setting: &Setting) {
         environment,
         secret,
         doc,
+        effect,
+        default_json: _,
+        schema: _,
+        faults: _,
     } = setting;
     let unit = unit.map(|unit| format!(" ({unit})")).unwrap_or_default();
     let secret = if *secret { ", secret" } else { "" };
@@ -80,7 +90,10 @@ fn entry(page: &mut String, setting: &Setting) {
     // Writing to a String cannot fail.
     let _ = write!(
         page,
-        "\n### `{name}`\n\n{doc}\n\n\
+        "\n### `{key}`\n\n{doc}\n\n\
          - Type: {type_name}{unit}{secret}\n- Default: {default}\n- Allowed: {allowed}\n- Environment: {names}\n"
     );
+    if let Effect::Ignored(reason) = effect {
+        let _ = writeln!(page, "- No effect: {reason}");
+    }
 }

@@ -2,10 +2,15 @@
 
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
+
 use crate::config::Config;
 use crate::declaration::Group;
 use crate::decode::SettingType;
+use crate::mismatch::Mismatch;
+use crate::raw::Raw;
 use crate::rule::Rule;
+use crate::toml_text;
 
 /// One setting as declared.
 #[derive(Debug, Clone)]
@@ -31,6 +36,23 @@ pub struct Setting {
     pub secret: bool,
     /// What it does.
     pub doc: String,
+    /// Whether Podbay acts on it.
+    pub effect: Effect,
+    /// The default as JSON.
+    pub(crate) default_json: Option<Value>,
+    /// What a file may hold, in JSON Schema.
+    pub(crate) schema: Value,
+    /// What is wrong with a value.
+    pub(crate) faults: fn(Raw) -> Vec<Mismatch>,
+}
+
+/// Whether Podbay acts on a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It has a field in the configuration, and something depends on it.
+    Used,
+    /// It is accepted, so that a file of OpenHands loads, and a source that sets it is warned of with this reason.
+    Ignored(&'static str),
 }
 
 /// A section of the configuration file.
@@ -104,16 +126,22 @@ impl Setting {
         name: &'static str,
         doc_lines: &[&str],
         rule: &Rule<T>,
+        faults: fn(Raw) -> Vec<Mismatch>,
         default: &T,
     ) -> Setting {
         let upper = name.to_uppercase();
+        let default_json = default.to_json();
+        let mut schema = T::schema();
+        if let Some((least, most)) = rule.bounds {
+            bound(&mut schema, least, most);
+        }
         Setting {
             section,
             name,
             key: section.key(name),
             type_name: T::TYPE,
             unit: rule.unit,
-            default: default.to_toml(),
+            default: default_json.as_ref().map(toml_text::of),
             allowed: rule.allowed,
             environment: section
                 .environment_prefixes()
@@ -126,6 +154,37 @@ impl Setting {
                 .map(|line| line.trim())
                 .collect::<Vec<_>>()
                 .join("\n"),
+            effect: Effect::Used,
+            default_json,
+            schema,
+            faults,
         }
     }
+
+    /// With a name in the environment that is stronger than all but the first.
+    pub(crate) fn also(mut self, name: &str) -> Setting {
+        self.environment.insert(1, name.to_owned());
+        self
+    }
+
+    pub(crate) fn ignored(mut self, reason: &'static str) -> Setting {
+        self.effect = Effect::Ignored(reason);
+        self
+    }
+
+    /// Whether an environment variable of this setting has no prefix that says whose it is, so that it may be meant
+    /// for another program.
+    pub(crate) fn is_bare(&self, variable: &str) -> bool {
+        self.section == Section::TopLevel && variable.eq_ignore_ascii_case(self.name)
+    }
+}
+
+/// Puts the bounds of a number where the schema has the number.
+fn bound(schema: &mut Value, least: u64, most: u64) {
+    let number = match schema.get("anyOf") {
+        Some(_) => &mut schema["anyOf"][0],
+        None => schema,
+    };
+    number["minimum"] = json!(least);
+    number["maximum"] = json!(most);
 }

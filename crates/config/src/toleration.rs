@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use crate::decode::plain;
+use crate::mismatch::Mismatch;
 use crate::nearest::{nearest, suggestion};
+use crate::raw::Raw;
 
 /// A toleration, with the fields and meaning of the API's `core/v1 Toleration`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,36 +31,100 @@ const CAMEL_CASE_SECONDS: &str = "tolerationSeconds";
 const OPERATORS: [&str; 4] = ["Exists", "Equal", "Lt", "Gt"];
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-/// Reads the list; an empty text is an empty list. The error names everything that is wrong with it.
-pub(crate) fn parse_list(yaml: &str) -> Result<Vec<Toleration>, String> {
-    let items = serde_saphyr::from_str::<Option<Vec<BTreeMap<String, Value>>>>(yaml).map_err(|fault| {
-        // The first line tells what and where; the rest is an excerpt of the text.
-        let text = fault.without_snippet().to_string();
-        format!(
-            "not a YAML list of mappings: {}",
-            text.lines().next().unwrap_or_default()
-        )
-    })?;
+/// Reads a list: an array of tables, or the same as YAML in a text, of which an empty one is an empty list. The
+/// mismatches name everything that is wrong with it.
+pub(crate) fn decode(raw: Raw) -> Result<Vec<Toleration>, Vec<Mismatch>> {
+    let items = match raw {
+        Raw::Text(text) => serde_saphyr::from_str::<Option<Vec<BTreeMap<String, Value>>>>(&text)
+            .map(|items| {
+                items
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(Some)
+                    .collect::<Vec<_>>()
+            })
+            .map_err(|fault| {
+                // The first line tells what and where; the rest is an excerpt of the text.
+                let text = fault.without_snippet().to_string();
+                let first = text.lines().next().unwrap_or_default();
+                vec![Mismatch::because(format!("not a YAML list of mappings: {first}"))]
+            })?,
+        Raw::Array(items) => items.into_iter().map(fields).collect(),
+        _ => return plain(),
+    };
     let mut tolerations = Vec::new();
-    let mut faults = Vec::new();
-    for (index, fields) in items.unwrap_or_default().into_iter().enumerate() {
+    let mut wrong = Vec::new();
+    for (index, fields) in items.into_iter().enumerate() {
+        let Some(fields) = fields else {
+            wrong.push(Mismatch::because("it is not a table").in_item(index));
+            continue;
+        };
         match parse_item(fields) {
             Ok(toleration) => tolerations.push(toleration),
-            Err(wrong) => faults.extend(
-                wrong
-                    .into_iter()
-                    .map(|fault| format!("item {}: {fault}", index + 1)),
-            ),
+            Err(mismatches) => wrong.extend(mismatches.into_iter().map(|mismatch| mismatch.in_item(index))),
         }
     }
-    if faults.is_empty() {
+    if wrong.is_empty() {
         Ok(tolerations)
     } else {
-        Err(faults.join("; "))
+        Err(wrong)
     }
 }
 
-fn parse_item(fields: BTreeMap<String, Value>) -> Result<Toleration, Vec<String>> {
+/// The fields of an item of an array.
+fn fields(item: Raw) -> Option<BTreeMap<String, Value>> {
+    match item.into_json() {
+        Some(Value::Object(fields)) => Some(fields.into_iter().collect()),
+        _ => None,
+    }
+}
+
+/// The schema of one toleration.
+pub(crate) fn schema() -> Value {
+    let text = json!({ "type": "string" });
+    let seconds = json!({ "type": "integer" });
+    json!({
+        "type": "object",
+        "properties": {
+            "key": text,
+            "operator": { "enum": OPERATORS },
+            "value": text,
+            "effect": { "enum": EFFECTS },
+            "toleration_seconds": seconds,
+            CAMEL_CASE_SECONDS: seconds,
+        },
+        "additionalProperties": false,
+    })
+}
+
+impl Toleration {
+    /// With the field names of the file.
+    pub(crate) fn to_json(&self) -> Value {
+        let Toleration {
+            key,
+            operator,
+            value,
+            effect,
+            toleration_seconds,
+        } = self;
+        let texts = [
+            ("key", key),
+            ("operator", operator),
+            ("value", value),
+            ("effect", effect),
+        ];
+        let mut fields: Map<String, Value> = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?))))
+            .collect();
+        if let Some(seconds) = toleration_seconds {
+            fields.insert("toleration_seconds".to_owned(), json!(seconds));
+        }
+        Value::Object(fields)
+    }
+}
+
+fn parse_item(fields: BTreeMap<String, Value>) -> Result<Toleration, Vec<Mismatch>> {
     let mut toleration = Toleration::default();
     let mut faults = Vec::new();
     for (name, value) in fields {
@@ -71,10 +138,10 @@ fn parse_item(fields: BTreeMap<String, Value>) -> Result<Toleration, Vec<String>
             }
             _ => Err(format!("there is no field {name:?}{}", unknown_field(&name))),
         };
-        faults.extend(parsed.err());
+        faults.extend(parsed.err().map(|fault| Mismatch::because(fault).in_field(&name)));
     }
     if faults.is_empty() {
-        faults.extend(contradictions(&toleration));
+        faults.extend(contradictions(&toleration).into_iter().map(Mismatch::because));
     }
     if faults.is_empty() {
         Ok(toleration)
@@ -147,6 +214,16 @@ fn seconds(field: &str, value: &Value) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse_list(yaml: &str) -> Result<Vec<Toleration>, String> {
+        decode(Raw::Text(yaml.to_owned())).map_err(|mismatches| {
+            let details: Vec<_> = mismatches
+                .into_iter()
+                .filter_map(|mismatch| mismatch.detail)
+                .collect();
+            details.join("; ")
+        })
+    }
 
     #[test]
     fn both_spellings_are_read() {

@@ -1,10 +1,12 @@
 //! The environment as a source: exact names only. Kubernetes puts `KUBERNETES_SERVICE_HOST` and the like into every
 //! pod, and more for each Service, so that no prefix may be read as a whole.
 
-use crate::decode::Raw;
+use std::ffi::OsStr;
+
 use crate::environment::Environment;
 use crate::error::Fault;
 use crate::origin::Origin;
+use crate::raw::Raw;
 use crate::search::FILE_VARIABLE;
 use crate::setting::{Setting, settings};
 use crate::warning::Warning;
@@ -35,11 +37,24 @@ pub(crate) fn read(environment: &dyn Environment) -> Variables {
 impl Variables {
     /// Takes the strongest name that has a value. An empty value is none, as in OpenHands.
     fn read_setting(&mut self, setting: &Setting, environment: &dyn Environment) {
-        let mut given = setting
-            .environment
-            .iter()
-            .filter_map(|name| environment.get(name).map(|value| (name, value)))
-            .filter(|(_, value)| !value.is_empty());
+        let mut given = Vec::new();
+        for name in &setting.environment {
+            match environment.get(name) {
+                None => {}
+                Some(value) if value.is_empty() || is_service_link(name, &value) => {}
+                // A name like DEBUG or RUNTIME is used by many programs. OpenHands passes over what it cannot read.
+                Some(value) if setting.is_bare(name) && !is_readable(setting, &value) => {
+                    self.warnings.push(Warning::UnreadableVariable {
+                        name: name.clone(),
+                        key: setting.key.clone(),
+                        value: Raw::Text(value.to_string_lossy().into_owned()).to_string(),
+                        allowed: setting.allowed,
+                    });
+                }
+                Some(value) => given.push((name, value)),
+            }
+        }
+        let mut given = given.into_iter();
         let Some((name, value)) = given.next() else { return };
         let origin = Origin::Environment { name: name.clone() };
         for (ignored, other) in given {
@@ -61,6 +76,23 @@ impl Variables {
                 .push(not_utf8(origin, setting, &bytes.to_string_lossy())),
         }
     }
+}
+
+fn is_readable(setting: &Setting, value: &OsStr) -> bool {
+    value
+        .to_str()
+        .is_some_and(|text| (setting.faults)(Raw::Text(text.to_owned())).is_empty())
+}
+
+/// What Kubernetes sets in every container for a Service whose name ends a setting's name as in
+/// `SANDBOX_VSCODE_PORT=tcp://10.0.0.7:80`, for a Service `sandbox-vscode`.
+fn is_service_link(name: &str, value: &OsStr) -> bool {
+    name.ends_with("_PORT")
+        && value.to_str().is_some_and(|value| {
+            ["tcp://", "udp://", "sctp://"]
+                .iter()
+                .any(|scheme| value.starts_with(scheme))
+        })
 }
 
 pub(crate) fn not_utf8(origin: Origin, setting: &Setting, shown: &str) -> Fault {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::error::assignment;
 use crate::nearest::suggestion;
 use crate::origin::Place;
 
@@ -20,13 +21,58 @@ pub enum Warning {
         ignored: Place,
     },
 
-    /// OpenHands has the key, Podbay does not.
-    #[error("{place}: {key} is a setting of OpenHands that has no effect here")]
+    /// The setting is accepted without effect.
+    #[error("{place}: {key} has no effect here: {reason}")]
     NoEffect {
         /// Where.
         place: Place,
         /// The full key.
         key: String,
+        /// Why.
+        reason: &'static str,
+    },
+
+    /// A setting has no effect because of another one.
+    #[error("{place}: {key} has no effect with {} ({other_place}): {reason}", assignment(other, other_value.as_deref()))]
+    Idle {
+        /// The setting without effect.
+        key: &'static str,
+        /// Where.
+        place: Place,
+        /// The setting that makes it so.
+        other: &'static str,
+        /// The value of that as the file would have it; `None` when it is not set.
+        other_value: Option<String>,
+        /// Where that is from.
+        other_place: Place,
+        /// Why.
+        reason: &'static str,
+    },
+
+    /// A value is accepted and yet not what it seems.
+    #[error("{place}: {key} is {value}: {remark}")]
+    Remark {
+        /// Where.
+        place: Place,
+        /// The full key.
+        key: String,
+        /// The value, shortened; never a secret.
+        value: String,
+        /// What there is to know.
+        remark: String,
+    },
+
+    /// A variable without a prefix of ours has a value that cannot be read, and may be meant for another program.
+    #[error("environment variable {name} is ignored: {key} cannot be {value}; allowed is {allowed}")]
+    UnreadableVariable {
+        /// The variable.
+        name: String,
+        /// The full key.
+        key: String,
+        /// The value, shortened; never a secret.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
     },
 
     /// A section or top-level key that neither Podbay nor OpenHands knows.

@@ -1,21 +1,7 @@
 //! Which source wins, and that it is told.
 
-mod support;
-
-use podbay_config::{Config, Origin, Warning, settings};
-use support::{environment, load, toml_file};
-
-/// All values, without where they are from.
-fn values(config: &Config) -> String {
-    let Config {
-        workspace_mount_path_in_sandbox,
-        kubernetes,
-        sandbox,
-        podbay,
-        ..
-    } = config;
-    format!("{workspace_mount_path_in_sandbox:?} {kubernetes:?} {sandbox:?} {podbay:?}")
-}
+use crate::support::{environment, load, toml_file};
+use podbay_config::{Config, Origin, Runtime, Warning, settings};
 
 fn variable(name: &str) -> Origin {
     Origin::Environment {
@@ -101,35 +87,6 @@ fn each_source_wins_over_the_weaker_ones() {
 }
 
 #[test]
-fn every_name_of_every_setting_is_read() {
-    for setting in settings() {
-        let value = match setting.key.as_str() {
-            "workspace_mount_path_in_sandbox" => "/somewhere",
-            "kubernetes.privileged" => "true",
-            "kubernetes.tolerations_yaml" => "[{operator: Exists}]",
-            "sandbox.runtime_startup_env_vars" => "{'A': 'b'}",
-            // More than the interval's default.
-            "podbay.exec_ping_timeout_seconds" => "100",
-            key if key.starts_with("podbay.") => "7",
-            _ => "other",
-        };
-        for name in &setting.environment {
-            // Half a selector is an error of its own.
-            let other = match setting.name {
-                "node_selector_key" => "KUBERNETES_NODE_SELECTOR_VAL",
-                "node_selector_val" => "KUBERNETES_NODE_SELECTOR_KEY",
-                _ => "UNRELATED",
-            };
-            let config = load("", &[(name, value), (other, "x")]).unwrap();
-            assert_eq!(config.origin(&setting.key), variable(name));
-            let without = load("", &[(other, "x")]);
-            let before = without.map_or_else(|_| values(&Config::default()), |config| values(&config));
-            assert_ne!(values(&config), before, "{name} changes the configuration");
-        }
-    }
-}
-
-#[test]
 fn names_are_exact_and_empty_values_are_none() {
     let config = load(
         "",
@@ -153,21 +110,121 @@ fn names_are_exact_and_empty_values_are_none() {
     assert_eq!(config.warnings(), []);
 }
 
-/// Kubernetes sets `{SERVICE}_SERVICE_*` and `{SERVICE}_PORT*` for each Service, whose name may well be
-/// "kubernetes", "podbay" or "sandbox"; and two settings must not share a variable.
+/// Kubernetes sets `{SERVICE}_SERVICE_HOST`, `{SERVICE}_SERVICE_PORT*` and `{SERVICE}_PORT*` for each Service, whose
+/// name may well be "kubernetes", "podbay" or "sandbox"; and two settings must not share a variable.
 #[test]
 fn no_variable_can_be_taken_for_another() {
     let mut seen = std::collections::BTreeSet::from(["PODBAY_CONFIG".to_owned()]);
     for name in settings().iter().flat_map(|setting| &setting.environment) {
         assert!(seen.insert(name.clone()), "{name} has two meanings");
-        for prefix in ["KUBERNETES_", "PODBAY_", "SANDBOX_"] {
+        for prefix in [
+            "KUBERNETES_",
+            "PODBAY_",
+            "PODBAY_KUBERNETES_",
+            "OH_K8S_",
+            "SANDBOX_",
+        ] {
             let rest = name.strip_prefix(prefix).unwrap_or_default();
             assert!(
-                !rest.starts_with("SERVICE_") && rest != "PORT" && !rest.starts_with("PORT_"),
+                rest != "SERVICE_HOST"
+                    && !rest.starts_with("SERVICE_PORT")
+                    && rest != "PORT"
+                    && !rest.starts_with("PORT_"),
                 "{name}"
             );
         }
     }
+}
+
+#[test]
+fn what_kubernetes_sets_for_a_service_is_no_value() {
+    let link = "tcp://10.0.0.7:80";
+    let config = load(
+        "",
+        &[
+            ("SANDBOX_VSCODE_PORT", link),
+            ("KUBERNETES_SERVER_PORT", link),
+            ("OH_K8S_SERVER_PORT", "3000"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.sandbox.vscode_port, None);
+    assert_eq!(config.kubernetes.server_port, 3000);
+    assert_eq!(config.warnings(), []);
+    let error = load("", &[("KUBERNETES_SERVER_PORT", "http")]).unwrap_err();
+    assert_eq!(error.faults().len(), 1, "{error}");
+}
+
+#[test]
+fn the_runtime_has_three_names() {
+    let mut variables = Vec::new();
+    for (name, value, runtime) in [
+        ("RUNTIME", "docker", Runtime::Auto),
+        ("OH_RUNTIME", "k8s", Runtime::Kubernetes),
+        ("PODBAY_RUNTIME", "process", Runtime::Local),
+    ] {
+        variables.push((name, value));
+        let config = load("runtime = 'auto'", &variables).unwrap();
+        assert_eq!(config.runtime, runtime, "{name}");
+        assert_eq!(config.origin("runtime"), variable(name));
+        // The first for the value, the others for the names that do not hold.
+        assert_eq!(config.warnings().len(), (variables.len() - 1).max(1), "{name}");
+    }
+}
+
+#[test]
+fn runtimes_of_openhands_are_read_as_auto() {
+    for word in [
+        "docker",
+        "EventStream",
+        "remote",
+        "cli",
+        "my_package.runtimes.MyRuntime",
+    ] {
+        let config = load(&format!("[core]\nruntime = '{word}'"), &[]).unwrap();
+        assert_eq!(config.runtime, Runtime::Auto);
+        let [warning @ Warning::Remark { .. }] = config.warnings() else {
+            panic!("{:?}", config.warnings())
+        };
+        let text = warning.to_string();
+        assert!(
+            text.ends_with(&format!(
+                "config.toml:2:11: runtime is \"{word}\": Podbay runs sandboxes on Kubernetes; it is read as \"auto\""
+            )),
+            "{text}"
+        );
+    }
+    for word in ["dockr", "a..b", ".", "my package.Runtime"] {
+        let error = load(&format!("runtime = '{word}'"), &[]).expect_err(word);
+        assert_eq!(error.faults().len(), 1, "{error}");
+    }
+}
+
+/// `DEBUG=express:*` is common, and none of our business.
+#[test]
+fn a_variable_without_prefix_may_be_meant_for_another_program() {
+    let config = load("debug = true", &[("DEBUG", "express:*"), ("RUNTIME", "jvm")]).unwrap();
+    assert!(config.debug, "the weaker source holds");
+    assert_eq!(config.runtime, Runtime::Auto);
+    let told: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "environment variable RUNTIME is ignored: runtime cannot be \"jvm\"; allowed is auto, kubernetes (or \
+             k8s), local (or process, embedded); docker, eventstream, remote, cli and class paths of OpenHands are \
+             read as auto",
+            "environment variable DEBUG is ignored: debug cannot be \"express:*\"; allowed is true or false",
+        ]
+    );
+    let config = load("", &[("DEBUG", "1")]).unwrap();
+    assert!(config.debug);
+    let error = load("", &[("PODBAY_DEBUG", "express:*")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("environment variable PODBAY_DEBUG: debug is \"express:*\""),
+        "{error}"
+    );
 }
 
 #[test]

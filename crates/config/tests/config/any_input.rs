@@ -1,10 +1,9 @@
 //! Loading never panics, whatever the sources hold, and what it accepts keeps its promises.
 
-mod support;
-
-use podbay_config::settings;
+use crate::samples::{as_text, samples};
+use crate::support::load;
+use podbay_config::{Fault, Origin, Place, settings};
 use proptest::prelude::*;
-use support::load;
 
 /// Something that stands for a value in a file: proper TOML of every type, or nothing of the kind.
 fn toml_value() -> impl Strategy<Value = String> {
@@ -17,6 +16,15 @@ fn toml_value() -> impl Strategy<Value = String> {
             .prop_map(|yaml| format!("'''{}'''", yaml.replace('\'', "\""))),
         Just("[1, 'a', {b = 2}]".to_owned()),
         Just("{A = 'x', B = 3}".to_owned()),
+        Just("[{ key = 'a', value = 1 }, 3, { volumes = [[{}]] }]".to_owned()),
+        "\\[('[a-z0-9./:]{0,12}', ){0,3}[0-9]{0,6}\\]",
+        "\\{ ('[a-z./]{0,8}' = [0-9]{1,3}, ){0,3}a = '[a-z]{0,3}' \\}",
+        proptest::sample::select(
+            samples()
+                .flat_map(|sample| [sample.good, sample.bad])
+                .collect::<Vec<_>>()
+        )
+        .prop_map(str::to_owned),
         Just("1979-05-27T07:32:00Z".to_owned()),
         Just("0xffffffffffffffffffffffffffffffffffffff".to_owned()),
         "\\PC{0,20}",
@@ -68,6 +76,14 @@ fn variables() -> impl Strategy<Value = Vec<(String, String)>> {
         "\\PC{0,40}",
         "[0-9]{0,25}",
         "[\\[{][ {}\\[\\]'\":,a-zA-Z0-9\\\\]{0,40}",
+        "[\\[({]('[a-z./]{0,8}'(: ?)?|[-+0-9.]{1,4}|None|True|, ?|[\\[({})\\]]){0,8}",
+        proptest::sample::select(
+            samples()
+                .flat_map(|sample| [sample.good, sample.bad])
+                .filter(|value| !value.is_empty())
+                .map(as_text)
+                .collect::<Vec<_>>()
+        ),
         "\\{'[A-Z]{1,3}' ?: ?'(\\PC|\\\\[nxuU'0-9a-f]){0,10}',? ?\\}",
     ];
     let name = prop_oneof![8 => proptest::sample::select(names), 1 => "PODBAY_[A-Z_]{0,20}"];
@@ -84,6 +100,13 @@ proptest! {
                 prop_assert!(config.workspace_mount_path_in_sandbox.starts_with('/'));
                 prop_assert!(config.podbay.exec_ping_timeout_seconds > config.podbay.exec_ping_interval_seconds);
                 prop_assert!((1..=31_536_000).contains(&config.podbay.start_timeout_seconds));
+                let shown = config.to_toml_with_origins();
+                let again = load(&shown, &[]);
+                prop_assert!(again.is_ok(), "{}\n{:?}", shown, again.err());
+                prop_assert_eq!(again.unwrap().to_toml(), config.to_toml());
+                for warning in config.warnings() {
+                    prop_assert!(!warning.to_string().is_empty());
+                }
                 prop_assert_eq!(
                     config.kubernetes.node_selector_key.is_some(),
                     config.kubernetes.node_selector_val.is_some()
@@ -92,7 +115,33 @@ proptest! {
             Err(error) => {
                 prop_assert!(!error.faults().is_empty());
                 prop_assert!(!error.to_string().is_empty());
+                for fault in error.faults() {
+                    prop_assert!(has_place(fault), "{fault}");
+                }
             }
         }
+    }
+}
+
+/// Whether a fault tells where a person has to look: a variable, or a file with line and column.
+fn has_place(fault: &Fault) -> bool {
+    let known = |place: &Place| match &place.origin {
+        Origin::Default => false,
+        Origin::File { .. } => place.line.is_some() && place.column.is_some(),
+        Origin::Environment { .. } | Origin::Flag { .. } => true,
+    };
+    match fault {
+        Fault::UnreadableFile { .. } | Fault::Syntax { .. } => true,
+        Fault::NotASection { place, .. }
+        | Fault::UnknownKey { place, .. }
+        | Fault::InvalidValue { place, .. }
+        | Fault::Alone { place, .. } => known(place),
+        Fault::Contradiction {
+            place, other_place, ..
+        } => known(place) || known(other_place),
+        Fault::NotMore {
+            place, least_place, ..
+        } => known(place) || known(least_place),
+        _ => false,
     }
 }

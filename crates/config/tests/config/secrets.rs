@@ -1,9 +1,7 @@
 //! The values of `runtime_startup_env_vars` are never shown, whatever goes wrong.
 
-mod support;
-
+use crate::support::load;
 use secrecy::ExposeSecret;
-use support::load;
 
 #[test]
 fn values_arrive_and_debug_hides_them() {

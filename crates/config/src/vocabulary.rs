@@ -1,0 +1,83 @@
+//! The words that settings choose from.
+
+use crate::choice::{Exact, choices};
+
+choices! {
+    /// How a container's image is pulled, in the words of the API's `imagePullPolicy`.
+    pub enum PullPolicy {
+        /// At every start of a container.
+        Always = "Always",
+        /// When the node has no such image.
+        IfNotPresent = "IfNotPresent",
+        /// Never: the node must have it.
+        Never = "Never",
+    }
+
+    /// What happens to a session's objects when its client is done with it.
+    pub enum CleanupPolicy {
+        /// They stay, until they are closed by name.
+        AlwaysKeep = "always_keep",
+        /// They stay where something failed, so that it can be looked at.
+        KeepOnFailure = "keep_on_failure",
+        /// They go.
+        AlwaysClean = "always_clean",
+    }
+
+    /// A profile of the Pod Security Standards.
+    pub enum ProfileName {
+        /// No root, no capabilities, no way to gain either.
+        Restricted = "restricted",
+        /// What a container runtime gives by default: root inside the container.
+        Baseline = "baseline",
+        /// Root on the node.
+        Privileged = "privileged",
+    }
+
+    /// The kind of object that runs a session.
+    pub enum WorkloadKind {
+        /// A pod.
+        Pod = "pod",
+        /// A Job with one pod, for clusters that admit or queue Jobs.
+        Job = "job",
+    }
+
+    /// What the workspace is kept on.
+    pub enum WorkspaceVolume {
+        /// A claim where one was asked for, else an `emptyDir`.
+        Auto = "auto",
+        /// Space of the node that goes with the pod.
+        EmptyDir = "empty_dir",
+        /// A persistent volume claim.
+        Pvc = "pvc",
+        /// A directory of the node.
+        HostPath = "host_path",
+    }
+
+    /// What a sandbox may reach over the network.
+    pub enum NetworkMode {
+        /// Nothing but its server's clients, which reach it.
+        None = "none",
+        /// DNS and the public internet.
+        Default = "default",
+        /// All that the cluster lets pods reach.
+        Open = "open",
+    }
+
+    /// OpenHands' word for a runtime class.
+    pub enum RemoteRuntimeClass {
+        /// The cluster's default.
+        None = "none",
+        /// The class `sysbox-runc`.
+        Sysbox = "sysbox",
+        /// The class `gvisor`.
+        Gvisor = "gvisor",
+    }
+}
+
+impl Exact for PullPolicy {}
+impl Exact for CleanupPolicy {}
+impl Exact for ProfileName {}
+impl Exact for WorkloadKind {}
+impl Exact for WorkspaceVolume {}
+impl Exact for NetworkMode {}
+impl Exact for RemoteRuntimeClass {}

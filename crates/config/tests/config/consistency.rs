@@ -1,0 +1,164 @@
+//! Settings that must fit one another: each contradiction names both, with their places.
+
+use crate::support::load;
+use podbay_config::{Fault, Warning};
+
+#[test]
+fn contradictions() {
+    for (text, expected) in [
+        (
+            "[kubernetes]\nautomount_service_account_token = true",
+            "config.toml:2:35: kubernetes.automount_service_account_token = true does not go with \
+             kubernetes.service_account not set (default): name the account whose token the sandbox is to have",
+        ),
+        (
+            "[kubernetes]\nworkspace_host_path = '/a'",
+            "config.toml:2:23: kubernetes.workspace_host_path = \"/a\" does not go with kubernetes.workspace_volume = \
+             \"auto\" (default): a directory of the node is used with workspace_volume = \"host_path\" alone",
+        ),
+        (
+            "[kubernetes]\nworkspace_volume = 'host_path'",
+            "config.toml:2:20: kubernetes.workspace_volume = \"host_path\" does not go with \
+             kubernetes.workspace_host_path not set (default): name the directory of the node",
+        ),
+        (
+            "[kubernetes]\npvc_existing_claim = 'a'\nworkspace_volume = 'empty_dir'",
+            "kubernetes.pvc_existing_claim = \"a\" does not go with kubernetes.workspace_volume = \"empty_dir\" (",
+        ),
+        (
+            "[kubernetes]\npvc_snapshot = 'a'\nworkspace_volume = 'empty_dir'",
+            "kubernetes.pvc_snapshot = \"a\" does not go with kubernetes.workspace_volume = \"empty_dir\" (",
+        ),
+        (
+            "[kubernetes]\npvc_snapshot = 'a'\npvc_existing_claim = 'b'",
+            "kubernetes.pvc_snapshot = \"a\" does not go with kubernetes.pvc_existing_claim = \"b\" (",
+        ),
+        (
+            "[kubernetes]\ncache_claim = 'a'\ncache_host_path = '/b'",
+            "kubernetes.cache_host_path = \"/b\" does not go with kubernetes.cache_claim = \"a\" (",
+        ),
+        (
+            "[kubernetes]\nruntime_image_tag = 'a'",
+            "kubernetes.runtime_image_tag = \"a\" does not go with kubernetes.runtime_image_repo not set (default)",
+        ),
+        (
+            "[kubernetes]\nmount_source = true",
+            "kubernetes.mount_source = true does not go with kubernetes.source_host_path not set (default): exactly",
+        ),
+        (
+            "[kubernetes]\nsource_host_path = '/a'",
+            "kubernetes.source_host_path = \"/a\" does not go with kubernetes.mount_source = false (default)",
+        ),
+        (
+            "[kubernetes]\nsource_claim = 'a'",
+            "kubernetes.source_claim = \"a\" does not go with kubernetes.mount_source = false (default)",
+        ),
+        (
+            "[kubernetes]\nsource_config_map = 'a'",
+            "kubernetes.source_config_map = \"a\" does not go with kubernetes.mount_source = false (default)",
+        ),
+        (
+            "[kubernetes]\nmount_source = true\nsource_host_path = '/a'\nsource_claim = 'b'",
+            "kubernetes.source_claim = \"b\" does not go with kubernetes.source_host_path = \"/a\" (",
+        ),
+        (
+            "[kubernetes]\nmount_source = true\nsource_host_path = '/a'\nsource_config_map = 'b'",
+            "kubernetes.source_config_map = \"b\" does not go with kubernetes.source_host_path = \"/a\" (",
+        ),
+        (
+            "[kubernetes]\nmount_source = true\nsource_claim = 'a'\nsource_config_map = 'b'",
+            "kubernetes.source_config_map = \"b\" does not go with kubernetes.source_claim = \"a\" (",
+        ),
+        (
+            "[kubernetes]\nprivileged = true\nprofile = 'baseline'",
+            "kubernetes.privileged = true does not go with kubernetes.profile = \"baseline\" (",
+        ),
+        (
+            "[kubernetes]\nhost_network = true",
+            "kubernetes.host_network = true does not go with kubernetes.profile not set (default): the network",
+        ),
+        (
+            "[kubernetes]\nprofile = 'baseline'\n[sandbox]\nuse_host_network = true",
+            "sandbox.use_host_network = true does not go with kubernetes.profile = \"baseline\" (",
+        ),
+        (
+            "[kubernetes]\nuid_from_cluster = true\nrun_as_user = 1000",
+            "kubernetes.run_as_user = 1000 does not go with kubernetes.uid_from_cluster = true (",
+        ),
+        (
+            "[kubernetes]\nuid_from_cluster = true\nfs_group = 1000",
+            "kubernetes.fs_group = 1000 does not go with kubernetes.uid_from_cluster = true (",
+        ),
+    ] {
+        let error = load(text, &[]).expect_err(text);
+        let [
+            fault @ Fault::Contradiction {
+                place, other_place, ..
+            },
+        ] = error.faults()
+        else {
+            panic!("{text}: {error}")
+        };
+        let message = fault.to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(place.line.is_some() && place.column.is_some(), "{message}");
+        assert!(message.contains(&format!("({other_place})")), "{message}");
+    }
+}
+
+#[test]
+fn what_goes_together() {
+    for text in [
+        "[kubernetes]\nprivileged = true\nprofile = 'privileged'",
+        "[kubernetes]\nprivileged = true\nhost_network = true",
+        "[kubernetes]\nprofile = 'privileged'\nhost_network = true\n[sandbox]\nuse_host_network = true",
+        "[kubernetes]\nworkspace_volume = 'pvc'\npvc_existing_claim = 'a'",
+        "[kubernetes]\npvc_snapshot = 'a'",
+        "[kubernetes]\nruntime_image_repo = 'a'",
+        "[kubernetes]\nrun_as_user = 1\nrun_as_group = 1\nfs_group = 1",
+        "[kubernetes]\nuid_from_cluster = true\nsupplemental_groups = [1]",
+    ] {
+        let config = load(text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.warnings(), [], "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_by_itself_is_not_judged_with_others() {
+    for text in [
+        "[kubernetes]\nmount_source = true\nsource_claim = ' '",
+        "[kubernetes]\nprivileged = true\nprofile = 'base'",
+        "[kubernetes]\nhost_network = true\nprivileged = 'maybe'",
+    ] {
+        let error = load(text, &[]).expect_err(text);
+        assert!(
+            matches!(error.faults(), [Fault::InvalidValue { .. }]),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_effect_as_things_stand_is_told() {
+    for (text, expected) in [
+        (
+            "[kubernetes]\njob_ttl_seconds_after_finished = 60",
+            "config.toml:2:34: kubernetes.job_ttl_seconds_after_finished has no effect with kubernetes.workload = \
+             \"pod\" (default): the cluster removes Jobs alone after a time",
+        ),
+        (
+            "[kubernetes]\nca_bundle_key = 'a'",
+            "kubernetes.ca_bundle_key has no effect with kubernetes.ca_bundle_config_map not set (default)",
+        ),
+        (
+            "[sandbox]\ncuda_visible_devices = '0'",
+            "sandbox.cuda_visible_devices has no effect with sandbox.enable_gpu = false (default)",
+        ),
+    ] {
+        let config = load(text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let [warning @ Warning::Idle { .. }] = config.warnings() else {
+            panic!("{text}: {:?}", config.warnings())
+        };
+        assert!(warning.to_string().contains(expected), "{warning}");
+    }
+}
