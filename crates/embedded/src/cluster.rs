@@ -1,6 +1,6 @@
 //! The embedded cluster as a [`ClusterClient`].
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,8 @@ use tempfile::TempDir;
 use crate::exec::{self, HostEnvironment};
 use crate::kubelet::{Sandbox, private_directory};
 use crate::state::State;
-use crate::store::{Birth, Selector, StoreError};
+use crate::identity::Identities;
+use crate::store::{Birth, Selector};
 
 /// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
 /// that is and what not.
@@ -34,6 +35,7 @@ pub struct EmbeddedCluster(Arc<Cluster>);
 struct Cluster {
     // Dropped in this order: the pods end, then the directory that held theirs goes.
     state: Mutex<State>,
+    identities: Mutex<Identities>,
     _directory: TempDir,
     host: HostEnvironment,
 }
@@ -49,6 +51,7 @@ impl EmbeddedCluster {
         let state = Mutex::new(State::new(directory.path().to_owned()));
         Ok(Self(Arc::new(Cluster {
             state,
+            identities: Mutex::new(Identities::from_seed(rand::random())),
             _directory: directory,
             host,
         })))
@@ -63,6 +66,15 @@ impl EmbeddedCluster {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in it is left half done by a panic that would be worth a second one.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn birth(&self) -> Birth {
+        let mut identities = self
+            .0
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        identities.birth(Timestamp::now())
     }
 
     /// Ends and removes an object, then all that only it owned. Returns whether it was there.
@@ -85,13 +97,13 @@ impl EmbeddedCluster {
                 ended.cancelled().await;
             }
         }
-        self.state().remove(key, &uid);
+        self.state().remove(key, &uid, Timestamp::now());
         true
     }
 
     async fn collect_garbage(&self) {
         loop {
-            let garbage = self.state().garbage();
+            let garbage = self.state().take_garbage();
             if garbage.is_empty() {
                 return;
             }
@@ -126,17 +138,11 @@ impl fmt::Debug for EmbeddedCluster {
 impl ClusterClient for EmbeddedCluster {
     async fn create(&self, object: Object) -> Result<Object, Error> {
         let operation = format!("create {}", object.key());
-        let birth = Birth {
-            uid: random_uid(),
-            at: Timestamp::now(),
-        };
-        let created = self.state().create(object, birth).map_err(|error| {
-            let kind = match error {
-                StoreError::AlreadyExists(_) => ErrorKind::AlreadyExists,
-                StoreError::Unnamed { .. } => ErrorKind::Invalid,
-            };
-            Error::new(operation, kind).with_message(error.to_string())
-        })?;
+        let birth = self.birth();
+        let created = self
+            .state()
+            .create(object, birth)
+            .map_err(|denial| denial.during(operation))?;
         // An owner may be gone by the time its dependent is created: garbage collection sees to that too.
         self.collect_garbage().await;
         Ok(created)
@@ -149,6 +155,15 @@ impl ClusterClient for EmbeddedCluster {
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
         let selector = parse(selector, || format!("list {} in {namespace}", kind.resource()))?;
         Ok(self.state().list(kind, namespace, &selector))
+    }
+
+    async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error> {
+        let patched = self
+            .state()
+            .patch(key, &patch, Timestamp::now())
+            .map_err(|denial| denial.during(format!("patch {key}")))?;
+        self.collect_garbage().await;
+        Ok(patched)
     }
 
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
@@ -171,15 +186,22 @@ impl ClusterClient for EmbeddedCluster {
         namespace: &str,
         selector: &str,
     ) -> BoxStream<'static, Result<WatchEvent, Error>> {
-        match parse(selector, || format!("watch {} in {namespace}", kind.resource())) {
-            Ok(selector) => {
-                let mut events = self.state().watch(kind, namespace, selector);
-                futures::stream::poll_fn(move |cx| events.poll_recv(cx))
-                    .map(Ok)
-                    .boxed()
-            }
-            Err(error) => futures::stream::iter([Err(error)]).boxed(),
-        }
+        let operation = format!("watch {} in {namespace}", kind.resource());
+        let selector = match parse(selector, || operation.clone()) {
+            Ok(selector) => selector,
+            Err(error) => return futures::stream::iter([Err(error)]).boxed(),
+        };
+        let relist = {
+            let cluster = Arc::downgrade(&self.0);
+            let (namespace, selector) = (namespace.to_owned(), selector.clone());
+            Box::new(move || {
+                let cluster = Self(cluster.upgrade()?);
+                let mut state = cluster.state();
+                state.list_and_watch(kind, &namespace, &selector).ok()
+            })
+        };
+        let watch = self.state().watch(kind, namespace, &selector, relist);
+        watch.unwrap_or_else(|denial| futures::stream::iter([Err(denial.during(operation))]).boxed())
     }
 
     async fn events(&self, _key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
@@ -250,41 +272,4 @@ fn why_waiting(pod: &Pod) -> String {
             .map(String::as_str);
         parts.collect::<Vec<_>>().join(": ")
     })
-}
-
-/// A version 4 UUID (RFC 9562, section 5.4).
-fn random_uid() -> String {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut uid = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            uid.push('-');
-        }
-        write!(uid, "{byte:02x}").ok(); // Writing to a string doesn't fail.
-    }
-    uid
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uids_are_version_4_and_differ() {
-        let uids = [random_uid(), random_uid()];
-        assert_ne!(uids[0], uids[1]);
-        for uid in uids {
-            let parts: Vec<_> = uid.split('-').collect();
-            assert_eq!(
-                parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
-                [8, 4, 4, 4, 12]
-            );
-            assert!(
-                parts[2].starts_with('4') && parts[3].starts_with(['8', '9', 'a', 'b']),
-                "{uid}"
-            );
-        }
-    }
 }

@@ -24,10 +24,20 @@
 
 mod cluster;
 mod exec;
+mod faults;
+mod identity;
 mod kubelet;
 mod processes;
+mod scripted;
 mod state;
 mod store;
+mod validation;
 
 pub use cluster::EmbeddedCluster;
+pub use faults::{Call, Fault, FaultyCluster, On, Operation, Outcome, When};
 pub use kubelet::HOST_IMAGE;
+pub use scripted::{
+    EPOCH, ExecAnswer, ExecCall, ExecStreams, ImageTrouble, Incident, Provisioning, RawApi, RawList, Script,
+    ScriptedCluster, ScriptedClusterBuilder, Trouble, Unschedulable, VolumeTrouble, command,
+};
+pub use store::{RawEvent, RawWatch};

@@ -5,21 +5,25 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podbay_k8s_client::{Kind, Object, ObjectKey, WatchEvent};
-use tokio::sync::mpsc;
+use podbay_k8s_client::{Error, Kind, Object, ObjectKey, WatchEvent};
+use serde_json::Value;
 
 use crate::kubelet::{Refusal, Sandbox, admit, refused, refused_event, running};
-use crate::store::{Birth, Change, Selector, Store, StoreError, Watchers};
+use crate::store::{
+    Birth, Deleted, Deletion, Denial, Following, News, RawWatch, Relist, Selector, Store, endless,
+};
+
+/// Changes that watches can still be given; one further behind lists again.
+const HISTORY: usize = 4096;
 
 /// A cluster's state.
 pub(crate) struct State {
     /// Where the pods' directories are made.
     directory: PathBuf,
     store: Store,
-    watchers: Watchers,
     /// Pods that were created and have not started: new ones, and those that lack something.
     waiting: BTreeSet<ObjectKey>,
     /// Pods that run, by UID.
@@ -27,6 +31,8 @@ pub(crate) struct State {
     /// What was recorded about the pods there are, by UID.
     events: HashMap<String, Vec<Event>>,
     last_event: u64,
+    /// Objects that may have lost their owners.
+    garbage: BTreeSet<ObjectKey>,
 }
 
 impl State {
@@ -34,61 +40,81 @@ impl State {
     pub(crate) fn new(directory: PathBuf) -> Self {
         Self {
             directory,
-            store: Store::default(),
-            watchers: Watchers::default(),
+            store: Store::new(HISTORY),
             waiting: BTreeSet::new(),
             sandboxes: HashMap::new(),
             events: HashMap::new(),
             last_event: 0,
+            garbage: BTreeSet::new(),
         }
     }
 
     /// Adds an object, and starts what can run now. Returns the object as it was stored.
-    pub(crate) fn create(&mut self, object: Object, birth: Birth) -> Result<Object, StoreError> {
+    pub(crate) fn create(&mut self, object: Object, birth: Birth) -> Result<Object, Denial> {
         let now = birth.at;
         let object = self.store.create(object, birth)?;
-        self.watchers.announce(&Change {
-            before: None,
-            after: Some(object.clone()),
-        });
-        match object.kind() {
-            Kind::Pod => {
-                self.waiting.insert(object.key());
-                self.settle(now);
-            }
-            // What a pod waits for may be there now.
-            Kind::Secret | Kind::ConfigMap => self.settle(now),
-            Kind::PersistentVolumeClaim => {}
+        if object.kind() == Kind::Pod {
+            self.waiting.insert(object.key());
         }
-        Ok(object)
+        self.settle_after(object.kind(), now);
+        self.attend();
+        Ok(Object::clone(&object))
+    }
+
+    /// Changes an object by a JSON merge patch.
+    pub(crate) fn patch(&mut self, key: &ObjectKey, patch: &Value, now: Timestamp) -> Result<Object, Denial> {
+        let object = self.store.patch(key, patch)?;
+        self.settle_after(key.kind, now);
+        self.attend();
+        Ok(Object::clone(&object))
     }
 
     /// An object.
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {
-        self.store.get(key)
+        self.store.get(key).map(|object| &**object)
     }
 
     /// A pod that exists, and what it is on this host; the latter is none while the pod does not run.
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<(&Pod, Option<&Arc<Sandbox>>)> {
         let object = self.store.get(&ObjectKey::new(Kind::Pod, namespace, name))?;
-        let Object::Pod(pod) = object else { return None };
+        let Object::Pod(pod) = &**object else { return None };
         Some((pod, self.sandboxes.get(object.uid())))
     }
 
     /// The objects a selector matches.
     pub(crate) fn list(&self, kind: Kind, namespace: &str, selector: &Selector) -> Vec<Object> {
-        self.store.list(kind, namespace, selector)
+        let found = self.store.list(kind, namespace, selector);
+        found.map(|object| Object::clone(object)).collect()
     }
 
-    /// Starts a watch.
+    /// Lists, and watches from there.
+    pub(crate) fn list_and_watch(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        selector: &Selector,
+    ) -> Result<(Vec<Object>, RawWatch), Denial> {
+        let listed = self.list(kind, namespace, selector);
+        let cursor = self.store.cursor(kind, namespace, self.store.revision())?;
+        let following = Following {
+            operation: format!("watch {} in {namespace}", kind.resource()),
+            selector: selector.clone(),
+            initial: std::collections::VecDeque::new(),
+            cursor,
+            bookmarks: None,
+        };
+        Ok((listed, following.into_stream()))
+    }
+
+    /// Starts a watch that goes on over expired versions by `relist`.
     pub(crate) fn watch(
         &mut self,
         kind: Kind,
         namespace: &str,
-        selector: Selector,
-    ) -> mpsc::UnboundedReceiver<WatchEvent> {
-        let now = self.store.list(kind, namespace, &selector);
-        self.watchers.add(kind, namespace, selector, now)
+        selector: &Selector,
+        relist: Relist,
+    ) -> Result<BoxStream<'static, Result<WatchEvent, Error>>, Denial> {
+        Ok(endless(self.list_and_watch(kind, namespace, selector)?, relist))
     }
 
     /// What was recorded about the object with this UID.
@@ -96,8 +122,8 @@ impl State {
         self.events.get(uid).cloned().unwrap_or_default()
     }
 
-    /// Marks an object as being deleted. Returns its UID, and what is to be closed before it may be removed;
-    /// none if there is no such object.
+    /// Begins to delete an object. Returns its UID, and what is to be closed before it may be removed; none if there
+    /// is no such object.
     pub(crate) fn terminate(
         &mut self,
         key: &ObjectKey,
@@ -110,38 +136,70 @@ impl State {
         }
         let uid = object.uid().to_owned();
         let sandbox = self.sandboxes.get(&uid).cloned();
-        // Only a pod takes time to go; everything else is gone at once.
+        // Only a pod that runs takes time to go.
         if sandbox.is_some() && !object.is_terminating() {
-            self.update(key, |object| {
-                object.metadata_mut().deletion_timestamp = Some(Time(now));
-            });
+            let deletion = Deletion {
+                uid: None,
+                grace_seconds: None,
+            };
+            self.store.delete(key, &deletion, now).ok()?;
         }
         Some((uid, sandbox))
     }
 
-    /// Removes an object that was terminated.
-    pub(crate) fn remove(&mut self, key: &ObjectKey, uid: &str) {
-        if let Some(change) = self.store.delete(key, Some(uid)) {
+    /// Removes an object that was terminated; one that has finalizers waits for them.
+    pub(crate) fn remove(&mut self, key: &ObjectKey, uid: &str, now: Timestamp) {
+        let deletion = Deletion {
+            uid: Some(uid.to_owned()),
+            grace_seconds: Some(0),
+        };
+        if let Ok(Deleted::Gone(_)) = self.store.delete(key, &deletion, now) {
             self.waiting.remove(key);
             self.sandboxes.remove(uid);
             self.events.remove(uid);
-            self.watchers.announce(&change);
         }
+        self.attend();
     }
 
     /// The objects whose owners are gone.
-    pub(crate) fn garbage(&self) -> Vec<ObjectKey> {
-        self.store.garbage()
+    pub(crate) fn take_garbage(&mut self) -> BTreeSet<ObjectKey> {
+        let mut garbage = std::mem::take(&mut self.garbage);
+        garbage.retain(|key| self.store.is_garbage(key));
+        garbage
+    }
+
+    /// What the cluster's controllers do at once.
+    fn attend(&mut self) {
+        loop {
+            let news = self.store.take_news();
+            if news.is_empty() {
+                return;
+            }
+            for news in news {
+                match news {
+                    News::Garbage(key) => drop(self.garbage.insert(key)),
+                    News::Claim(key) => self.store.release_claim(&key),
+                    News::Changed(_) => {}
+                }
+            }
+        }
+    }
+
+    fn settle_after(&mut self, kind: Kind, now: Timestamp) {
+        // What a pod waits for may be there now.
+        if matches!(kind, Kind::Pod | Kind::Secret | Kind::ConfigMap) {
+            self.settle(now);
+        }
     }
 
     /// Starts each waiting pod that can run, and says of each other why it can't.
     fn settle(&mut self, now: Timestamp) {
         for key in std::mem::take(&mut self.waiting) {
-            let Some(Object::Pod(pod)) = self.store.get(&key) else {
+            let Some(Object::Pod(pod)) = self.store.get(&key).map(|object| &**object) else {
                 continue;
             };
             let uid = pod.metadata.uid.clone().unwrap_or_default();
-            let opened = admit(pod, &|key: &ObjectKey| self.store.get(key)).and_then(|containers| {
+            let opened = admit(pod, &|key: &ObjectKey| self.get(key)).and_then(|containers| {
                 let container = containers.keys().next().cloned().unwrap_or_default();
                 Sandbox::open(&self.directory, &uid, containers).map_err(|error| Refusal {
                     container,
@@ -152,7 +210,7 @@ impl State {
             match opened {
                 Ok(sandbox) => {
                     self.sandboxes.insert(uid, Arc::new(sandbox));
-                    self.update_pod(&key, |pod| running(pod, now));
+                    self.store.modify_pod(&key, |pod| running(pod, now));
                 }
                 Err(refusal) => {
                     self.refuse(&key, uid, &refusal, now);
@@ -164,7 +222,7 @@ impl State {
 
     /// Says of a pod why it waits, unless it says so already.
     fn refuse(&mut self, key: &ObjectKey, uid: String, refusal: &Refusal, now: Timestamp) {
-        let Some(Object::Pod(pod)) = self.store.get(key) else {
+        let Some(Object::Pod(pod)) = self.store.get(key).map(|object| &**object) else {
             return;
         };
         let number = self.last_event + 1;
@@ -175,20 +233,6 @@ impl State {
         }
         events.push(event);
         self.last_event = number;
-        self.update_pod(key, |pod| refused(pod, refusal, now));
-    }
-
-    fn update_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
-        self.update(key, |object| {
-            if let Object::Pod(pod) = object {
-                change(pod);
-            }
-        });
-    }
-
-    fn update(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
-        if let Some(change) = self.store.update(key, change) {
-            self.watchers.announce(&change);
-        }
+        self.store.modify_pod(key, |pod| refused(pod, refusal, now));
     }
 }

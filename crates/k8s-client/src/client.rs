@@ -28,6 +28,12 @@ pub trait ClusterClient: Send + Sync + 'static {
     /// Lists the objects of `kind` in `namespace` with the labels `selector` (Kubernetes' syntax) asks for.
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error>;
 
+    /// Changes an object by a JSON merge patch (RFC 7386) and returns it as stored.
+    ///
+    /// One that does not exist is [`crate::ErrorKind::NotFound`]; where the patch names a `metadata.resourceVersion` or
+    /// `metadata.uid` that the object does not have, it is [`crate::ErrorKind::Conflict`].
+    async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error>;
+
     /// Deletes an object, by background garbage collection for what it owns. Returns whether it was there;
     /// one whose UID is another than `options.uid` counts as not there.
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error>;

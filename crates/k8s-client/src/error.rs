@@ -75,7 +75,7 @@ pub enum ErrorKind {
     Conflict,
     /// 410: the version asked for is too old; list again.
     Expired,
-    /// 401: the credentials are missing or not valid.
+    /// 401, or the server's TLS wants another client certificate: the credentials are missing or not valid.
     Unauthorized,
     /// 403: the right is missing, or admission (quota, Pod Security, a webhook) refuses. The message tells which.
     Forbidden,
@@ -86,7 +86,8 @@ pub enum ErrorKind {
         /// The server's `Retry-After`, if it gave one.
         retry_after: Option<Duration>,
     },
-    /// Another status of the server's, 5xx as a rule.
+    /// Another status of the server's, 5xx as a rule; 3xx for a redirect, which is not followed, and 2xx for a
+    /// success whose body is none of the API's.
     Server {
         /// The HTTP status.
         status: u16,
@@ -99,7 +100,8 @@ pub enum ErrorKind {
     Deadline(Duration),
     /// The server (or this implementation) cannot do what was asked.
     Unsupported,
-    /// The kubeconfig or the in-pod environment can't be used.
+    /// The kubeconfig or the in-pod environment can't be used, or what it leads to does not prove to be the
+    /// server it names (TLS).
     Configuration,
 }
 

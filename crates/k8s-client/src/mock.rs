@@ -21,6 +21,7 @@ mockall::mock! {
         async fn create(&self, object: Object) -> Result<Object, Error>;
         async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error>;
         async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error>;
+        async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error>;
         async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error>;
         fn watch(
             &self,

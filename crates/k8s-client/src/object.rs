@@ -3,93 +3,139 @@
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// A kind of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `v1` ConfigMap: session records.
-    ConfigMap,
-    /// `v1` Secret: environment and session key.
-    Secret,
-    /// `v1` Pod.
-    Pod,
-    /// `v1` PersistentVolumeClaim.
-    PersistentVolumeClaim,
-}
+use crate::http_route::HttpRoute;
 
-impl Kind {
-    /// The resource's name in URLs, rules and kubectl.
-    pub const fn resource(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "configmaps",
-            Self::Secret => "secrets",
-            Self::Pod => "pods",
-            Self::PersistentVolumeClaim => "persistentvolumeclaims",
+/// Declares the kinds: the enum of kinds, the enum of objects, and the ways between them.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $Kind:ident($resource:literal, $lower:literal, $into:ident);)+) => {
+        /// A kind of object.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $Kind,)+
         }
-    }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$Kind),+];
+
+            /// The resource's name in URLs, rules and kubectl.
+            pub const fn resource(self) -> &'static str {
+                match self {
+                    $(Self::$Kind => $resource,)+
+                }
+            }
+
+            /// The kind as manifests have it: `ConfigMap`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Kind => <$Kind as k8s_openapi::Resource>::KIND,)+
+                }
+            }
+        }
+
+        impl fmt::Display for Kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$Kind => $lower,)+
+                })
+            }
+        }
+
+        /// An object of one of the kinds.
+        #[derive(Clone, PartialEq)]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "a pod is the common case; the others are rare and short-lived"
+        )]
+        pub enum Object {
+            $($(#[doc = $doc])+ $Kind($Kind),)+
+        }
+
+        impl Object {
+            /// Its kind.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$Kind(_) => Kind::$Kind,)+
+                }
+            }
+
+            /// Its metadata.
+            pub const fn metadata(&self) -> &ObjectMeta {
+                match self {
+                    $(Self::$Kind(object) => &object.metadata,)+
+                }
+            }
+
+            /// Its metadata, to change.
+            pub const fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                match self {
+                    $(Self::$Kind(object) => &mut object.metadata,)+
+                }
+            }
+
+            /// The object as the API's JSON, with `apiVersion` and `kind`.
+            pub fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+                match self {
+                    $(Self::$Kind(object) => serde_json::to_value(object),)+
+                }
+            }
+
+            /// An object of `kind` from the API's JSON.
+            pub fn from_json(kind: Kind, json: serde_json::Value) -> serde_json::Result<Self> {
+                match kind {
+                    $(Kind::$Kind => serde_json::from_value(json).map(Self::$Kind),)+
+                }
+            }
+
+            $(
+                #[doc = concat!("The ", $lower, ", if it is one.")]
+                pub fn $into(self) -> Option<$Kind> {
+                    if let Self::$Kind(object) = self {
+                        Some(object)
+                    } else {
+                        None
+                    }
+                }
+            )+
+        }
+
+        $(
+            impl From<$Kind> for Object {
+                fn from(object: $Kind) -> Self {
+                    Self::$Kind(object)
+                }
+            }
+        )+
+    };
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConfigMap => "configmap",
-            Self::Secret => "secret",
-            Self::Pod => "pod",
-            Self::PersistentVolumeClaim => "persistentvolumeclaim",
-        })
-    }
-}
-
-/// An object of one of the kinds.
-#[derive(Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a pod is the common case; the others are rare and short-lived"
-)]
-pub enum Object {
-    /// A session record.
-    ConfigMap(ConfigMap),
-    /// A session's environment and key.
-    Secret(Secret),
-    /// A session's pod.
-    Pod(Pod),
-    /// A session's workspace claim.
-    PersistentVolumeClaim(PersistentVolumeClaim),
+kinds! {
+    /// `v1` ConfigMap: session records.
+    ConfigMap("configmaps", "configmap", into_config_map);
+    /// `v1` Secret: environment and session key.
+    Secret("secrets", "secret", into_secret);
+    /// `v1` Pod: what runs.
+    Pod("pods", "pod", into_pod);
+    /// `v1` PersistentVolumeClaim: a workspace that outlives its pod.
+    PersistentVolumeClaim("persistentvolumeclaims", "persistentvolumeclaim", into_claim);
+    /// `batch/v1` Job: what runs, under the Job controller.
+    Job("jobs", "job", into_job);
+    /// `v1` Service: ports of a session inside the cluster.
+    Service("services", "service", into_service);
+    /// `networking.k8s.io/v1` Ingress: ports of a session for the outside.
+    Ingress("ingresses", "ingress", into_ingress);
+    /// `gateway.networking.k8s.io/v1` HTTPRoute: the same, by the Gateway API.
+    HttpRoute("httproutes", "httproute", into_http_route);
+    /// `networking.k8s.io/v1` NetworkPolicy: what a session may reach.
+    NetworkPolicy("networkpolicies", "networkpolicy", into_network_policy);
 }
 
 impl Object {
-    /// Its kind.
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::ConfigMap(_) => Kind::ConfigMap,
-            Self::Secret(_) => Kind::Secret,
-            Self::Pod(_) => Kind::Pod,
-            Self::PersistentVolumeClaim(_) => Kind::PersistentVolumeClaim,
-        }
-    }
-
-    /// Its metadata.
-    pub const fn metadata(&self) -> &ObjectMeta {
-        match self {
-            Self::ConfigMap(object) => &object.metadata,
-            Self::Secret(object) => &object.metadata,
-            Self::Pod(object) => &object.metadata,
-            Self::PersistentVolumeClaim(object) => &object.metadata,
-        }
-    }
-
-    /// Its metadata, to change.
-    pub const fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        match self {
-            Self::ConfigMap(object) => &mut object.metadata,
-            Self::Secret(object) => &mut object.metadata,
-            Self::Pod(object) => &mut object.metadata,
-            Self::PersistentVolumeClaim(object) => &mut object.metadata,
-        }
-    }
-
     /// Its kind, namespace and name; empty where the metadata lacks them.
     pub fn key(&self) -> ObjectKey {
         let metadata = self.metadata();
@@ -109,42 +155,6 @@ impl Object {
     pub const fn is_terminating(&self) -> bool {
         self.metadata().deletion_timestamp.is_some()
     }
-
-    /// The config map, if it is one.
-    pub fn into_config_map(self) -> Option<ConfigMap> {
-        if let Self::ConfigMap(object) = self {
-            Some(object)
-        } else {
-            None
-        }
-    }
-
-    /// The secret, if it is one.
-    pub fn into_secret(self) -> Option<Secret> {
-        if let Self::Secret(object) = self {
-            Some(object)
-        } else {
-            None
-        }
-    }
-
-    /// The pod, if it is one.
-    pub fn into_pod(self) -> Option<Pod> {
-        if let Self::Pod(object) = self {
-            Some(object)
-        } else {
-            None
-        }
-    }
-
-    /// The claim, if it is one.
-    pub fn into_claim(self) -> Option<PersistentVolumeClaim> {
-        if let Self::PersistentVolumeClaim(object) = self {
-            Some(object)
-        } else {
-            None
-        }
-    }
 }
 
 /// Shows which object it is, and nothing of its content: a Secret is one too.
@@ -154,30 +164,6 @@ impl fmt::Debug for Object {
             .field(&self.key())
             .field(&self.uid())
             .finish()
-    }
-}
-
-impl From<ConfigMap> for Object {
-    fn from(object: ConfigMap) -> Self {
-        Self::ConfigMap(object)
-    }
-}
-
-impl From<Secret> for Object {
-    fn from(object: Secret) -> Self {
-        Self::Secret(object)
-    }
-}
-
-impl From<Pod> for Object {
-    fn from(object: Pod) -> Self {
-        Self::Pod(object)
-    }
-}
-
-impl From<PersistentVolumeClaim> for Object {
-    fn from(object: PersistentVolumeClaim) -> Self {
-        Self::PersistentVolumeClaim(object)
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum EnvironmentError {
         name: String,
     },
     /// It is there without the key.
-    #[error("couldn't find key {key} in {} {namespace}/{name}", kind_name(*kind))]
+    #[error("couldn't find key {key} in {} {namespace}/{name}", Kind::name(*kind))]
     MissingKey {
         /// Which kind.
         kind: Kind,
@@ -39,16 +39,6 @@ pub(crate) enum EnvironmentError {
         "environment variable {0}: its valueFrom is none this cluster knows (secretKeyRef, configMapKeyRef)"
     )]
     Source(String),
-}
-
-/// As a type is called in the API, where the kubelet's messages do so.
-const fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ConfigMap => "ConfigMap",
-        Kind::Secret => "Secret",
-        Kind::Pod => "Pod",
-        Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
-    }
 }
 
 /// Makes the environment of `container` in `pod`; `lookup` finds the objects of the cluster.

@@ -1,10 +1,20 @@
-//! The API server's half of the embedded cluster: objects in memory, with the API's semantics, synchronous
-//! and without clock or randomness of its own.
+//! The API server's half of a cluster: objects in memory, with the API's semantics. The objects themselves are
+//! kept synchronously, without clock or randomness of their own; only watches wait.
 
+mod defaults;
+mod denial;
+mod history;
 mod objects;
+mod quantity;
+mod quota;
+mod relations;
+mod revise;
 mod selector;
-mod watchers;
+mod watch;
 
-pub(crate) use objects::{Birth, Change, Store, StoreError};
-pub(crate) use selector::Selector;
-pub(crate) use watchers::Watchers;
+pub(crate) use denial::Denial;
+pub(crate) use objects::{Birth, Deleted, Deletion, News, Store};
+pub(crate) use quantity::Amount;
+pub(crate) use selector::{Selector, SelectorError};
+pub(crate) use watch::{Following, Relist, endless};
+pub use watch::{RawEvent, RawWatch};

@@ -1,20 +1,32 @@
 //! The objects, and what creating, changing and deleting them means.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use k8s_openapi::ByteString;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 
 use super::Selector;
+use super::defaults::{self, CLAIM_PROTECTION, GRACE_SECONDS};
+use super::denial::Denial;
+use super::history::{Change, Cursor, History};
+use super::quota::Quotas;
+use super::relations::{Relations, claims};
+use super::revise;
+use crate::validation;
 
 /// All objects of a cluster.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Store {
-    objects: BTreeMap<ObjectKey, Object>,
-    /// The last `resourceVersion` given out; each change takes the next.
-    version: u64,
+    objects: BTreeMap<ObjectKey, Arc<Object>>,
+    relations: Relations,
+    quotas: Quotas,
+    history: History,
+    /// What the cluster's controllers have not taken yet.
+    news: Vec<News>,
 }
 
 /// What the API server puts into a new object's metadata, as values.
@@ -24,293 +36,351 @@ pub(crate) struct Birth {
     pub(crate) uid: String,
     /// Its `creationTimestamp`.
     pub(crate) at: Timestamp,
+    /// What follows `generateName`, if that names the object.
+    pub(crate) suffix: String,
 }
 
-/// A change of one object, for watchers: neither side is missing in both.
+/// How to delete.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deletion {
+    /// `preconditions.uid`.
+    pub(crate) uid: Option<String>,
+    /// `gracePeriodSeconds`.
+    pub(crate) grace_seconds: Option<i64>,
+}
+
+/// What became of an object that was deleted.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Change {
-    /// The object before; none if it was created.
-    pub(crate) before: Option<Object>,
-    /// The object after; none if it was deleted.
-    pub(crate) after: Option<Object>,
+pub(crate) enum Deleted {
+    /// It is gone; its last state.
+    Gone(Arc<Object>),
+    /// It waits for its finalizers, or (a pod) for its node.
+    Terminating(Arc<Object>),
 }
 
-/// What the store refuses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// There is one of this name.
-    #[error("{} {:?} already exists", .0.kind.resource(), .0.name)]
-    AlreadyExists(ObjectKey),
-    /// `metadata.name` or `metadata.namespace` is missing.
-    #[error("{kind} lacks metadata.{field}: this cluster generates no names and has no default namespace")]
-    Unnamed {
-        /// The object's kind.
-        kind: Kind,
-        /// The missing field.
-        field: &'static str,
-    },
+/// Something a controller looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    /// An object changed.
+    Changed(Arc<Change>),
+    /// An object whose owners are gone.
+    Garbage(ObjectKey),
+    /// A terminating claim that may have lost its last user.
+    Claim(ObjectKey),
 }
 
 impl Store {
-    /// Adds `object`, and returns it as stored.
-    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Object, StoreError> {
-        let key = object.key();
-        for (field, value) in [("name", &key.name), ("namespace", &key.namespace)] {
-            if value.is_empty() {
-                return Err(StoreError::Unnamed {
-                    kind: key.kind,
-                    field,
-                });
-            }
+    /// An empty one that remembers the last `history` changes for watches.
+    pub(crate) fn new(history: usize) -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            relations: Relations::default(),
+            quotas: Quotas::default(),
+            history: History::new(history),
+            news: Vec::new(),
         }
-        if self.objects.contains_key(&key) {
-            return Err(StoreError::AlreadyExists(key));
-        }
-        if let Object::Secret(secret) = &mut object {
-            // `stringData` is write-only in the API: it is merged into `data` and never read back.
-            let strings = secret.string_data.take().unwrap_or_default();
-            if !strings.is_empty() {
-                let data = secret.data.get_or_insert_default();
-                data.extend(
-                    strings
-                        .into_iter()
-                        .map(|(key, value)| (key, ByteString(value.into_bytes()))),
-                );
-            }
-        }
-        let version = self.next_version();
+    }
+
+    /// Adds `object`, and returns it as stored. The order of the checks is the API server's: validation, quota,
+    /// then whether the name is free.
+    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Object>, Denial> {
+        let Birth { uid, at, suffix } = birth;
         let metadata = object.metadata_mut();
-        metadata.uid = Some(birth.uid);
-        metadata.creation_timestamp = Some(Time(birth.at));
+        if metadata.name.as_deref().unwrap_or_default().is_empty()
+            && let Some(prefix) = metadata.generate_name.as_deref().filter(|prefix| !prefix.is_empty())
+        {
+            metadata.name = Some(format!("{prefix}{suffix}"));
+        }
+        metadata.uid = Some(uid);
+        metadata.creation_timestamp = Some(Time(at));
         metadata.deletion_timestamp = None;
-        metadata.resource_version = Some(version);
-        self.objects.insert(key, object.clone());
-        Ok(object)
+        metadata.deletion_grace_period_seconds = None;
+        metadata.resource_version = None;
+        defaults::fill(&mut object);
+        let key = object.key();
+        let problems = validation::of_new(&object);
+        if !problems.is_empty() {
+            return Err(Denial::invalid(&key, &problems));
+        }
+        self.quotas.admit(&key, &object)?;
+        if self.objects.contains_key(&key) {
+            return Err(Denial::already_exists(&key));
+        }
+        Ok(self.put(&key, object))
     }
 
     /// The object called `key`.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
         self.objects.get(key)
     }
 
+    /// The object with this UID.
+    pub(crate) fn find(&self, uid: &str) -> Option<&Arc<Object>> {
+        self.objects.get(self.relations.find(uid)?)
+    }
+
     /// The objects of a kind in a namespace that `selector` matches, by name.
-    pub(crate) fn list(&self, kind: Kind, namespace: &str, selector: &Selector) -> Vec<Object> {
+    pub(crate) fn list<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+        selector: &'a Selector,
+    ) -> impl Iterator<Item = &'a Arc<Object>> {
         self.objects
             .range(ObjectKey::new(kind, namespace, "")..)
-            .take_while(|(key, _)| key.kind == kind && key.namespace == namespace)
-            .filter(|(_, object)| selector.matches(object.metadata().labels.as_ref()))
-            .map(|(_, object)| object.clone())
-            .collect()
+            .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
+            .map(|(_, object)| object)
+            .filter(|object| selector.matches(object.metadata().labels.as_ref()))
     }
 
-    /// Changes the object called `key`; nothing happens if there is none. The function must leave name,
-    /// namespace and UID alone.
-    pub(crate) fn update(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) -> Option<Change> {
-        let version = self.next_version();
-        let object = self.objects.get_mut(key)?;
-        let before = object.clone();
-        change(object);
-        object.metadata_mut().resource_version = Some(version);
-        Some(Change {
-            before: Some(before),
-            after: Some(object.clone()),
-        })
+    /// The objects that the one with this UID owns, by key.
+    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
+        let keys = self.relations.dependents(uid);
+        keys.filter_map(|key| self.objects.get(key))
     }
 
-    /// Removes the object called `key`. With a `uid`, only if it is the object's.
-    pub(crate) fn delete(&mut self, key: &ObjectKey, uid: Option<&str>) -> Option<Change> {
-        let object = self.objects.get(key)?;
-        if uid.is_some_and(|uid| uid != object.uid()) {
-            return None;
+    /// The pods that name the claim.
+    pub(crate) fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Object>> {
+        let keys = self.relations.users(claim);
+        keys.filter_map(|key| self.objects.get(key))
+    }
+
+    /// Replaces an object by what a client sent: all but the status, which is the cluster's.
+    pub(crate) fn update(&mut self, object: Object) -> Result<Arc<Object>, Denial> {
+        let key = object.key();
+        let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
+        let after = revise::update(&key, before, object)?;
+        Ok(self.change(&key, after))
+    }
+
+    /// Replaces an object's status by the one of `object` (subresource `status`).
+    pub(crate) fn update_status(&mut self, object: Object) -> Result<Arc<Object>, Denial> {
+        let key = object.key();
+        let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
+        let after = revise::update_status(&key, before, object)?;
+        Ok(self.change(&key, after))
+    }
+
+    /// Changes an object by a JSON merge patch.
+    pub(crate) fn patch(
+        &mut self,
+        key: &ObjectKey,
+        patch: &serde_json::Value,
+    ) -> Result<Arc<Object>, Denial> {
+        let before = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
+        let after = revise::patch(key, before, patch)?;
+        Ok(self.change(key, after))
+    }
+
+    /// Changes an object as a part of the cluster does; nothing happens if there is none. The function must leave
+    /// name, namespace and UID alone.
+    pub(crate) fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
+        if let Some(before) = self.objects.get(key) {
+            let mut after = Object::clone(before);
+            change(&mut after);
+            self.change(key, after);
         }
-        let before = self.objects.remove(key);
-        // A deletion is a change of its own, and the last state says at which version (API conventions).
-        let version = self.next_version();
-        before.map(|mut object| {
-            object.metadata_mut().resource_version = Some(version);
-            Change {
-                before: Some(object),
-                after: None,
+    }
+
+    /// [`Store::modify`] of a pod.
+    pub(crate) fn modify_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+        self.modify(key, |object| {
+            if let Object::Pod(pod) = object {
+                change(pod);
             }
-        })
+        });
     }
 
-    /// What garbage collection would delete: objects with owners none of which is there any more. Deleting
-    /// these can make more.
-    pub(crate) fn garbage(&self) -> Vec<ObjectKey> {
-        // An owner is in its dependent's namespace: all kinds here are namespaced.
-        let alive: HashSet<_> = self
-            .objects
-            .iter()
-            .map(|(key, object)| (key.namespace.as_str(), object.uid()))
-            .collect();
+    /// Deletes an object, or begins to.
+    pub(crate) fn delete(
+        &mut self,
+        key: &ObjectKey,
+        deletion: &Deletion,
+        now: Timestamp,
+    ) -> Result<Deleted, Denial> {
+        let object = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
+        if let Some(uid) = &deletion.uid
+            && uid != object.uid()
+        {
+            return Err(Denial::precondition(key, "UID", uid, object.uid()));
+        }
+        let grace = match &**object {
+            Object::Pod(pod) => pod_grace(pod, deletion.grace_seconds),
+            _ => 0,
+        };
+        let held = !object.metadata().finalizers.as_deref().unwrap_or_default().is_empty();
+        if grace == 0 && !held {
+            return Ok(Deleted::Gone(self.remove(key)?));
+        }
+        let mut after = Object::clone(object);
+        let metadata = after.metadata_mut();
+        // A second deletion can only shorten what the first left.
+        let sooner = metadata
+            .deletion_grace_period_seconds
+            .is_none_or(|before| grace < before);
+        if sooner {
+            metadata.deletion_timestamp = Some(Time(later(now, grace)));
+            metadata.deletion_grace_period_seconds = Some(grace);
+        }
+        let after = self.change(key, after);
+        if key.kind == Kind::PersistentVolumeClaim {
+            self.news.push(News::Claim(key.clone()));
+        }
+        Ok(Deleted::Terminating(after))
+    }
+
+    /// Takes the protection off a terminating claim that no pod on a node uses any more; the claim goes with it,
+    /// unless something else holds it.
+    pub(crate) fn release_claim(&mut self, key: &ObjectKey) {
+        let used = self.claim_users(key).any(|pod| is_on_a_node(pod));
+        let terminating = self.objects.get(key).is_some_and(|claim| claim.is_terminating());
+        if terminating && !used {
+            self.modify(key, |claim| {
+                if let Some(finalizers) = &mut claim.metadata_mut().finalizers {
+                    finalizers.retain(|finalizer| finalizer != CLAIM_PROTECTION);
+                }
+            });
+        }
+    }
+
+    /// Whether an object has owners and all of them are gone.
+    pub(crate) fn is_garbage(&self, key: &ObjectKey) -> bool {
         self.objects
-            .iter()
-            .filter(|(key, object)| {
-                let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
-                !owners.is_empty()
-                    && !owners
-                        .iter()
-                        .any(|owner| alive.contains(&(key.namespace.as_str(), owner.uid.as_str())))
-            })
-            .map(|(key, _)| key.clone())
-            .collect()
+            .get(key)
+            .is_some_and(|object| self.relations.is_garbage(key, object))
     }
 
-    fn next_version(&mut self) -> String {
-        self.version += 1;
-        self.version.to_string()
+    /// What controllers are to look at, since this was last called.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// The current revision.
+    pub(crate) fn revision(&self) -> u64 {
+        self.history.revision()
+    }
+
+    /// Forgets what changed before now: watches that are behind get 410.
+    pub(crate) fn compact(&mut self) {
+        self.history.forget_beyond(0);
+    }
+
+    /// A cursor over the changes after `seen`; refused if some of them are forgotten.
+    pub(crate) fn cursor(&mut self, kind: Kind, namespace: &str, seen: u64) -> Result<Cursor, Denial> {
+        let oldest = self.history.compacted();
+        if seen < oldest {
+            return Err(Denial::expired(seen, oldest));
+        }
+        Ok(self.history.cursor(kind, namespace, seen))
+    }
+
+    /// Sets a quota of a namespace.
+    pub(crate) fn set_quota(&mut self, namespace: &str, quota: &ResourceQuota) {
+        let objects = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
+        self.quotas
+            .set(namespace, quota, objects.map(|(_, object)| &**object));
+    }
+
+    /// Removes a quota. Returns whether it was there.
+    pub(crate) fn remove_quota(&mut self, namespace: &str, name: &str) -> bool {
+        self.quotas.remove(namespace, name)
+    }
+
+    /// What is used of a quota.
+    pub(crate) fn quota_used(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, Quantity>> {
+        self.quotas.used(namespace, name)
+    }
+
+    /// Stores a state of an object that exists. One that only waited to lose its finalizers goes.
+    fn change(&mut self, key: &ObjectKey, after: Object) -> Arc<Object> {
+        let before = self.objects.get(key);
+        // As in the API: what changes nothing is no change.
+        if let Some(before) = before
+            && **before == after
+        {
+            return Arc::clone(before);
+        }
+        let metadata = after.metadata();
+        let held = !metadata.finalizers.as_deref().unwrap_or_default().is_empty();
+        let over = metadata.deletion_grace_period_seconds.unwrap_or_default() == 0;
+        let goes = metadata.deletion_timestamp.is_some() && over && !held;
+        let after = self.put(key, after);
+        if goes && let Ok(last) = self.remove(key) {
+            return last;
+        }
+        after
+    }
+
+    fn put(&mut self, key: &ObjectKey, mut object: Object) -> Arc<Object> {
+        object.metadata_mut().resource_version = Some(self.history.next_revision().to_string());
+        let after = Arc::new(object);
+        let before = self.objects.insert(key.clone(), Arc::clone(&after));
+        if let Some(before) = &before {
+            self.relations.remove(key, before);
+        }
+        self.relations.add(key, &after);
+        self.record(key, before, Some(Arc::clone(&after)));
+        if self.relations.is_garbage(key, &after) && !after.is_terminating() {
+            self.news.push(News::Garbage(key.clone()));
+        }
+        after
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Result<Arc<Object>, Denial> {
+        let last = self.objects.remove(key).ok_or_else(|| Denial::not_found(key))?;
+        self.relations.remove(key, &last);
+        // A deletion is a change of its own, and the last state says at which version (API conventions).
+        let mut last = Arc::unwrap_or_clone(last);
+        last.metadata_mut().resource_version = Some(self.history.next_revision().to_string());
+        let last = Arc::new(last);
+        self.record(key, Some(Arc::clone(&last)), None);
+        let orphans: Vec<ObjectKey> = self
+            .dependents(last.uid())
+            .map(|dependent| dependent.key())
+            .filter(|dependent| self.is_garbage(dependent))
+            .collect();
+        self.news.extend(orphans.into_iter().map(News::Garbage));
+        let claims = claims(key, &last);
+        self.news.extend(claims.into_iter().map(News::Claim));
+        Ok(last)
+    }
+
+    fn record(&mut self, key: &ObjectKey, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
+        self.quotas
+            .count(&key.namespace, before.as_deref(), after.as_deref());
+        let change = Arc::new(Change {
+            revision: self.history.next_revision(),
+            before,
+            after,
+        });
+        self.history.push(key.kind, &key.namespace, Arc::clone(&change));
+        self.news.push(News::Changed(change));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn named(name: &str, owners: &[String]) -> Object {
-        let owners = owners.iter().map(|uid| OwnerReference {
-            uid: uid.clone(),
-            ..OwnerReference::default()
-        });
-        ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                namespace: Some("ns".to_owned()),
-                owner_references: Some(owners.collect()),
-                ..ObjectMeta::default()
-            },
-            ..ConfigMap::default()
-        }
-        .into()
+/// The seconds a pod has left once it is deleted: none if no node runs it (`podStrategy.CheckGracefulDelete`).
+fn pod_grace(pod: &Pod, asked: Option<i64>) -> i64 {
+    let spec = pod.spec.as_ref();
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let scheduled = spec.is_some_and(|spec| spec.node_name.as_ref().is_some_and(|name| !name.is_empty()));
+    if !scheduled || matches!(phase, Some("Failed" | "Succeeded")) {
+        return 0;
     }
-
-    fn birth(uid: &str) -> Birth {
-        Birth {
-            uid: uid.to_owned(),
-            at: Timestamp::UNIX_EPOCH,
-        }
+    let own = spec.and_then(|spec| spec.termination_grace_period_seconds);
+    // A negative one means at once, but through the node.
+    match asked.or(own).unwrap_or(GRACE_SECONDS) {
+        negative if negative < 0 => 1,
+        seconds => seconds,
     }
+}
 
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey::new(Kind::ConfigMap, "ns", name)
-    }
+/// Whether a pod has been given to a node: before that it uses no claim.
+fn is_on_a_node(pod: &Object) -> bool {
+    let Object::Pod(pod) = pod else { return false };
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    node.is_some_and(|node| !node.is_empty())
+}
 
-    #[test]
-    fn creation_fills_the_metadata_in_and_refuses_a_second_of_the_name() {
-        let mut store = Store::default();
-        let object = store.create(named("a", &[]), birth("u1")).unwrap();
-        assert_eq!(object.uid(), "u1");
-        assert_eq!(object.metadata().resource_version.as_deref(), Some("1"));
-        assert_eq!(
-            object.metadata().creation_timestamp,
-            Some(Time(Timestamp::UNIX_EPOCH))
-        );
-        assert_eq!(store.get(&key("a")), Some(&object));
-        assert_eq!(
-            store.create(named("a", &[]), birth("u2")),
-            Err(StoreError::AlreadyExists(key("a")))
-        );
-        assert_eq!(store.get(&key("a")), Some(&object));
-    }
-
-    #[test]
-    fn an_object_without_a_name_is_refused() {
-        let mut store = Store::default();
-        let error = store.create(ConfigMap::default().into(), birth("u")).unwrap_err();
-        assert_eq!(
-            error,
-            StoreError::Unnamed {
-                kind: Kind::ConfigMap,
-                field: "name"
-            }
-        );
-    }
-
-    #[test]
-    fn string_data_of_a_secret_becomes_data() {
-        let mut store = Store::default();
-        let secret = Secret {
-            metadata: named("s", &[]).metadata().clone(),
-            string_data: Some(BTreeMap::from([("k".to_owned(), "v".to_owned())])),
-            ..Secret::default()
-        };
-        let stored = store
-            .create(secret.into(), birth("u"))
-            .unwrap()
-            .into_secret()
-            .unwrap();
-        assert_eq!(stored.string_data, None);
-        assert_eq!(stored.data.unwrap()["k"], ByteString(b"v".to_vec()));
-    }
-
-    #[test]
-    fn a_kind_and_namespace_is_listed_alone() {
-        let mut store = Store::default();
-        for (index, namespace) in ["a", "ns", "ns2"].into_iter().enumerate() {
-            let mut object = named("x", &[]);
-            object.metadata_mut().namespace = Some(namespace.to_owned());
-            store.create(object, birth(&index.to_string())).unwrap();
-        }
-        let listed = store.list(Kind::ConfigMap, "ns", &Selector::default());
-        assert_eq!(listed.iter().map(Object::uid).collect::<Vec<_>>(), ["1"]);
-        assert_eq!(store.list(Kind::Pod, "ns", &Selector::default()), []);
-    }
-
-    #[test]
-    fn deletion_heeds_the_uid_precondition() {
-        let mut store = Store::default();
-        store.create(named("a", &[]), birth("u1")).unwrap();
-        assert_eq!(store.delete(&key("a"), Some("u0")), None);
-        let change = store.delete(&key("a"), Some("u1")).unwrap();
-        assert_eq!(change.after, None);
-        assert_eq!(change.before.unwrap().uid(), "u1");
-        assert_eq!(store.delete(&key("a"), None), None);
-    }
-
-    #[test]
-    fn a_dependent_lives_while_one_of_its_owners_does() {
-        let mut store = Store::default();
-        store.create(named("a", &[]), birth("a")).unwrap();
-        store.create(named("b", &[]), birth("b")).unwrap();
-        store
-            .create(named("c", &["a".to_owned(), "b".to_owned()]), birth("c"))
-            .unwrap();
-        store.delete(&key("a"), None).unwrap();
-        assert_eq!(store.garbage(), []);
-        store.delete(&key("b"), None).unwrap();
-        assert_eq!(store.garbage(), [key("c")]);
-    }
-
-    proptest! {
-        /// Objects own one another in any shape, then some are deleted: what is left after garbage
-        /// collection is what was not deleted and either has no owner or one that is left.
-        #[test]
-        fn nothing_is_left_of_a_deleted_owner(
-            owners in prop::collection::vec(prop::collection::vec(0_usize..12, 0..3), 1..12),
-            deleted in prop::collection::vec(0_usize..12, 0..6),
-        ) {
-            let mut store = Store::default();
-            for (index, owners) in owners.iter().enumerate() {
-                let owners: Vec<_> = owners.iter().map(usize::to_string).collect();
-                let name = index.to_string();
-                store.create(named(&name, &owners), birth(&name)).unwrap();
-            }
-            for index in deleted {
-                store.delete(&key(&index.to_string()), None);
-            }
-            while let Some(garbage) = store.garbage().first() {
-                prop_assert!(store.delete(garbage, None).is_some());
-            }
-            let left = store.list(Kind::ConfigMap, "ns", &Selector::default());
-            let uids: HashSet<_> = left.iter().map(Object::uid).collect();
-            for object in &left {
-                let owners = object.metadata().owner_references.clone().unwrap();
-                prop_assert!(owners.is_empty() || owners.iter().any(|o| uids.contains(o.uid.as_str())));
-            }
-        }
-    }
+fn later(now: Timestamp, seconds: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
 }

@@ -56,6 +56,9 @@ pub(crate) fn config_map(name: &str) -> Object {
 
 pub(crate) fn owned_by(mut object: Object, owner: &Object) -> Object {
     let reference = OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "ConfigMap".to_owned(),
+        name: owner.key().name,
         uid: owner.uid().to_owned(),
         ..OwnerReference::default()
     };

@@ -112,7 +112,7 @@ async fn a_pod_is_seen_to_start_and_to_end() {
     });
     let expected = [
         "0 objects",
-        "false",
+        "Pending false",
         "Running false",
         "Running true",
         "Running gone",

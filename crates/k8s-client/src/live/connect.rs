@@ -2,15 +2,24 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
-use kube::client::ConfigExt as _;
+use kube::client::{Body, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use tower::{BoxError, ServiceBuilder};
+use secrecy::SecretString;
+use tower::util::BoxCloneService;
+use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
+use super::answer::{self, AnswerBody, Expected};
+use super::renew::Renewing;
 use crate::error::{Error, ErrorKind};
 
 /// How long a TCP connection to the API server may take to come about. Longer than a few lost SYNs, shorter
@@ -88,20 +97,21 @@ fn default_kubeconfig_exists() -> bool {
     default_kubeconfig_places().iter().any(|path| path.exists())
 }
 
-/// Reads the cluster's address and credentials.
+/// Reads the cluster's address and credentials. A token file is read here, so that what is returned changes when
+/// the file did, and without the line break that editors put at its end and kube refuses.
 pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
     let failed = |source: BoxError| {
         Error::new(format!("use {cluster}"), ErrorKind::Configuration)
             .with_message(source.to_string())
             .with_source(source)
     };
-    match cluster {
+    let mut config = match cluster {
         Cluster::InPod => {
             let mut config = Config::incluster().map_err(|source| failed(source.into()))?;
             if let Ok(namespace) = tokio::fs::read_to_string(SERVICE_ACCOUNT_NAMESPACE).await {
                 namespace.trim().clone_into(&mut config.default_namespace);
             }
-            Ok(config)
+            config
         }
         Cluster::Kubeconfig { path, context } => {
             let options = KubeConfigOptions {
@@ -115,17 +125,51 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
                 }
                 None => Config::from_kubeconfig(&options).await,
             }
-            .map_err(|source| failed(source.into()))
+            .map_err(|source| failed(source.into()))?
         }
+    };
+    // A token that stands in the kubeconfig goes before the file, as with kubectl.
+    if config.auth_info.token.is_none()
+        && let Some(path) = config.auth_info.token_file.take()
+    {
+        let token = tokio::fs::read_to_string(&path)
+            .await
+            .map_err(|source| failed(format!("its token file {path} can't be read: {source}").into()))?;
+        config.auth_info.token = Some(SecretString::from(token.trim()));
     }
+    Ok(config)
 }
 
-/// Builds the HTTP client.
+/// A client of the cluster, whose credentials are read again when they are refused.
+pub(super) async fn client(cluster: &Cluster) -> Result<kube::Client, Error> {
+    let credentials = Renewing::read(cluster).await?;
+    let namespace = credentials.namespace().to_owned();
+    let credentials = Arc::new(credentials);
+    let service = tower::service_fn(move |mut request: Request<Body>| {
+        let credentials = Arc::clone(&credentials);
+        async move {
+            // Without it any encoding would do (RFC 9110, section 12.5.3), and from 1.37 on the API server
+            // compresses each watch event on its own, which few decoders read.
+            request
+                .headers_mut()
+                .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            let expected = Expected::of(request.uri());
+            let answer = credentials.send(request).await?;
+            answer::read(answer, expected).await
+        }
+    });
+    Ok(kube::Client::new(service, namespace))
+}
+
+/// What sends requests and receives answers as they are.
+pub(super) type Http = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxError>;
+
+/// Builds the HTTP client. Blocks, if a credential plugin has to be run.
 ///
 /// Not kube's own stack where that can be: kube leaves Nagle's algorithm on, which holds back the small
 /// frames of an interactive command, and repeats requests (POST too) on 429, 503 and 504 up to 15 times.
 /// Through a proxy the stack is kube's (its tunnels are not public), with the repetition switched off.
-pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
+pub(super) fn http(mut config: Config) -> Result<Http, Error> {
     let failed = |source: BoxError| {
         Error::new(
             "set up the connection to the API server",
@@ -140,7 +184,16 @@ pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
     config.read_timeout = None;
     config.write_timeout = None;
     if config.proxy_url.is_some() {
-        return kube::Client::try_from(config).map_err(|source| failed(source.into()));
+        let client = kube::Client::try_from(config).map_err(|source| failed(source.into()))?;
+        return Ok(BoxCloneService::new(tower::service_fn(
+            move |request: Request<Body>| {
+                let client = client.clone();
+                async move {
+                    let answer = client.send(request).await?;
+                    Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
+                }
+            },
+        )));
     }
 
     let mut tcp = HttpConnector::new();
@@ -161,6 +214,9 @@ pub(super) fn client(mut config: Config) -> Result<kube::Client, Error> {
                 .map_err(|source| failed(source.into()))?,
         )
         .map_err(BoxError::from)
-        .service(http);
-    Ok(kube::Client::new(service, config.default_namespace))
+        .service(http)
+        .map_response(|answer: Response<Incoming>| {
+            answer.map(|body| body.map_err(BoxError::from).boxed_unsync())
+        });
+    Ok(BoxCloneService::new(service))
 }

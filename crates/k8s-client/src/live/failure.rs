@@ -1,40 +1,43 @@
 //! From kube's errors to ours, by meaning.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use kube::core::Status;
 
+use super::answer::Unread;
 use crate::error::{Error, ErrorKind};
 
 /// What went wrong in `operation`.
 pub(super) fn from_kube(operation: &str, error: kube::Error) -> Error {
-    let kind = kind_of(&error);
-    let message = match &error {
-        kube::Error::Api(status) => (!status.message.is_empty()).then(|| status.message.clone()),
-        other => Some(deepest(other)),
+    let (kind, message) = match &error {
+        kube::Error::Api(status) => (from_status(status), status.message.clone()),
+        kube::Error::HyperError(source) => from_transport(source),
+        kube::Error::Service(source) => from_transport(source.as_ref()),
+        kube::Error::ReadEvents(source) => from_transport(source),
+        // Cut where nothing says how long it is to be.
+        kube::Error::SerdeError(source) if source.is_eof() => (ErrorKind::Disconnected, source.to_string()),
+        kube::Error::SerdeError(source) => (NO_ANSWER, format!("with what is no such object: {source}")),
+        kube::Error::FromUtf8(source) => (NO_ANSWER, format!("with what is no text: {source}")),
+        kube::Error::UpgradeConnection(source) => (ErrorKind::Unsupported, deepest(source)),
+        kube::Error::Auth(source) => (ErrorKind::Unauthorized, deepest(source)),
+        other @ (kube::Error::BuildRequest(_) | kube::Error::HttpError(_)) => {
+            (ErrorKind::Invalid, deepest(other))
+        }
+        other => (ErrorKind::Configuration, deepest(other)),
     };
     let error = Error::new(operation, kind).with_source(error);
-    match message {
-        Some(message) => error.with_message(message),
-        None => error,
+    if message.is_empty() {
+        error
+    } else {
+        error.with_message(message)
     }
 }
 
-/// What kube's error means.
-fn kind_of(error: &kube::Error) -> ErrorKind {
-    match error {
-        kube::Error::Api(status) => from_status(status),
-        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) | kube::Error::SerdeError(_) => {
-            ErrorKind::Disconnected
-        }
-        kube::Error::Service(source) => from_transport(source.as_ref()),
-        kube::Error::UpgradeConnection(_) => ErrorKind::Unsupported,
-        kube::Error::Auth(_) => ErrorKind::Unauthorized,
-        kube::Error::BuildRequest(_) | kube::Error::HttpError(_) => ErrorKind::Invalid,
-        _ => ErrorKind::Configuration,
-    }
-}
+/// A success whose body is none of the API's: what was asked may have been done. Which of the successes it was
+/// kube does not say.
+const NO_ANSWER: ErrorKind = ErrorKind::Server { status: 200 };
 
 /// What a `metav1.Status` means. Proxies and load balancers answer with bodies that are none: then only the
 /// code is known.
@@ -59,21 +62,65 @@ fn retry_after(status: &Status) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// A failure below HTTP: whether a request can have been sent is what matters.
-fn from_transport(error: &(dyn StdError + 'static)) -> ErrorKind {
+/// A failure below HTTP, and its words: whether a request can have been sent is what matters.
+fn from_transport(error: &(dyn StdError + 'static)) -> (ErrorKind, String) {
+    let mut connecting = false;
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>()
-            && error.is_connect()
+        if let Some(unread) = error.downcast_ref::<Unread>() {
+            let status = unread.status.as_u16();
+            return (ErrorKind::Server { status }, unread.to_string());
+        }
+        if let Some(error) = error.downcast_ref::<rustls::Error>()
+            && let Some(kind) = from_tls(error, connecting)
         {
-            return ErrorKind::Unreachable;
+            return (kind, format!("the TLS handshake failed: {error}"));
         }
         if error.downcast_ref::<kube::client::AuthError>().is_some() {
-            return ErrorKind::Unauthorized;
+            return (ErrorKind::Unauthorized, deepest(error));
         }
-        cause = error.source();
+        connecting |= error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect);
+        cause = source(error);
     }
-    ErrorKind::Disconnected
+    let kind = if connecting {
+        ErrorKind::Unreachable
+    } else {
+        ErrorKind::Disconnected
+    };
+    (kind, deepest(error))
+}
+
+/// What a TLS failure means; none if it is one of the connection. Trying again mends neither: a certificate is
+/// changed by people.
+fn from_tls(error: &rustls::Error, connecting: bool) -> Option<ErrorKind> {
+    use rustls::AlertDescription as Alert;
+    match error {
+        // Our certificate, or that there is none. In TLS 1.3 this comes after the handshake is over for us.
+        rustls::Error::AlertReceived(
+            Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::CertificateRequired,
+        ) => Some(ErrorKind::Unauthorized),
+        // Its certificate, or what it speaks is no TLS that we do.
+        _ => connecting.then_some(ErrorKind::Configuration),
+    }
+}
+
+/// The error below `error`. That of an I/O error is what it was made of, which `source` would skip.
+fn source<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    }
 }
 
 /// The last error of a chain: the one that says what happened ("connection refused").

@@ -1,8 +1,11 @@
 //! The trait over a real API server.
 
+mod answer;
 mod call;
 mod connect;
 mod failure;
+mod pages;
+mod renew;
 mod upgrade;
 mod watch;
 
@@ -13,9 +16,13 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{AsyncBufRead, AsyncReadExt as _, stream};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use kube::Api;
-use kube::api::{AttachParams, ListParams, LogParams, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{
+    AttachParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+};
 use kube::core::Request;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,11 +36,14 @@ use failure::from_kube;
 use crate::client::{ClusterClient, DeleteOptions, WatchEvent};
 use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
+use crate::http_route::HttpRoute;
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::remote_command::{self, DriverOptions, Protocol, Streams};
 use crate::retry::Repeatable;
 
+/// Who we are in `managedFields`.
+const FIELD_MANAGER: &str = "podbay";
 /// Bytes read of a log at once.
 const LOG_CHUNK: usize = 32 * 1024;
 
@@ -54,7 +64,7 @@ impl fmt::Debug for LiveClient {
 impl LiveClient {
     /// Reads the credentials of `cluster`. Nothing is sent yet: the first call tells whether it answers.
     pub async fn connect(cluster: &Cluster, limits: CallLimits, exec: DriverOptions) -> Result<Self, Error> {
-        let client = connect::client(connect::configure(cluster).await?)?;
+        let client = connect::client(cluster).await?;
         Ok(Self::with_client(client, limits, exec))
     }
 
@@ -88,7 +98,7 @@ impl LiveClient {
     {
         let api = self.api::<K>(namespace);
         let params = PostParams {
-            field_manager: Some("podbay".to_owned()),
+            field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
         self.caller
@@ -130,12 +140,38 @@ impl LiveClient {
         K::DynamicType: Default,
     {
         let api = self.api::<K>(namespace);
-        let params = ListParams::default().labels(selector);
-        let list = self
-            .caller
-            .call(operation, Repeatable::Always, || api.list(&params))
-            .await?;
-        Ok(list.items.into_iter().map(Into::into).collect())
+        let deadline = self.caller.deadline();
+        let pages = pages::read(&self.caller, &api, operation, selector);
+        let (objects, _) = tokio::time::timeout(deadline, pages)
+            .await
+            .map_err(|_| Error::new(operation, ErrorKind::Deadline(deadline)))??;
+        Ok(objects.into_iter().map(Into::into).collect())
+    }
+
+    async fn patch_one<K>(
+        &self,
+        operation: &str,
+        key: &ObjectKey,
+        patch: &serde_json::Value,
+    ) -> Result<Object, Error>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug + Into<Object>,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(&key.namespace);
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        // Twice the same merge patch gives what once gives.
+        self.caller
+            .call(operation, Repeatable::Always, || {
+                api.patch(&key.name, &params, &patch)
+            })
+            .await
+            .map(Into::into)
     }
 
     async fn delete_one<K>(
@@ -179,55 +215,87 @@ impl LiveClient {
     }
 }
 
+/// Calls a method with the type that a kind has.
+macro_rules! of_kind {
+    ($kind:expr, $K:ident => $call:expr) => {
+        match $kind {
+            Kind::ConfigMap => {
+                type $K = ConfigMap;
+                $call
+            }
+            Kind::Secret => {
+                type $K = Secret;
+                $call
+            }
+            Kind::Pod => {
+                type $K = Pod;
+                $call
+            }
+            Kind::PersistentVolumeClaim => {
+                type $K = PersistentVolumeClaim;
+                $call
+            }
+            Kind::Job => {
+                type $K = Job;
+                $call
+            }
+            Kind::Service => {
+                type $K = Service;
+                $call
+            }
+            Kind::Ingress => {
+                type $K = Ingress;
+                $call
+            }
+            Kind::HttpRoute => {
+                type $K = HttpRoute;
+                $call
+            }
+            Kind::NetworkPolicy => {
+                type $K = NetworkPolicy;
+                $call
+            }
+        }
+    };
+}
+
 #[async_trait]
 impl ClusterClient for LiveClient {
     async fn create(&self, object: Object) -> Result<Object, Error> {
         let key = object.key();
         let operation = format!("create {key}");
+        let namespace = &key.namespace;
         match &object {
-            Object::ConfigMap(object) => self.create_one(&operation, &key.namespace, object).await,
-            Object::Secret(object) => self.create_one(&operation, &key.namespace, object).await,
-            Object::Pod(object) => self.create_one(&operation, &key.namespace, object).await,
-            Object::PersistentVolumeClaim(object) => {
-                self.create_one(&operation, &key.namespace, object).await
-            }
+            Object::ConfigMap(object) => self.create_one(&operation, namespace, object).await,
+            Object::Secret(object) => self.create_one(&operation, namespace, object).await,
+            Object::Pod(object) => self.create_one(&operation, namespace, object).await,
+            Object::PersistentVolumeClaim(object) => self.create_one(&operation, namespace, object).await,
+            Object::Job(object) => self.create_one(&operation, namespace, object).await,
+            Object::Service(object) => self.create_one(&operation, namespace, object).await,
+            Object::Ingress(object) => self.create_one(&operation, namespace, object).await,
+            Object::HttpRoute(object) => self.create_one(&operation, namespace, object).await,
+            Object::NetworkPolicy(object) => self.create_one(&operation, namespace, object).await,
         }
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
         let operation = format!("get {key}");
-        match key.kind {
-            Kind::ConfigMap => self.get_one::<ConfigMap>(&operation, key).await,
-            Kind::Secret => self.get_one::<Secret>(&operation, key).await,
-            Kind::Pod => self.get_one::<Pod>(&operation, key).await,
-            Kind::PersistentVolumeClaim => self.get_one::<PersistentVolumeClaim>(&operation, key).await,
-        }
+        of_kind!(key.kind, K => self.get_one::<K>(&operation, key).await)
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
         let operation = format!("list {} in {namespace}", kind.resource());
-        match kind {
-            Kind::ConfigMap => self.list_all::<ConfigMap>(&operation, namespace, selector).await,
-            Kind::Secret => self.list_all::<Secret>(&operation, namespace, selector).await,
-            Kind::Pod => self.list_all::<Pod>(&operation, namespace, selector).await,
-            Kind::PersistentVolumeClaim => {
-                self.list_all::<PersistentVolumeClaim>(&operation, namespace, selector)
-                    .await
-            }
-        }
+        of_kind!(kind, K => self.list_all::<K>(&operation, namespace, selector).await)
+    }
+
+    async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error> {
+        let operation = format!("patch {key}");
+        of_kind!(key.kind, K => self.patch_one::<K>(&operation, key, &patch).await)
     }
 
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
         let operation = format!("delete {key}");
-        match key.kind {
-            Kind::ConfigMap => self.delete_one::<ConfigMap>(&operation, key, &options).await,
-            Kind::Secret => self.delete_one::<Secret>(&operation, key, &options).await,
-            Kind::Pod => self.delete_one::<Pod>(&operation, key, &options).await,
-            Kind::PersistentVolumeClaim => {
-                self.delete_one::<PersistentVolumeClaim>(&operation, key, &options)
-                    .await
-            }
-        }
+        of_kind!(key.kind, K => self.delete_one::<K>(&operation, key, &options).await)
     }
 
     fn watch(
@@ -239,17 +307,7 @@ impl ClusterClient for LiveClient {
         let operation = format!("watch {} in {namespace}", kind.resource());
         let selector = selector.to_owned();
         let caller = Arc::clone(&self.caller);
-        match kind {
-            Kind::ConfigMap => watch::follow(caller, self.api::<ConfigMap>(namespace), operation, selector),
-            Kind::Secret => watch::follow(caller, self.api::<Secret>(namespace), operation, selector),
-            Kind::Pod => watch::follow(caller, self.api::<Pod>(namespace), operation, selector),
-            Kind::PersistentVolumeClaim => watch::follow(
-                caller,
-                self.api::<PersistentVolumeClaim>(namespace),
-                operation,
-                selector,
-            ),
-        }
+        of_kind!(kind, K => watch::follow(caller, self.api::<K>(namespace), operation, selector))
     }
 
     async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {

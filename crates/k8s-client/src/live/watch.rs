@@ -2,22 +2,26 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use kube::Api;
-use kube::api::{ListParams, WatchEvent as KubeEvent, WatchParams};
+use kube::api::{WatchEvent as KubeEvent, WatchParams};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::call::Caller;
 use super::failure::from_kube;
+use super::pages;
 use crate::client::WatchEvent;
 use crate::error::{Error, ErrorKind};
 use crate::object::Object;
 use crate::retry::{self, Repeatable};
 
-/// Objects a page of the first list.
-const PAGE: u32 = 500;
+/// A watch that tells nothing and ends sooner is a failure, as with client-go: asking again without a pause would
+/// be all this process does.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Follows what `api` names and `selector` matches.
 pub(super) fn follow<K>(
@@ -36,6 +40,7 @@ where
         selector,
         state: State::Listing,
         failures: 0,
+        connected: Instant::now(),
     };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
@@ -50,8 +55,10 @@ struct Watch<K> {
     operation: String,
     selector: String,
     state: State<K>,
-    /// Failures since the last success; the pauses grow with it.
+    /// Failures since the last watch that told something or lasted; the pauses grow with it.
     failures: u32,
+    /// When the last watch began.
+    connected: Instant,
 }
 
 enum State<K> {
@@ -83,19 +90,21 @@ where
             match step {
                 Step::To(state) => self.state = state,
                 Step::Event(event, state) => {
-                    self.failures = 0;
                     self.state = state;
                     return Some(Ok(*event));
                 }
                 Step::Failed(error, back_to) => {
-                    if matches!(error.kind, ErrorKind::Expired) {
-                        self.state = State::Listing;
-                        continue;
-                    }
-                    self.failures += 1;
-                    let error = timed_out_is_disconnected(error);
+                    // What was known is too old: for a watch, one more reason to begin anew.
+                    let back_to = match error.kind {
+                        ErrorKind::Expired => State::Listing,
+                        _ => back_to,
+                    };
+                    self.failures = self.failures.saturating_add(1);
+                    let error = waited_out(error);
                     match retry::pause(&error, Repeatable::Always, self.failures, rand::random()) {
                         Some(pause) => {
+                            // A server may ask for any pause, and a watch has no deadline that bounds it.
+                            let pause = pause.min(self.caller.watch());
                             tracing::debug!(operation = self.operation, ?pause, error = %error, "watching again");
                             tokio::time::sleep(pause).await;
                             self.state = back_to;
@@ -107,28 +116,14 @@ where
         }
     }
 
-    /// Reads all there is, page by page.
+    /// Reads all there is.
     async fn list(&mut self) -> Step<K> {
-        let mut objects: Vec<Object> = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let mut params = ListParams::default().labels(&self.selector).limit(PAGE);
-            params.continue_token = token;
-            let page = self
-                .caller
-                .call(&self.operation, Repeatable::Always, || self.api.list(&params))
-                .await;
-            match page {
-                Ok(page) => {
-                    objects.extend(page.items.into_iter().map(without_managed_fields));
-                    token = page.metadata.continue_.filter(|token| !token.is_empty());
-                    if token.is_none() {
-                        let version = page.metadata.resource_version.unwrap_or_default();
-                        return Step::Event(Box::new(WatchEvent::Reset(objects)), State::Connecting(version));
-                    }
-                }
-                Err(error) => return Step::Failed(error, State::Listing),
+        match pages::read(&self.caller, &self.api, &self.operation, &self.selector).await {
+            Ok((objects, version)) => {
+                let objects = objects.into_iter().map(without_managed_fields).collect();
+                Step::Event(Box::new(WatchEvent::Reset(objects)), State::Connecting(version))
             }
+            Err(error) => Step::Failed(error, State::Listing),
         }
     }
 
@@ -140,6 +135,7 @@ where
         let params = WatchParams::default().labels(&self.selector).timeout(seconds);
         self.caller.admit().await;
         let deadline = self.caller.deadline();
+        self.connected = Instant::now();
         match tokio::time::timeout(deadline, self.api.watch(&params, &version)).await {
             Ok(Ok(events)) => Step::To(State::Following(version, events.boxed())),
             Ok(Err(error)) => Step::Failed(from_kube(&self.operation, error), State::Connecting(version)),
@@ -156,33 +152,59 @@ where
         match tokio::time::timeout(silence, events.next()).await {
             // Ended by the server, or silent beyond the server's own limit and so dead. Nothing is missed by
             // asking again from the last version seen.
-            Err(_) | Ok(None) => Step::To(State::Connecting(version)),
-            Ok(Some(Err(error))) => {
-                Step::Failed(from_kube(&self.operation, error), State::Connecting(version))
+            Err(_) | Ok(None) => {
+                if self.failures == 0 || self.connected.elapsed() >= SHORTEST_WATCH {
+                    // The next one that ends at once, with nothing told in between, is one too many.
+                    self.failures = u32::from(self.connected.elapsed() < SHORTEST_WATCH);
+                    return Step::To(State::Connecting(version));
+                }
+                let error = Error::new(&self.operation, ErrorKind::Disconnected)
+                    .with_message("the watch ended as soon as it had begun");
+                Step::Failed(error, State::Connecting(version))
             }
-            Ok(Some(Ok(event))) => match event {
-                KubeEvent::Added(object) | KubeEvent::Modified(object) => {
-                    let version = version_of(&object, version);
-                    Step::Event(
-                        Box::new(WatchEvent::Applied(without_managed_fields(object))),
-                        State::Following(version, events),
-                    )
+            Ok(Some(Err(error))) => {
+                let error = from_kube(&self.operation, error);
+                match error.kind {
+                    // No event: what comes after this version can't be read, so all is read anew. If that can't
+                    // be either, it ends there.
+                    ErrorKind::Server { .. } => {
+                        let kind = ErrorKind::Disconnected;
+                        Step::Failed(Error { kind, ..error }, State::Listing)
+                    }
+                    _ => Step::Failed(error, State::Connecting(version)),
                 }
-                KubeEvent::Deleted(object) => {
-                    let version = version_of(&object, version);
-                    Step::Event(
-                        Box::new(WatchEvent::Deleted(without_managed_fields(object))),
-                        State::Following(version, events),
-                    )
-                }
-                KubeEvent::Bookmark(bookmark) => {
-                    Step::To(State::Following(bookmark.metadata.resource_version, events))
-                }
-                KubeEvent::Error(status) => Step::Failed(
-                    from_kube(&self.operation, kube::Error::Api(status)),
-                    State::Connecting(version),
-                ),
-            },
+            }
+            Ok(Some(Ok(event))) => self.told(event, version, events),
+        }
+    }
+
+    /// What `event` says.
+    fn told(&mut self, event: KubeEvent<K>, version: String, events: Events<K>) -> Step<K> {
+        if !matches!(event, KubeEvent::Error(_)) {
+            self.failures = 0;
+        }
+        match event {
+            KubeEvent::Added(object) | KubeEvent::Modified(object) => {
+                let version = version_of(&object, version);
+                Step::Event(
+                    Box::new(WatchEvent::Applied(without_managed_fields(object))),
+                    State::Following(version, events),
+                )
+            }
+            KubeEvent::Deleted(object) => {
+                let version = version_of(&object, version);
+                Step::Event(
+                    Box::new(WatchEvent::Deleted(without_managed_fields(object))),
+                    State::Following(version, events),
+                )
+            }
+            KubeEvent::Bookmark(bookmark) => {
+                Step::To(State::Following(bookmark.metadata.resource_version, events))
+            }
+            KubeEvent::Error(status) => Step::Failed(
+                from_kube(&self.operation, kube::Error::Api(status)),
+                State::Connecting(version),
+            ),
         }
     }
 }
@@ -205,10 +227,10 @@ fn without_managed_fields<K: Into<Object>>(object: K) -> Object {
     object
 }
 
-/// For a watch, a call that got no answer is one more lost connection.
-fn timed_out_is_disconnected(error: Error) -> Error {
+/// For a watch, a call that got no answer is one more lost connection, and so is a version that expired.
+fn waited_out(error: Error) -> Error {
     match error.kind {
-        ErrorKind::Deadline(_) => Error {
+        ErrorKind::Deadline(_) | ErrorKind::Expired => Error {
             kind: ErrorKind::Disconnected,
             ..error
         },

@@ -42,6 +42,8 @@
 
 mod codec;
 mod driver;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod liveness;
 mod queue;
 mod reader;

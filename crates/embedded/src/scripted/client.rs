@@ -1,0 +1,195 @@
+//! The scripted cluster as a [`ClusterClient`].
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use k8s_openapi::api::core::v1::Event;
+use podbay_k8s_client::{
+    ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
+    Object, ObjectKey, WatchEvent,
+};
+
+use super::cluster::ScriptedCluster;
+use super::engine::Engine;
+use super::exec::{self, ExecCall};
+use crate::store::endless;
+
+#[async_trait]
+impl ClusterClient for ScriptedCluster {
+    async fn create(&self, object: Object) -> Result<Object, Error> {
+        self.raw().create(object)
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
+        Ok(self.with(|engine| engine.store.get(key).map(|object| Object::clone(object))))
+    }
+
+    async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
+        self.raw().list(kind, namespace, selector).map(|list| list.items)
+    }
+
+    async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error> {
+        self.raw().patch(key, &patch)
+    }
+
+    async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
+        let only = options.uid.is_some();
+        match self.raw().delete(key, options) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            // Another object has its name by now.
+            Err(error) if error.kind == ErrorKind::Conflict && only => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn watch(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> BoxStream<'static, Result<WatchEvent, Error>> {
+        let list_and_watch = {
+            let (namespace, selector) = (namespace.to_owned(), selector.to_owned());
+            move |cluster: &Self| {
+                let raw = cluster.raw();
+                loop {
+                    let list = raw.list(kind, &namespace, &selector)?;
+                    match raw.watch_from(kind, &namespace, &selector, Some(&list.resource_version)) {
+                        Ok(watch) => return Ok::<_, Error>((list.items, watch)),
+                        // So much was changed since the list that its version has expired.
+                        Err(error) if error.kind == ErrorKind::Expired => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        };
+        match list_and_watch(self) {
+            Ok(first) => {
+                let cluster = self.downgrade();
+                endless(
+                    first,
+                    Box::new(move || list_and_watch(&Self(cluster.upgrade()?)).ok()),
+                )
+            }
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
+        Ok(self.with(|engine| engine.events.read(key, uid)))
+    }
+
+    async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error> {
+        let operation = format!("exec in pod {namespace}/{pod}");
+        if request.argv.is_empty() {
+            let error = Error::new(operation, ErrorKind::Invalid);
+            return Err(error.with_message("you must specify at least one command for the container"));
+        }
+        let call = ExecCall {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            request,
+        };
+        let (answer, alive) = self.with(|engine| {
+            let uid = running(engine, &operation, namespace, pod, &call.request.container)?;
+            let answer = engine.exec_rules.iter().rev().find_map(|rule| rule(&call));
+            let alive = engine.pods.get(&uid).map(|run| run.alive.clone());
+            Ok::<_, Error>((answer.unwrap_or_default(), alive.unwrap_or_default()))
+        })?;
+        Ok(exec::start(answer, call, alive))
+    }
+
+    async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
+        let operation = format!("read the log of pod {namespace}/{pod}");
+        let LogRequest {
+            container: _,
+            follow,
+            tail_lines,
+            since_seconds: _,
+            timestamps: _,
+        } = request;
+        let (mut log, alive) = self.with(|engine| {
+            let uid = engine.pod(namespace, pod).and_then(|pod| pod.metadata.uid.clone());
+            let run = uid.and_then(|uid| engine.pods.get(&uid));
+            run.map(|run| (run.log.subscribe(), run.alive.clone()))
+                .ok_or_else(|| no_pod(&operation, pod))
+        })?;
+        let text = log.borrow_and_update().clone();
+        let read = text.len();
+        let first = Bytes::from(last_lines(&text, tail_lines).to_owned());
+        let first = stream::iter((!first.is_empty()).then_some(Ok(first)));
+        if !follow {
+            return Ok(LogStream::new(first));
+        }
+        let more = stream::unfold((log, read), move |(mut log, read)| {
+            let alive = alive.clone();
+            async move {
+                tokio::select! {
+                    biased;
+                    changed = log.changed() => changed.ok()?,
+                    () = alive.cancelled() => return None,
+                }
+                let text = log.borrow_and_update().clone();
+                let piece = text.get(read..).unwrap_or_default().to_owned();
+                Some((Ok(Bytes::from(piece)), (log, text.len())))
+            }
+        });
+        Ok(LogStream::new(first.chain(more)))
+    }
+}
+
+/// The UID of a pod whose container takes commands.
+fn running(
+    engine: &Engine,
+    operation: &str,
+    namespace: &str,
+    name: &str,
+    container: &str,
+) -> Result<String, Error> {
+    let pod = engine
+        .pod(namespace, name)
+        .ok_or_else(|| no_pod(operation, name))?;
+    let spec = pod.spec.as_ref();
+    let known = spec.is_some_and(|spec| spec.containers.iter().any(|known| known.name == container));
+    if !known {
+        return Err(Error::new(operation, ErrorKind::Invalid)
+            .with_message(format!("container {container} is not valid for pod {name}")));
+    }
+    let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()) else {
+        return Err(Error::new(operation, ErrorKind::Invalid)
+            .with_message(format!("pod {name} does not have a host assigned")));
+    };
+    if engine.lost_nodes.contains(node) {
+        // The API server can't reach the kubelet.
+        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
+            .with_message("error dialing backend: dial tcp 192.0.2.10:10250: i/o timeout"));
+    }
+    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let runs = statuses
+        .filter(|status| status.name == container)
+        .any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
+    if !runs {
+        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
+            .with_message(format!("unable to upgrade connection: container not found ({container:?})")));
+    }
+    Ok(pod.metadata.uid.clone().unwrap_or_default())
+}
+
+fn no_pod(operation: &str, name: &str) -> Error {
+    Error::new(operation, ErrorKind::NotFound).with_message(format!("pods {name:?} not found"))
+}
+
+fn last_lines(text: &str, lines: Option<u32>) -> &str {
+    let Some(lines) = lines else { return text };
+    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let start = match lines.checked_sub(1) {
+        None => text.len(),
+        Some(skip) => body
+            .rmatch_indices('\n')
+            .nth(skip)
+            .map_or(0, |(index, _)| index + 1),
+    };
+    text.get(start..).unwrap_or_default()
+}

@@ -1,0 +1,241 @@
+//! Commands in scripted pods: what they answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, stream};
+use podbay_k8s_client::{ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, TerminalSize};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::status::KILLED;
+
+/// Pieces of output that wait to be read, before whoever writes waits too.
+const QUEUE: usize = 16;
+
+/// A command someone runs in a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecCall {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// What is to be run.
+    pub request: ExecRequest,
+}
+
+/// The command's side of its streams. A dropped sender is an end of file.
+#[derive(Debug)]
+pub struct ExecStreams {
+    /// What is written to it; none if it was given no standard input. Ends with the end of file.
+    pub stdin: Option<mpsc::Receiver<Bytes>>,
+    /// Its standard output.
+    pub stdout: mpsc::Sender<Bytes>,
+    /// Its standard error.
+    pub stderr: mpsc::Sender<Bytes>,
+}
+
+/// What a command does.
+///
+/// ```
+/// use podbay_embedded::ExecAnswer;
+///
+/// let fails = ExecAnswer::exit(2).stderr("no such test\n");
+/// let never_ends = ExecAnswer::hangs();
+/// # drop((fails, never_ends));
+/// ```
+#[derive(Clone)]
+pub struct ExecAnswer(Answer);
+
+#[derive(Clone)]
+enum Answer {
+    Plain {
+        after: Duration,
+        stdout: Bytes,
+        stderr: Bytes,
+        /// None hangs.
+        end: Option<ExecEnd>,
+    },
+    By(Arc<Behaviour>),
+}
+
+type Behaviour = dyn Fn(ExecCall, ExecStreams) -> BoxFuture<'static, ExecEnd> + Send + Sync;
+
+/// The answer to a command, if the rule is for it.
+pub(super) type ExecRule = Box<dyn Fn(&ExecCall) -> Option<ExecAnswer> + Send>;
+
+impl ExecAnswer {
+    /// It exits at once.
+    pub fn exit(code: i32) -> Self {
+        Self::ends(ExecEnd::Exited { code })
+    }
+
+    /// It ends so, at once.
+    pub fn ends(end: ExecEnd) -> Self {
+        Self::plain(Some(end))
+    }
+
+    /// It writes what it has to and goes on until it is given up or its pod ends.
+    pub fn hangs() -> Self {
+        Self::plain(None)
+    }
+
+    /// The connection breaks: how it ended is never known.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::ends(ExecEnd::Lost {
+            message: message.into(),
+        })
+    }
+
+    /// It does what a function does with its streams.
+    pub fn by<F, E>(behaviour: F) -> Self
+    where
+        F: Fn(ExecCall, ExecStreams) -> E + Send + Sync + 'static,
+        E: Future<Output = ExecEnd> + Send + 'static,
+    {
+        Self(Answer::By(Arc::new(move |call, streams| {
+            behaviour(call, streams).boxed()
+        })))
+    }
+
+    /// What it writes to its standard output. (One that follows a function has its own words.)
+    #[must_use]
+    pub fn stdout(mut self, text: impl Into<Bytes>) -> Self {
+        if let Answer::Plain { stdout, .. } = &mut self.0 {
+            *stdout = text.into();
+        }
+        self
+    }
+
+    /// What it writes to its standard error.
+    #[must_use]
+    pub fn stderr(mut self, text: impl Into<Bytes>) -> Self {
+        if let Answer::Plain { stderr, .. } = &mut self.0 {
+            *stderr = text.into();
+        }
+        self
+    }
+
+    /// How long it runs before it writes anything.
+    #[must_use]
+    pub const fn after(mut self, time: Duration) -> Self {
+        if let Answer::Plain { after, .. } = &mut self.0 {
+            *after = time;
+        }
+        self
+    }
+
+    const fn plain(end: Option<ExecEnd>) -> Self {
+        Self(Answer::Plain {
+            after: Duration::ZERO,
+            stdout: Bytes::new(),
+            stderr: Bytes::new(),
+            end,
+        })
+    }
+
+    async fn run(self, call: ExecCall, streams: ExecStreams) -> ExecEnd {
+        match self.0 {
+            Answer::By(behaviour) => behaviour(call, streams).await,
+            Answer::Plain {
+                after,
+                stdout,
+                stderr,
+                end,
+            } => {
+                if !after.is_zero() {
+                    tokio::time::sleep(after).await;
+                }
+                for (stream, text) in [(&streams.stdout, stdout), (&streams.stderr, stderr)] {
+                    if !text.is_empty() {
+                        // Nobody may be reading it.
+                        stream.send(text).await.ok();
+                    }
+                }
+                match end {
+                    Some(end) => end,
+                    None => std::future::pending().await,
+                }
+            }
+        }
+    }
+}
+
+impl Default for ExecAnswer {
+    /// Success without a word.
+    fn default() -> Self {
+        Self::exit(0)
+    }
+}
+
+impl fmt::Debug for ExecAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecAnswer").finish_non_exhaustive()
+    }
+}
+
+/// Matches a command by the words a user gave: those at the end of its argv. What a client puts before them (a shell
+/// that prepares the command) doesn't matter.
+///
+/// ```
+/// use podbay_embedded::command;
+/// use podbay_embedded::ExecCall;
+/// use podbay_k8s_client::ExecRequest;
+///
+/// let argv = ["sh", "-c", "exec \"$@\"", "sh", "git", "status"].map(str::to_owned).to_vec();
+/// let request = ExecRequest { container: "main".to_owned(), argv, stdin: false, tty: false };
+/// let call = ExecCall { namespace: "ns".to_owned(), pod: "p".to_owned(), request };
+/// assert!(command(["git", "status"])(&call));
+/// assert!(!command(["git"])(&call));
+/// ```
+pub fn command<W: Into<String>>(
+    words: impl IntoIterator<Item = W>,
+) -> impl Fn(&ExecCall) -> bool + Send + Sync + 'static {
+    let words: Vec<String> = words.into_iter().map(Into::into).collect();
+    move |call| call.request.argv.ends_with(&words)
+}
+
+/// Runs a command in a container that lives until `alive` is cancelled.
+pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken) -> ExecProcess {
+    let (stdout, stdout_read) = mpsc::channel(QUEUE);
+    let (stderr, stderr_read) = mpsc::channel(QUEUE);
+    let (stdin_write, stdin) = mpsc::channel(QUEUE);
+    let (wants_stdin, tty) = (call.request.stdin, call.request.tty);
+    let given_up = CancellationToken::new();
+    let guard = given_up.clone().drop_guard();
+    let (tell, end) = oneshot::channel();
+    let streams = ExecStreams {
+        stdin: wants_stdin.then_some(stdin),
+        stdout,
+        stderr,
+    };
+    tokio::spawn(async move {
+        let end = tokio::select! {
+            biased;
+            () = given_up.cancelled() => return,
+            // What runs in a container is killed with it.
+            () = alive.cancelled() => ExecEnd::Exited { code: KILLED },
+            end = answer.run(call, streams) => end,
+        };
+        // The caller may have stopped waiting.
+        tell.send(end).ok();
+    });
+    let lost = || ExecEnd::Lost {
+        message: "the cluster is gone".to_owned(),
+    };
+    ExecProcess {
+        stdin: wants_stdin.then(|| ExecStdin::new(stdin_write)),
+        stdout: output(stdout_read),
+        stderr: output(stderr_read),
+        resize: tty.then(|| watch::Sender::new(TerminalSize::default())),
+        end: end.map(move |end| end.unwrap_or_else(|_| lost())).boxed(),
+        guard,
+    }
+}
+
+fn output(mut pieces: mpsc::Receiver<Bytes>) -> ExecOutput {
+    ExecOutput::new(stream::poll_fn(move |cx| pieces.poll_recv(cx)))
+}

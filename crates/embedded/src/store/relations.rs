@@ -1,0 +1,98 @@
+//! Who owns whom and which pods use which claim, kept beside the objects so that nothing is ever searched for.
+
+use std::collections::{BTreeSet, HashMap};
+
+use podbay_k8s_client::{Kind, Object, ObjectKey};
+
+/// Indexes over the objects of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Relations {
+    /// Where the object with a UID is.
+    by_uid: HashMap<String, ObjectKey>,
+    /// The dependents of an owner, by its UID, whether it exists or not.
+    dependents: HashMap<String, BTreeSet<ObjectKey>>,
+    /// The pods that name a claim, by the claim's key.
+    users: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+}
+
+impl Relations {
+    /// Takes an object in.
+    pub(crate) fn add(&mut self, key: &ObjectKey, object: &Object) {
+        self.by_uid.insert(object.uid().to_owned(), key.clone());
+        for owner in owners(object) {
+            self.dependents
+                .entry(owner.to_owned())
+                .or_default()
+                .insert(key.clone());
+        }
+        for claim in claims(key, object) {
+            self.users.entry(claim).or_default().insert(key.clone());
+        }
+    }
+
+    /// Forgets an object, as it was taken in.
+    pub(crate) fn remove(&mut self, key: &ObjectKey, object: &Object) {
+        self.by_uid.remove(object.uid());
+        for owner in owners(object) {
+            leave(&mut self.dependents, owner, key);
+        }
+        for claim in claims(key, object) {
+            leave(&mut self.users, &claim, key);
+        }
+    }
+
+    /// Whether it has owners, and none of them exists in its namespace any more.
+    pub(crate) fn is_garbage(&self, key: &ObjectKey, object: &Object) -> bool {
+        let mut owners = owners(object).peekable();
+        // An owner is in its dependent's namespace: all kinds here are namespaced.
+        owners.peek().is_some()
+            && !owners.any(|uid| {
+                self.by_uid
+                    .get(uid)
+                    .is_some_and(|owner| owner.namespace == key.namespace)
+            })
+    }
+
+    /// The dependents of the object with this UID.
+    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &ObjectKey> {
+        self.dependents.get(uid).into_iter().flatten()
+    }
+
+    /// The pods that name the claim.
+    pub(crate) fn users(&self, claim: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
+        self.users.get(claim).into_iter().flatten()
+    }
+
+    /// Where the object with this UID is.
+    pub(crate) fn find(&self, uid: &str) -> Option<&ObjectKey> {
+        self.by_uid.get(uid)
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq, Q>(map: &mut HashMap<K, BTreeSet<ObjectKey>>, at: &Q, key: &ObjectKey)
+where
+    K: std::borrow::Borrow<Q>,
+    Q: std::hash::Hash + Eq + ?Sized,
+{
+    if let Some(keys) = map.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(at);
+        }
+    }
+}
+
+fn owners(object: &Object) -> impl Iterator<Item = &str> {
+    let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
+    owners.iter().map(|owner| owner.uid.as_str())
+}
+
+/// The claims a pod names.
+pub(crate) fn claims(key: &ObjectKey, object: &Object) -> Vec<ObjectKey> {
+    let Object::Pod(pod) = object else { return Vec::new() };
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    volumes
+        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+        .map(|claim| ObjectKey::new(Kind::PersistentVolumeClaim, &key.namespace, &claim.claim_name))
+        .collect()
+}
