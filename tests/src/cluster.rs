@@ -68,6 +68,11 @@ impl Scripts {
         Self(folder.into())
     }
 
+    /// Whether `PODBAY_TEST_CLUSTER` names them.
+    pub fn are_there() -> bool {
+        std::env::var_os("PODBAY_TEST_CLUSTER").is_some()
+    }
+
     /// Runs `component ACTION NAME`.
     #[expect(clippy::expect_used, reason = "tests fail by panicking")]
     pub async fn component(&self, action: &str, name: &str) {

@@ -16,7 +16,9 @@
 
 #![expect(clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
+pub mod behaviour;
 pub mod cluster;
+pub mod gateway;
 pub mod namespace;
 pub mod program;
 pub mod registry;

@@ -1,16 +1,20 @@
 //! A namespace per test: made before it, dumped when it fails, removed after it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Event, Namespace as NamespaceObject, PersistentVolumeClaim, Pod, Secret,
+    ConfigMap, Event, Namespace as NamespaceObject, PersistentVolumeClaim, Pod, Secret, Service,
 };
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::cluster::TestCluster;
@@ -109,49 +113,40 @@ impl Namespace {
             .expect("the namespace could be labelled");
     }
 
-    /// How many objects of ours there are, by kind; kinds without any are left out.
-    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    /// How many objects of ours there are, by kind; kinds without any are left out, and so is the network policy that the
+    /// sessions of a namespace share, which no session owns.
     pub async fn objects(&self) -> BTreeMap<&'static str, usize> {
-        let ours = ListParams::default().labels("app=openhands-runtime");
+        let policies = self.ours::<NetworkPolicy>().await;
+        let owned = policies
+            .iter()
+            .filter(|policy| policy.owner_references.is_some())
+            .count();
         let counts = [
-            (
-                "configmaps",
-                self.api::<ConfigMap>()
-                    .list_metadata(&ours)
-                    .await
-                    .expect("a list")
-                    .items
-                    .len(),
-            ),
-            (
-                "secrets",
-                self.api::<Secret>()
-                    .list_metadata(&ours)
-                    .await
-                    .expect("a list")
-                    .items
-                    .len(),
-            ),
-            (
-                "pods",
-                self.api::<Pod>()
-                    .list_metadata(&ours)
-                    .await
-                    .expect("a list")
-                    .items
-                    .len(),
-            ),
+            ("configmaps", self.ours::<ConfigMap>().await.len()),
+            ("secrets", self.ours::<Secret>().await.len()),
+            ("pods", self.ours::<Pod>().await.len()),
             (
                 "persistentvolumeclaims",
-                self.api::<PersistentVolumeClaim>()
-                    .list_metadata(&ours)
-                    .await
-                    .expect("a list")
-                    .items
-                    .len(),
+                self.ours::<PersistentVolumeClaim>().await.len(),
             ),
+            ("jobs", self.ours::<Job>().await.len()),
+            ("services", self.ours::<Service>().await.len()),
+            ("ingresses", self.ours::<Ingress>().await.len()),
+            ("networkpolicies", owned),
         ];
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The metadata of our objects of a kind.
+    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    async fn ours<K>(&self) -> Vec<ObjectMeta>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K::DynamicType: Default,
+    {
+        let ours = ListParams::default().labels("app=openhands-runtime");
+        let list = self.api::<K>().list_metadata(&ours).await.expect("a list");
+        list.items.into_iter().map(|object| object.metadata).collect()
     }
 
     /// Waits until nothing of ours is left; garbage collection takes a moment.

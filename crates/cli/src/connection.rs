@@ -7,7 +7,11 @@ use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope};
 
 use crate::args::GlobalArgs;
 use crate::exit::Failure;
+use crate::logging;
 use crate::output::warn;
+
+/// As often as `-v` would be given for what the setting `debug` shows.
+const DEBUG: u8 = 2;
 
 /// What a command needs of a cluster.
 #[derive(Debug, Default)]
@@ -33,6 +37,9 @@ pub(crate) fn configure(global: &GlobalArgs, start_timeout: Option<Duration>) ->
     })?;
     for warning in config.warnings() {
         warn(warning);
+    }
+    if config.debug {
+        logging::start(DEBUG);
     }
     Ok(config)
 }

@@ -72,9 +72,11 @@ impl Failure {
             _ if self.is_broken_pipe() => of_signal(Signal::PIPE),
             Self::Session(error) => match **error {
                 // Found before anything was made.
-                Error::Spec { .. } | Error::Id { .. } | Error::Setting { .. } | Error::EmptyCommand => {
-                    EXIT_USAGE
-                }
+                Error::Configuration { .. }
+                | Error::Spec { .. }
+                | Error::Id { .. }
+                | Error::Setting { .. }
+                | Error::EmptyCommand => EXIT_USAGE,
                 // Lists alone fail so: a selector or a namespace that is none.
                 Error::Cluster { .. } if error.code() == ErrorCode::InvalidRequest => EXIT_USAGE,
                 _ => narrow(EXIT_FAILED),
@@ -259,6 +261,7 @@ mod tests {
             session: "demo".into(),
             verdict: Box::new(verdict),
             times: podbay_protocol::PhaseTimes::default(),
+            kept: false,
         };
         insta::assert_snapshot!(Failure::from(start).to_lines());
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::declaration::Group;
-use crate::origin::Place;
+use crate::origin::{Origin, Place};
 use crate::setting::{Effect, Setting, settings};
 use crate::toml_text;
 
@@ -38,8 +38,8 @@ impl Config {
         })
     }
 
-    /// The whole configuration as a file that loads to the same values. Secret values and what is not set are
-    /// comments.
+    /// The whole configuration as a file that loads to the same values. Defaults, secret values and what is not set
+    /// are comments.
     pub fn to_toml(&self) -> String {
         self.render(false)
     }
@@ -71,6 +71,8 @@ impl Config {
             }
             let name = setting.name;
             let _ = match value {
+                // Set in a file, a default would be no default any more: that a claim's size is given asks for a claim.
+                Some(value) if place.origin == Origin::Default => writeln!(text, "# {name} = {value}"),
                 Some(value) => writeln!(text, "{name} = {value}"),
                 None if hidden => writeln!(text, "# {name} = *** (secret)"),
                 None => writeln!(text, "# {name} is not set"),

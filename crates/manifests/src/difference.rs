@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ImageRef, Quantity, RunAs, SessionRequest, SessionSpec};
+use crate::{ImageRef, Quantity, ResourceBounds, RunAs, ServerKind, SessionRequest, SessionSpec};
 
 /// One thing that was asked explicitly and that the existing session has otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,84 +46,138 @@ impl SessionRequest {
             persistent,
             labels,
             server,
+            ports,
+            vscode,
+            network,
+            workload,
+            gpus,
+            resource_factor,
         } = self;
-        let mut found = Vec::new();
-        let mut compare = |setting, asked: String, existing: Option<String>, same: bool| {
-            if !same {
-                found.push(Difference {
-                    setting,
-                    asked,
-                    existing,
-                });
-            }
-        };
-        if let Some(image) = image {
-            let same = image.parse::<ImageRef>().is_ok_and(|image| image == spec.image);
-            compare("--image", image.clone(), Some(spec.image.to_string()), same);
-        }
-        if let Some(user) = user {
-            let same = user.parse::<RunAs>().is_ok_and(|user| Some(user) == spec.run_as);
-            compare(
-                "--user",
-                user.clone(),
-                spec.run_as.map(|user| user.to_string()),
-                same,
-            );
-        }
+        let mut found = Differences(Vec::new());
+        found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());
         if let Some(profile) = profile {
-            compare(
-                "--profile",
-                profile.to_string(),
-                Some(spec.profile.to_string()),
-                *profile == spec.profile,
-            );
+            found.value("--profile", profile, &spec.profile());
         }
         for name in env.keys() {
             let same = spec.env.iter().any(|existing| existing.as_str() == name);
-            compare("--env", name.clone(), None, same);
+            found.compare("--env", name.clone(), None, same);
         }
-        if let Some(workdir) = workdir {
-            let existing = spec.workdir.as_ref().map(ToString::to_string);
-            let same = workdir
-                .parse()
-                .is_ok_and(|workdir| Some(&workdir) == spec.workdir.as_ref());
-            compare("--workdir", workdir.clone(), existing, same);
-        }
-        for (setting, asked, bounds) in [("--cpu", cpu, &spec.cpu), ("--memory", memory, &spec.memory)] {
-            let Some(asked) = asked else { continue };
-            // The flag sets request and limit, so both must be what was asked.
-            let same = asked.parse::<Quantity>().is_ok_and(|asked| {
-                asked == bounds.request && bounds.limit.as_ref().is_some_and(|limit| asked == *limit)
-            });
-            compare(setting, asked.clone(), Some(bounds.to_string()), same);
+        for (setting, asked, bounds) in [("--cpu", cpu, spec.cpu()), ("--memory", memory, spec.memory())] {
+            found.amount(setting, asked.as_ref(), bounds, spec.resources.factor);
         }
         if let Some(persistent) = persistent {
-            let existing = spec.claim.is_some();
-            compare(
-                "--persistent",
-                persistent.to_string(),
-                Some(existing.to_string()),
-                *persistent == existing,
-            );
+            found.value("--persistent", persistent, &spec.persistent());
         }
         for (key, value) in labels {
             let existing = spec.labels.get(key);
             let shown = existing.map(|existing| format!("{key}={existing}"));
-            compare(
+            found.compare(
                 "--label",
                 format!("{key}={value}"),
                 shown,
                 existing == Some(value),
             );
         }
-        if *server {
-            compare(
-                "--server",
-                "true".into(),
-                Some(spec.server.to_string()),
-                spec.server,
+        found.of_server(spec, *server, ports, *vscode);
+        if let Some(network) = network {
+            found.value("--network", network, &spec.network());
+        }
+        if let Some(workload) = workload {
+            found.value("--workload", workload, &spec.workload());
+        }
+        if let Some(gpus) = gpus {
+            found.value("--gpus", gpus, &spec.resources.gpus);
+        }
+        if let Some(factor) = resource_factor {
+            found.value("--resource-factor", factor, &spec.resources.factor);
+        }
+        found.0
+    }
+}
+
+/// The differences so far.
+struct Differences(Vec<Difference>);
+
+impl Differences {
+    fn compare(&mut self, setting: &'static str, asked: String, existing: Option<String>, same: bool) {
+        if !same {
+            self.0.push(Difference {
+                setting,
+                asked,
+                existing,
+            });
+        }
+    }
+
+    /// Compares what is a value on both sides.
+    fn value<T: PartialEq + ToString>(&mut self, setting: &'static str, asked: &T, existing: &T) {
+        let same = asked == existing;
+        self.compare(setting, asked.to_string(), Some(existing.to_string()), same);
+    }
+
+    fn of_container(
+        &mut self,
+        spec: &SessionSpec,
+        image: Option<&String>,
+        user: Option<&String>,
+        workdir: Option<&String>,
+    ) {
+        if let Some(image) = image {
+            let same = image.parse::<ImageRef>().is_ok_and(|image| image == spec.image);
+            self.compare("--image", image.clone(), Some(spec.image.to_string()), same);
+        }
+        if let Some(user) = user {
+            let existing = spec.run_as();
+            let same = user.parse::<RunAs>().is_ok_and(|user| Some(user) == existing);
+            self.compare(
+                "--user",
+                user.clone(),
+                existing.map(|user| user.to_string()),
+                same,
             );
         }
-        found
+        if let Some(workdir) = workdir {
+            let existing = spec.workdir.as_ref();
+            let same = workdir.parse().is_ok_and(|workdir| Some(&workdir) == existing);
+            let shown = existing.map(ToString::to_string);
+            self.compare("--workdir", workdir.clone(), shown, same);
+        }
+    }
+
+    /// The flag sets request and limit, so both must be what was asked, as often as the session has it.
+    fn amount(
+        &mut self,
+        setting: &'static str,
+        asked: Option<&String>,
+        bounds: &ResourceBounds,
+        factor: u32,
+    ) {
+        let Some(asked) = asked else { return };
+        let amount = asked.parse::<Quantity>().ok();
+        let amount = amount.and_then(|amount| amount.times(factor));
+        let same = amount.is_some_and(|amount| {
+            amount == bounds.request && bounds.limit.as_ref().is_some_and(|limit| amount == *limit)
+        });
+        self.compare(setting, asked.clone(), Some(bounds.to_string()), same);
+    }
+
+    fn of_server(&mut self, spec: &SessionSpec, asked: Option<ServerKind>, ports: &[u16], vscode: bool) {
+        let server = spec.server.as_ref();
+        if let Some(asked) = asked {
+            let existing = server.map(|server| server.kind);
+            let shown = existing.map(|existing| existing.to_string());
+            self.compare("--server", asked.to_string(), shown, existing == Some(asked));
+        }
+        let serves = |port: &u16| {
+            let by_server = server.is_some_and(|server| server.port == *port);
+            let exposure = spec.exposure.as_ref();
+            exposure.is_some_and(|exposure| by_server || exposure.ports.contains(port))
+        };
+        for port in ports {
+            self.compare("--port", port.to_string(), None, serves(port));
+        }
+        if vscode {
+            self.value("--vscode", &true, &server.is_some_and(|server| server.vscode));
+        }
     }
 }

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+mod mirrors;
+
 /// Longest name (registry and path without tag and digest) that a registry takes.
 const MAX_NAME: usize = 255;
 /// Longest tag.

@@ -26,6 +26,10 @@ pub const SCHEMA_VERSION: &str = "podbay.dev/schema-version";
 /// Annotation: a value chosen anew for each creation, on the record. It tells the caller whether a record
 /// that is there after a lost answer is the one it wrote.
 pub const CREATION_NONCE: &str = "podbay.dev/creation-nonce";
+/// Annotation: set on the record of a session that is paused.
+pub const PAUSED: &str = "podbay.dev/paused";
+/// Label key of the rules that hold for a pod's network, on the pod and on the policy with these rules.
+pub const NETWORK: &str = "podbay.dev/network";
 
 /// Longest label value and longest name part of a label key (Kubernetes, "Labels and Selectors").
 const MAX_PART: usize = 63;
@@ -127,6 +131,11 @@ pub(crate) fn annotations(id: &SessionId) -> BTreeMap<String, String> {
     BTreeMap::from([(SESSION_ID.into(), id.to_string())])
 }
 
+/// The labels by which a session's pod is found.
+pub(crate) fn selector_map(names: &SessionNames) -> BTreeMap<String, String> {
+    labels(names, &UserLabels::default())
+}
+
 /// Label selector of every session's objects.
 pub fn selector_all() -> String {
     format!("{APP}={APP_VALUE},{MANAGED_BY}={MANAGED_BY_VALUE}")
@@ -137,27 +146,40 @@ pub fn selector_session(names: &SessionNames) -> String {
     format!("{},{SESSION}={}", selector_all(), names.label())
 }
 
-/// A pod's `nodeSelector` of one label; nodes may have any label, ours too.
-pub(crate) fn node_selector(key: &str, value: &str) -> Result<BTreeMap<String, String>, LabelError> {
-    check_syntax(key, value)?;
-    Ok(BTreeMap::from([(key.into(), value.into())]))
+/// Checks one label of a pod's `nodeSelector`; nodes may have any label, ours too.
+pub(crate) fn node_label(key: &str, value: &str) -> Result<(), LabelError> {
+    check_syntax(key, value)
+}
+
+/// Whether `key` can be the key of an annotation: those have the syntax of label keys.
+pub(crate) fn is_annotation_key(key: &str) -> bool {
+    is_qualified_name(key)
+}
+
+/// Whether labels and annotations of this key are ours.
+pub(crate) fn is_own_key(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(prefix, _)| is_own(prefix))
+}
+
+/// Kubernetes' `IsQualifiedName`: an optional DNS subdomain and a slash, then a name.
+pub(crate) fn is_qualified_name(text: &str) -> bool {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    is_qualified_part(name) && prefix.is_none_or(is_subdomain)
 }
 
 fn check(key: &str, value: &str) -> Result<(), LabelError> {
     check_syntax(key, value)?;
-    let prefix = key.split_once('/').map(|(prefix, _)| prefix);
-    if [APP, SESSION, MANAGED_BY].contains(&key) || prefix.is_some_and(is_own) {
+    if [APP, SESSION, MANAGED_BY].contains(&key) || is_own_key(key) {
         return Err(LabelError::Reserved(key.into()));
     }
     Ok(())
 }
 
 fn check_syntax(key: &str, value: &str) -> Result<(), LabelError> {
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    if !is_qualified_part(name) || prefix.is_some_and(|prefix| !is_subdomain(prefix)) {
+    if !is_qualified_name(key) {
         return Err(LabelError::Key(key.into()));
     }
     if !value.is_empty() && !is_qualified_part(value) {

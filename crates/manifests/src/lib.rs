@@ -6,7 +6,10 @@
 //!            record ConfigMap (owner) <── record::record ──┤
 //!            Secret                   <── secret::secret ──┤  each a pure function:
 //!            PersistentVolumeClaim    <── claim::claim  ───┤  same input, same bytes
-//!            Pod                      <── pod::pod ────────┘
+//!            NetworkPolicy   <── network_policy::policy ───┤
+//!            Pod or Job      <── pod::pod or job::job ─────┤
+//!            Services                 <── service::services┤  only where a port or
+//!            Ingresses or HTTPRoutes  <── ingress, route ──┘  VS Code is asked for
 //! ```
 //!
 //! What comes in as text is parsed once into types that can't be wrong ([`SessionId`], [`ImageRef`],
@@ -15,43 +18,70 @@
 
 pub mod claim;
 pub mod dns;
+pub mod ingress;
+pub mod job;
 pub mod keep_alive;
 pub mod labels;
+pub mod network_policy;
 pub mod objects;
 pub mod pod;
 pub mod record;
+pub mod route;
 pub mod secret;
+pub mod service;
 
+mod api_object;
+mod cidr;
 mod difference;
+mod empty;
 mod environment;
+mod hosts;
 mod image;
 mod metadata;
 mod names;
+mod opening;
 mod owner;
 mod path;
+mod pod_security;
+mod pod_template;
 mod profile;
 mod quantity;
 mod request;
+mod server;
 mod session_id;
 mod spec;
 mod user;
+mod word;
 
+pub use api_object::ApiObjectError;
+pub use cidr::{Cidr, CidrError};
 pub use difference::Difference;
 pub use dns::{DnsError, DnsLabel, DnsSubdomain};
 pub use environment::{EnvError, EnvName};
 pub use image::{ImageError, ImageRef};
 pub use labels::{LabelError, UserLabels};
 pub use names::SessionNames;
-pub use objects::{RenderError, SecretValues, SessionObjects, render};
+pub use network_policy::NetworkPolicyPlan;
+pub use objects::{RenderError, SecretValues, SessionObjects, Workload, render};
+pub use opening::{Opening, OpeningError, Protocol};
 pub use owner::Owner;
 pub use path::{ContainerPath, ContainerPathError};
+pub use pod_security::Violation;
+pub use pod_template::{PodTemplate, PodTemplateError};
 pub use profile::{Profile, ProfileError};
 pub use quantity::{Quantity, QuantityError};
 pub use record::{Record, RecordError};
 pub use request::SessionRequest;
+pub use route::HttpRoute;
 pub use secret::{SESSION_KEY_VARIABLE, SessionKey};
+pub use server::{ServerKind, ServerKindError};
 pub use session_id::{SessionId, SessionIdError};
-pub use spec::{ClaimSpec, ResourceBounds, SessionSecrets, SessionSpec, SpecError, SpecErrors};
+pub use spec::{
+    CaBundleSpec, CacheSpec, ClaimSpec, ExposureSpec, GatewayRef, NetworkSpec, PlacementSpec, PublicBy,
+    PublicSpec, PullSpec, ResourceBounds, ResourceSpec, Seccomp, SecuritySpec, ServerSpec, SessionSecrets,
+    SessionSpec, SpecError, SpecErrors, StorageSpec, VolumeSource, WorkloadSpec, WorkspaceSpec,
+    start_timeout_seconds,
+};
 pub use user::{RunAs, RunAsError};
 
 #[cfg(test)]

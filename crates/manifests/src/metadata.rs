@@ -17,3 +17,16 @@ pub(crate) fn metadata(spec: &SessionSpec, name: String, owner: Option<&Owner>) 
         ..ObjectMeta::default()
     }
 }
+
+/// The same with further annotations; of two of one key the last is taken, and ours stays.
+pub(crate) fn metadata_with(
+    spec: &SessionSpec,
+    name: String,
+    owner: Option<&Owner>,
+    further: Vec<(String, String)>,
+) -> ObjectMeta {
+    let mut metadata = metadata(spec, name, owner);
+    let ours = metadata.annotations.take().unwrap_or_default();
+    metadata.annotations = Some(further.into_iter().chain(ours).collect());
+    metadata
+}

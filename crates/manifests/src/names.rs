@@ -59,6 +59,31 @@ impl SessionNames {
         format!("{PREFIX}{}-pvc", self.stem)
     }
 
+    /// Name of the Service of the session's server and ports.
+    pub fn service(&self) -> String {
+        format!("{PREFIX}{}-svc", self.stem)
+    }
+
+    /// Name of the Service of VS Code.
+    pub fn code_service(&self) -> String {
+        format!("{PREFIX}{}-svc-code", self.stem)
+    }
+
+    /// Name of the Ingress, or the route, of the session's ports.
+    pub fn ingress(&self) -> String {
+        format!("{PREFIX}{}-ingress", self.stem)
+    }
+
+    /// Name of the Ingress, or the route, of VS Code.
+    pub fn code_ingress(&self) -> String {
+        format!("{PREFIX}{}-ingress-code", self.stem)
+    }
+
+    /// Name of the NetworkPolicy of a session with rules of its own.
+    pub fn network_policy(&self) -> String {
+        format!("{PREFIX}{}-network", self.stem)
+    }
+
     /// Value of the label `session`. At most 32 characters.
     pub fn label(&self) -> &str {
         &self.stem
@@ -144,6 +169,11 @@ mod tests {
         assert_eq!(names.object(), "openhands-runtime-demo");
         assert_eq!(names.secret(), "openhands-runtime-demo-env");
         assert_eq!(names.claim(), "openhands-runtime-demo-pvc");
+        assert_eq!(names.service(), "openhands-runtime-demo-svc");
+        assert_eq!(names.code_service(), "openhands-runtime-demo-svc-code");
+        assert_eq!(names.ingress(), "openhands-runtime-demo-ingress");
+        assert_eq!(names.code_ingress(), "openhands-runtime-demo-ingress-code");
+        assert_eq!(names.network_policy(), "openhands-runtime-demo-network");
         assert_eq!(names.label(), "demo");
         let hex = "0123456789abcdef0123456789abcdef";
         assert_eq!(self::names(hex).label(), hex);
@@ -189,9 +219,14 @@ mod tests {
         fn names_are_labels_with_room_for_the_longest_suffix(id in ids()) {
             prop_assume!(id.parse::<SessionId>().is_ok());
             let names = names(&id);
-            for name in [names.object(), names.secret(), names.claim(), format!("{}-ingress-code", names.object())] {
-                prop_assert!(is_label(&name), "{name}");
+            let all = [
+                names.object(), names.secret(), names.claim(), names.service(), names.code_service(),
+                names.ingress(), names.code_ingress(), names.network_policy(),
+            ];
+            for name in &all {
+                prop_assert!(is_label(name), "{name}");
             }
+            prop_assert_eq!(std::collections::BTreeSet::from(all).len(), 8);
             prop_assert!(is_label(names.label()));
         }
 

@@ -1,11 +1,18 @@
 //! All objects of a session, and their text for people who want to see or apply them.
 
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::Ingress;
+use podbay_config::WorkloadKind;
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{Owner, SessionKey, SessionSecrets, SessionSpec, claim, pod, record, secret};
+use crate::network_policy::{self, NetworkPolicyPlan};
+use crate::route::{self, HttpRoute};
+use crate::{
+    Owner, SessionKey, SessionSecrets, SessionSpec, claim, ingress, job, pod, record, secret, service,
+};
 
 /// UID of the record in rendered objects, where it is not created yet: nobody has this one. Objects that are
 /// applied with it are collected as orphans, so put the record's real UID in its place first.
@@ -15,17 +22,34 @@ const PLACEHOLDER: &str = "made-when-the-session-is-opened";
 /// Stands in a rendered Secret for a value that is not to be shown.
 const HIDDEN: &str = "hidden";
 
-/// All objects of one session.
+/// All objects of one session, in the order in which they can be applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionObjects {
-    /// The record: owner of the Secret and the Pod.
+    /// The record: owner of all but the claim and a shared policy.
     pub record: ConfigMap,
     /// The session key and the environment.
     pub secret: Secret,
-    /// The workspace's claim, if it is persistent.
+    /// The workspace's claim, if it has one of its own.
     pub claim: Option<PersistentVolumeClaim>,
+    /// What the sandbox may reach, if it may not reach everything.
+    pub network_policy: Option<NetworkPolicyPlan>,
     /// What runs.
-    pub pod: Pod,
+    pub workload: Workload,
+    /// Names for its ports, if any were asked for.
+    pub services: Vec<Service>,
+    /// What leads to them from outside the cluster.
+    pub ingresses: Vec<Ingress>,
+    /// The same, where a Gateway does it.
+    pub routes: Vec<HttpRoute>,
+}
+
+/// The object that runs a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Workload {
+    /// A pod.
+    Pod(Box<Pod>),
+    /// A Job that makes the pod.
+    Job(Box<Job>),
 }
 
 /// Whether a rendered Secret shows the values of the environment.
@@ -65,44 +89,111 @@ pub fn render(spec: &SessionSpec, secrets: &SessionSecrets, values: SecretValues
         name: spec.names().object(),
         uid: PLACEHOLDER_UID.into(),
     };
-    SessionObjects {
-        record: record::record(spec, PLACEHOLDER),
-        secret: secret::secret(spec, secrets, &SessionKey::placeholder(PLACEHOLDER), &owner),
-        claim: claim::claim(spec),
-        pod: pod::pod(spec, &owner),
+    SessionObjects::new(
+        spec,
+        secrets,
+        &SessionKey::placeholder(PLACEHOLDER),
+        PLACEHOLDER,
+        &owner,
+    )
+}
+
+impl Workload {
+    /// The object that runs the session `spec`.
+    pub fn new(spec: &SessionSpec, owner: &Owner) -> Self {
+        match spec.workload() {
+            WorkloadKind::Pod => Self::Pod(Box::new(pod::pod(spec, owner))),
+            WorkloadKind::Job => Self::Job(Box::new(job::job(spec, owner))),
+        }
     }
 }
 
 impl SessionObjects {
+    /// All objects of the session `spec`. `nonce` is the record's, see [`record::record`].
+    pub fn new(
+        spec: &SessionSpec,
+        secrets: &SessionSecrets,
+        key: &SessionKey,
+        nonce: &str,
+        owner: &Owner,
+    ) -> Self {
+        Self {
+            record: record::record(spec, nonce),
+            secret: secret::secret(spec, secrets, key, owner),
+            claim: claim::claim(spec),
+            network_policy: network_policy::policy(spec, owner),
+            workload: Workload::new(spec, owner),
+            services: service::services(spec, owner),
+            ingresses: ingress::ingresses(spec, owner),
+            routes: route::routes(spec, owner),
+        }
+    }
+
     /// The objects as YAML documents, in the order in which they can be applied.
     pub fn to_yaml(&self) -> Result<String, RenderError> {
         let Self {
             record,
             secret,
             claim,
-            pod,
+            network_policy,
+            workload,
+            services,
+            ingresses,
+            routes,
         } = self;
         let mut text = self.document("ConfigMap", record)?;
         text += &self.document("Secret", secret)?;
-        if let Some(claim) = claim {
-            text += &self.document("PersistentVolumeClaim", claim)?;
-        }
-        text += &self.document("Pod", pod)?;
+        text += &self.documents("PersistentVolumeClaim", claim)?;
+        let policy = network_policy.as_ref().map(NetworkPolicyPlan::policy);
+        text += &self.documents("NetworkPolicy", policy)?;
+        text += &match workload {
+            Workload::Pod(pod) => self.document("Pod", pod)?,
+            Workload::Job(job) => self.document("Job", job)?,
+        };
+        text += &self.documents("Service", services)?;
+        text += &self.documents("Ingress", ingresses)?;
+        text += &self.documents(route::KIND, routes)?;
         Ok(text)
     }
 
     /// The objects as one `List`, in the order in which they can be applied.
-    pub fn to_json_list(&self) -> serde_json::Value {
+    pub fn to_json_list(&self) -> Value {
+        json!({ "apiVersion": "v1", "kind": "List", "items": self.items() })
+    }
+
+    fn items(&self) -> Vec<Value> {
         let Self {
             record,
             secret,
             claim,
-            pod,
+            network_policy,
+            workload,
+            services,
+            ingresses,
+            routes,
         } = self;
         let mut items = vec![json!(record), json!(secret)];
-        items.extend(claim.as_ref().map(|claim| json!(claim)));
-        items.push(json!(pod));
-        json!({ "apiVersion": "v1", "kind": "List", "items": items })
+        items.extend(claim.iter().map(|claim| json!(claim)));
+        items.extend(network_policy.iter().map(|plan| json!(plan.policy())));
+        items.push(match workload {
+            Workload::Pod(pod) => json!(pod),
+            Workload::Job(job) => json!(job),
+        });
+        items.extend(services.iter().map(|service| json!(service)));
+        items.extend(ingresses.iter().map(|ingress| json!(ingress)));
+        items.extend(routes.iter().map(|route| json!(route)));
+        items
+    }
+
+    fn documents<T: Serialize>(
+        &self,
+        kind: &'static str,
+        objects: impl IntoIterator<Item = T>,
+    ) -> Result<String, RenderError> {
+        objects
+            .into_iter()
+            .map(|object| self.document(kind, &object))
+            .collect()
     }
 
     fn document(&self, kind: &'static str, object: &impl Serialize) -> Result<String, RenderError> {

@@ -1,150 +1,106 @@
 //! The session's Pod: one container, nothing of the cluster's in it.
 
-use std::collections::BTreeMap;
+use k8s_openapi::api::core::v1::{LocalObjectReference, Pod, PodSpec};
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EnvVar, EnvVarSource, LocalObjectReference, Pod, PodSpec, ResourceRequirements,
-    SecretKeySelector,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
-
+use crate::empty::{non_empty, non_empty_list};
+use crate::labels::NETWORK;
 use crate::metadata::metadata;
-use crate::secret::{SESSION_KEY, SESSION_KEY_VARIABLE, env_key};
-use crate::{Owner, Profile, ResourceBounds, SessionSpec, keep_alive};
+use crate::{Owner, SessionSpec, network_policy};
 
+mod conflicts;
+mod container;
+mod environment;
 mod probes;
 mod security;
 mod volumes;
 
-pub use volumes::HOME_PATH;
+pub(crate) use conflicts::conflicts as mount_conflicts;
+pub use volumes::{HOME_PATH, SOURCE_PATH};
 
 /// Name of the only container.
 pub const CONTAINER: &str = "runtime";
-/// Port of a server in the image, as OpenHands has it.
-pub const SERVER_PORT: i32 = 8080;
-/// Name of [`SERVER_PORT`], which OpenHands' Services refer to.
-const SERVER_PORT_NAME: &str = "http";
-/// Where programs look for the user's directory.
-const HOME: &str = "HOME";
+/// Name of the port of a server in the image, which OpenHands' Services refer to.
+pub(crate) const SERVER_PORT_NAME: &str = "http";
+/// Name of VS Code's port.
+pub(crate) const VSCODE_PORT_NAME: &str = "vscode";
 
 /// The Pod of the session `spec`.
 pub fn pod(spec: &SessionSpec, owner: &Owner) -> Pod {
+    finished(spec, Some(owner))
+}
+
+/// The pod as a Job's template has it: its owner will be the Job.
+pub(crate) fn of_job(spec: &SessionSpec) -> Pod {
+    finished(spec, None)
+}
+
+/// The pod before the pod template is laid over it.
+pub(crate) fn before_template(spec: &SessionSpec) -> Pod {
+    assemble(spec, None)
+}
+
+fn finished(spec: &SessionSpec, owner: Option<&Owner>) -> Pod {
+    let pod = assemble(spec, owner);
+    match &spec.pod_template {
+        Some(template) => template.apply(&pod),
+        None => pod,
+    }
+}
+
+fn assemble(spec: &SessionSpec, owner: Option<&Owner>) -> Pod {
+    let mut metadata = metadata(spec, spec.names().object(), owner);
+    let annotations = metadata.annotations.get_or_insert_default();
+    for (key, value) in &spec.annotations {
+        // Ours can't be among them; should they ever be, ours stay.
+        annotations.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    if let Some(rules) = network_policy::label(spec) {
+        let labels = metadata.labels.get_or_insert_default();
+        labels.insert(NETWORK.into(), rules);
+    }
     Pod {
-        metadata: metadata(spec, spec.names().object(), Some(owner)),
-        spec: Some(PodSpec {
-            containers: vec![container(spec)],
-            // A container that ended is a session that ended: started again it would look alive, with its
-            // processes and files outside the workspace gone.
-            restart_policy: Some("Never".into()),
-            termination_grace_period_seconds: Some(seconds(spec.termination_grace_seconds)),
-            // The code in a sandbox gets no identity in the cluster, and no list of its Services.
-            automount_service_account_token: Some(false),
-            enable_service_links: Some(false),
-            security_context: security::pod(spec),
-            volumes: Some(volumes::volumes(spec)),
-            image_pull_secrets: spec.image_pull_secret.as_ref().map(|name| {
-                vec![LocalObjectReference {
-                    name: name.to_string(),
-                }]
-            }),
-            node_selector: non_empty(spec.node_selector.clone()),
-            tolerations: if spec.tolerations.is_empty() {
-                None
-            } else {
-                Some(spec.tolerations.clone())
-            },
-            ..PodSpec::default()
-        }),
+        metadata,
+        spec: Some(pod_spec(spec)),
         status: None,
     }
 }
 
-fn container(spec: &SessionSpec) -> Container {
-    let plain = Container {
-        name: CONTAINER.into(),
-        image: Some(spec.image.to_string()),
-        working_dir: spec.workdir.as_ref().map(ToString::to_string),
-        env: Some(env(spec)).filter(|env| !env.is_empty()),
-        resources: Some(resources(spec)),
-        security_context: Some(security::container(spec.profile)),
-        volume_mounts: Some(volumes::mounts(spec)),
-        ..Container::default()
-    };
-    if spec.server {
-        Container {
-            ports: Some(vec![ContainerPort {
-                name: Some(SERVER_PORT_NAME.into()),
-                container_port: SERVER_PORT,
-                ..ContainerPort::default()
-            }]),
-            startup_probe: Some(probes::startup(spec.start_timeout_seconds)),
-            readiness_probe: Some(probes::readiness()),
-            ..plain
-        }
-    } else {
-        Container {
-            command: Some(keep_alive::command()),
-            ..plain
-        }
+fn pod_spec(spec: &SessionSpec) -> PodSpec {
+    let placement = &spec.placement;
+    let workload = &spec.workload;
+    let secrets = spec.pull.secrets.iter().map(|name| LocalObjectReference {
+        name: name.to_string(),
+    });
+    PodSpec {
+        containers: vec![container::container(spec)],
+        // A container that ended is a session that ended: started again it would look alive, with its
+        // processes and files outside the workspace gone.
+        restart_policy: Some("Never".into()),
+        termination_grace_period_seconds: Some(seconds(workload.termination_grace_seconds)),
+        active_deadline_seconds: workload.active_deadline_seconds.map(seconds),
+        // The code in a sandbox gets no identity in the cluster unless asked, and no list of its Services.
+        automount_service_account_token: Some(workload.service_account_token),
+        service_account_name: workload.service_account.as_ref().map(ToString::to_string),
+        enable_service_links: Some(false),
+        security_context: security::pod(spec),
+        volumes: Some(volumes::volumes(spec)),
+        image_pull_secrets: non_empty_list(secrets.collect()),
+        node_selector: non_empty(placement.node_selector.clone()),
+        tolerations: non_empty_list(placement.tolerations.clone()),
+        affinity: placement.affinity.clone(),
+        topology_spread_constraints: non_empty_list(placement.topology_spread.clone()),
+        runtime_class_name: placement.runtime_class.as_ref().map(ToString::to_string),
+        priority_class_name: placement.priority_class.as_ref().map(ToString::to_string),
+        scheduler_name: placement.scheduler.as_ref().map(ToString::to_string),
+        host_aliases: non_empty_list(spec.network.host_aliases.clone()),
+        host_network: spec.network.host_network.then_some(true),
+        // Else a pod in its node's network asks the node's resolver, which knows no Service.
+        dns_policy: spec
+            .network
+            .host_network
+            .then(|| "ClusterFirstWithHostNet".into()),
+        ..PodSpec::default()
     }
-}
-
-/// Ours first, then the user's by name. The user's `HOME` wins: a pod must not name a variable twice.
-fn env(spec: &SessionSpec) -> Vec<EnvVar> {
-    let mut env = Vec::new();
-    if spec.profile == Profile::Restricted && !spec.env.iter().any(|name| name.as_str() == HOME) {
-        env.push(EnvVar {
-            name: HOME.into(),
-            value: Some(HOME_PATH.into()),
-            value_from: None,
-        });
-    }
-    if spec.server {
-        env.push(from_secret(spec, SESSION_KEY_VARIABLE, SESSION_KEY.into()));
-    }
-    env.extend(
-        spec.env
-            .iter()
-            .map(|name| from_secret(spec, name.as_str(), env_key(name))),
-    );
-    env
-}
-
-fn from_secret(spec: &SessionSpec, name: &str, key: String) -> EnvVar {
-    EnvVar {
-        name: name.into(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: spec.names().secret(),
-                key,
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-    }
-}
-
-fn resources(spec: &SessionSpec) -> ResourceRequirements {
-    let amounts = |of: fn(&ResourceBounds) -> Option<ApiQuantity>| {
-        let pairs = [("cpu", &spec.cpu), ("memory", &spec.memory)];
-        non_empty(
-            pairs
-                .into_iter()
-                .filter_map(|(name, bounds)| Some((name.into(), of(bounds)?)))
-                .collect(),
-        )
-    };
-    ResourceRequirements {
-        requests: amounts(|bounds| Some((&bounds.request).into())),
-        limits: amounts(|bounds| bounds.limit.as_ref().map(Into::into)),
-        claims: None,
-    }
-}
-
-/// The API leaves empty maps out, so that a rendered object is equal to the stored one.
-fn non_empty<V>(map: BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
-    if map.is_empty() { None } else { Some(map) }
 }
 
 /// The API counts in `int64`.

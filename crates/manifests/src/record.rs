@@ -9,12 +9,14 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
-use crate::labels::{self, CREATION_NONCE};
+use crate::labels::{self, CREATION_NONCE, PAUSED};
 use crate::metadata::metadata;
+use crate::spec::SpecV1;
 use crate::{Owner, SessionId, SessionNames, SessionSpec};
 
-/// Version of the record's layout. It grows when an older program would misunderstand a newer record.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Version of the record's layout. It grows when an older program would misunderstand a newer record. Records of
+/// all earlier versions are read.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Key in `data`: the session's id as its client wrote it.
 const ID: &str = "id";
@@ -38,6 +40,8 @@ pub struct Record {
     pub deleted: Option<Time>,
     /// The value its creator chose, to know its own record by.
     pub nonce: Option<String>,
+    /// Whether the session is paused: it has no pod, and is to have none.
+    pub paused: bool,
 }
 
 /// Why a ConfigMap is no record that we can use.
@@ -130,8 +134,10 @@ impl Record {
 
         // The version first: of a newer record nothing else may be assumed.
         let found = data(SCHEMA)?;
-        match found.parse() {
-            Ok(1..=SCHEMA_VERSION) => {}
+        let spec = data(SPEC);
+        let spec: Result<SessionSpec, _> = match found.parse() {
+            Ok(1) => serde_json::from_str::<SpecV1>(spec?).map(Into::into),
+            Ok(2..=SCHEMA_VERSION) => serde_json::from_str(spec?),
             Ok(found) if found > SCHEMA_VERSION => return Err(RecordError::Newer { record, found }),
             _ => {
                 return Err(RecordError::SchemaVersion {
@@ -139,8 +145,8 @@ impl Record {
                     found: found.clone(),
                 });
             }
-        }
-        let spec: SessionSpec = serde_json::from_str(data(SPEC)?).map_err(|source| RecordError::Spec {
+        };
+        let spec = spec.map_err(|source| RecordError::Spec {
             record: record.clone(),
             source,
         })?;
@@ -169,6 +175,10 @@ impl Record {
                 .as_ref()
                 .and_then(|all| all.get(CREATION_NONCE))
                 .cloned(),
+            paused: metadata
+                .annotations
+                .as_ref()
+                .is_some_and(|all| all.contains_key(PAUSED)),
             spec,
         })
     }

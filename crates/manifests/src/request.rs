@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use podbay_config::{NetworkMode, WorkloadKind};
 use secrecy::SecretString;
 
-use crate::Profile;
+use crate::{Profile, ServerKind};
 
 /// A caller's wishes as they were given: text from flags, a library call or an HTTP body. `None` and empty
 /// mean "what the configuration says".
@@ -30,9 +31,20 @@ pub struct SessionRequest {
     pub persistent: Option<bool>,
     /// Labels for the session's objects (`--label`).
     pub labels: BTreeMap<String, String>,
-    /// Whether the image brings its own HTTP server, which answers `GET /alive` on port 8080. Such an image
-    /// is run with its own command.
-    pub server: bool,
+    /// The HTTP server that the image brings (`--server`); `None` is an image without one.
+    pub server: Option<ServerKind>,
+    /// Ports of the sandbox that can be reached from outside the pod (`--port`), besides those of its server.
+    pub ports: Vec<u16>,
+    /// Whether VS Code can be reached (`--vscode`).
+    pub vscode: bool,
+    /// What the sandbox may reach over the network (`--network`).
+    pub network: Option<NetworkMode>,
+    /// The kind of object that runs the session (`--workload`).
+    pub workload: Option<WorkloadKind>,
+    /// GPUs (`--gpus`), of the resource `kubernetes.gpu_resource_name`.
+    pub gpus: Option<u32>,
+    /// What CPU, memory and ephemeral storage are multiplied with: 1, 2, 4 or 8 (`--resource-factor`).
+    pub resource_factor: Option<u32>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub const SESSION_KEY: &str = "session-api-key";
 /// Variable that servers read the session key from: OpenHands' V0 exec server, and its V1 agent-server as a
 /// fallback.
 pub const SESSION_KEY_VARIABLE: &str = "SESSION_API_KEY";
+/// Variable that OpenHands' V1 agent-server reads its first session key from.
+pub const AGENT_SERVER_KEY_VARIABLE: &str = "OH_SESSION_API_KEYS_0";
 /// What the keys of variables start with.
 const ENV_PREFIX: &str = "env.";
 

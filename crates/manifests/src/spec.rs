@@ -1,21 +1,44 @@
 //! A validated session: all that its objects are made from.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use k8s_openapi::api::core::v1::Toleration;
+use podbay_config::{CleanupPolicy, Config, NetworkMode, Origin, WorkloadKind};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::dns::{DnsLabel, DnsSubdomain};
+use crate::dns::DnsLabel;
 use crate::{
-    ContainerPath, EnvName, ImageRef, Profile, Quantity, RunAs, SessionId, SessionNames, UserLabels,
+    ContainerPath, EnvName, ImageRef, PodTemplate, Profile, RunAs, SessionId, SessionNames, UserLabels,
 };
 
+mod addresses;
 mod error;
+mod exposure;
+mod image;
+mod network;
+mod placement;
+mod problems;
+mod resources;
+mod sandbox_volumes;
+mod security;
+mod server;
+mod storage;
+mod v1;
 mod validate;
+mod workload;
 
 pub use error::{SpecError, SpecErrors};
+pub use exposure::{ExposureSpec, GatewayRef, PublicBy, PublicSpec};
+pub use image::PullSpec;
+pub use network::NetworkSpec;
+pub use placement::PlacementSpec;
+pub use resources::{ResourceBounds, ResourceSpec};
+pub(crate) use security::BASELINE_CAPABILITIES;
+pub use security::{Seccomp, SecuritySpec};
+pub use server::{ServerSpec, start_timeout_seconds};
+pub use storage::{CaBundleSpec, CacheSpec, ClaimSpec, StorageSpec, VolumeSource, WorkspaceSpec};
+pub(crate) use v1::SpecV1;
+pub use workload::WorkloadSpec;
 
 /// A session that can be made: every field checked, with the configuration's defaults filled in.
 ///
@@ -28,53 +51,31 @@ pub struct SessionSpec {
     pub(crate) id: SessionId,
     pub(crate) namespace: DnsLabel,
     pub(crate) image: ImageRef,
-    /// Whether the image brings its own HTTP server and is run with its own command.
-    pub(crate) server: bool,
-    pub(crate) profile: Profile,
+    pub(crate) pull: PullSpec,
+    /// `None` is an image without a server, which is kept alive by a shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) run_as: Option<RunAs>,
+    pub(crate) server: Option<ServerSpec>,
+    pub(crate) security: SecuritySpec,
     /// Names of the environment variables in the Secret, sorted.
     pub(crate) env: Vec<EnvName>,
     /// `None` keeps the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) workdir: Option<ContainerPath>,
-    pub(crate) workspace_mount_path: ContainerPath,
-    pub(crate) cpu: ResourceBounds,
-    pub(crate) memory: ResourceBounds,
-    /// `None` puts the workspace on an `emptyDir`.
+    pub(crate) resources: ResourceSpec,
+    pub(crate) storage: StorageSpec,
+    pub(crate) placement: PlacementSpec,
+    pub(crate) network: NetworkSpec,
+    /// `None` makes no Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) claim: Option<ClaimSpec>,
+    pub(crate) exposure: Option<ExposureSpec>,
+    pub(crate) workload: WorkloadSpec,
     pub(crate) labels: UserLabels,
-    pub(crate) node_selector: BTreeMap<String, String>,
-    pub(crate) tolerations: Vec<Toleration>,
+    /// Annotations of the pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// What is laid over the pod last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) image_pull_secret: Option<DnsSubdomain>,
-    /// Seconds between TERM and KILL when the pod is deleted.
-    pub(crate) termination_grace_seconds: u64,
-    /// Seconds that a server in the image may take until it answers.
-    pub(crate) start_timeout_seconds: u64,
-}
-
-/// What a container may count on and what it may not exceed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResourceBounds {
-    /// What the scheduler reserves.
-    pub request: Quantity,
-    /// What the node enforces, if anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Quantity>,
-}
-
-/// The persistent claim of a workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ClaimSpec {
-    /// Storage asked, in bytes.
-    pub size: Quantity,
-    /// Storage class; `None` takes the cluster's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage_class: Option<DnsSubdomain>,
+    pub(crate) pod_template: Option<PodTemplate>,
 }
 
 /// The values of a session's environment. They go into the session's Secret and nowhere else; `Debug` hides
@@ -82,6 +83,12 @@ pub struct ClaimSpec {
 #[derive(Clone, Debug, Default)]
 pub struct SessionSecrets {
     pub(crate) env: BTreeMap<EnvName, SecretString>,
+}
+
+/// Whether a source gave the setting `key`. A value that differs from the default was given, too; this is for
+/// one that happens to be equal to it.
+fn is_given(config: &Config, key: &str) -> bool {
+    config.origin(key) != Origin::Default
 }
 
 // === impl SessionSpec ===
@@ -102,24 +109,24 @@ impl SessionSpec {
         self.namespace.as_str()
     }
 
-    /// The container's image.
+    /// The container's image, as it was named: it may be pulled from a mirror.
     pub fn image(&self) -> &ImageRef {
         &self.image
     }
 
-    /// Whether the image brings its own HTTP server.
-    pub fn server(&self) -> bool {
-        self.server
+    /// The HTTP server that the image brings, if it has one.
+    pub fn server(&self) -> Option<&ServerSpec> {
+        self.server.as_ref()
     }
 
     /// Pod security level.
     pub fn profile(&self) -> Profile {
-        self.profile
+        self.security.profile
     }
 
     /// The user that was asked for, if any.
     pub fn run_as(&self) -> Option<RunAs> {
-        self.run_as
+        self.security.run_as
     }
 
     /// Names of the environment variables, sorted.
@@ -127,29 +134,48 @@ impl SessionSpec {
         &self.env
     }
 
-    /// Working directory of the container and of commands run in it; `None` is the image's own.
+    /// Working directory of commands in the container; `None` is the image's own.
     pub fn workdir(&self) -> Option<&ContainerPath> {
         self.workdir.as_ref()
     }
 
     /// Where the workspace is mounted.
     pub fn workspace_mount_path(&self) -> &ContainerPath {
-        &self.workspace_mount_path
+        &self.storage.workspace_mount_path
     }
 
     /// CPU, in cores.
     pub fn cpu(&self) -> &ResourceBounds {
-        &self.cpu
+        &self.resources.cpu
     }
 
     /// Memory, in bytes.
     pub fn memory(&self) -> &ResourceBounds {
-        &self.memory
+        &self.resources.memory
     }
 
-    /// The workspace's persistent claim, if it has one.
+    /// CPU, memory, disk and devices.
+    pub fn resources(&self) -> &ResourceSpec {
+        &self.resources
+    }
+
+    /// The claim that the session makes for its workspace, if it does. One that was there before is none of its
+    /// own.
     pub fn claim(&self) -> Option<&ClaimSpec> {
-        self.claim.as_ref()
+        match &self.storage.workspace {
+            WorkspaceSpec::Claim(claim) => Some(claim),
+            WorkspaceSpec::EmptyDir(_) | WorkspaceSpec::Existing(_) => None,
+        }
+    }
+
+    /// The workspace and all other mounts.
+    pub fn storage(&self) -> &StorageSpec {
+        &self.storage
+    }
+
+    /// Whether the workspace outlives the pod.
+    pub fn persistent(&self) -> bool {
+        !matches!(self.storage.workspace, WorkspaceSpec::EmptyDir(_))
     }
 
     /// Labels the user added.
@@ -157,34 +183,29 @@ impl SessionSpec {
         &self.labels
     }
 
-    /// Node labels the pod must meet.
-    pub fn node_selector(&self) -> &BTreeMap<String, String> {
-        &self.node_selector
+    /// Where in the cluster the pod may run.
+    pub fn placement(&self) -> &PlacementSpec {
+        &self.placement
     }
 
-    /// Taints the pod tolerates.
-    pub fn tolerations(&self) -> &[Toleration] {
-        &self.tolerations
+    /// What the sandbox may reach.
+    pub fn network(&self) -> NetworkMode {
+        self.network.mode.0
     }
 
-    /// Name of the Secret that images are pulled with.
-    pub fn image_pull_secret(&self) -> Option<&DnsSubdomain> {
-        self.image_pull_secret.as_ref()
+    /// The kind of object that runs the session.
+    pub fn workload(&self) -> WorkloadKind {
+        self.workload.kind.0
+    }
+
+    /// What stays of the session when its client is done with it.
+    pub fn cleanup_policy(&self) -> CleanupPolicy {
+        self.workload.cleanup_policy.0
     }
 
     /// Seconds between TERM and KILL when the pod is deleted.
     pub fn termination_grace_seconds(&self) -> u64 {
-        self.termination_grace_seconds
-    }
-}
-
-impl fmt::Display for ResourceBounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.limit {
-            Some(limit) if *limit == self.request => write!(f, "{limit}"),
-            Some(limit) => write!(f, "{} to {limit}", self.request),
-            None => write!(f, "{}, no limit", self.request),
-        }
+        self.workload.termination_grace_seconds
     }
 }
 

@@ -4,11 +4,14 @@ use podbay_config::Config;
 
 use crate::{SessionRequest, SessionSecrets, SessionSpec, SpecErrors};
 
+mod addresses;
 mod differences;
+mod effects;
 mod invariants;
 mod objects;
 mod records;
 mod refusals;
+mod refused_settings;
 
 fn validate(config: &Config, request: SessionRequest) -> Result<(SessionSpec, SessionSecrets), SpecErrors> {
     SessionSpec::validate("demo".parse().unwrap(), "agents", config, request)

@@ -28,6 +28,11 @@ pub enum RunAsError {
 }
 
 impl RunAs {
+    /// The user `uid` in the group `gid`; neither above 2³¹ − 1.
+    pub(crate) fn new(uid: u32, gid: Option<u32>) -> Self {
+        Self { uid, gid }
+    }
+
     /// The user id.
     pub fn uid(self) -> i64 {
         self.uid.into()

@@ -16,4 +16,4 @@ pub mod verdict;
 pub use code::ErrorCode;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
-pub use verdict::{Blame, Cause, Retry, Verdict};
+pub use verdict::{Blame, Cause, CauseError, Retry, Verdict};

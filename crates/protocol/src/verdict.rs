@@ -1,6 +1,7 @@
 //! Why a session or a command failed.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,35 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 25] = [
+        Self::ImageNotFound,
+        Self::ImageDenied,
+        Self::ImageInvalid,
+        Self::ImagePull,
+        Self::ImageUnsupported,
+        Self::NodeMismatch,
+        Self::Taint,
+        Self::TooLarge,
+        Self::Capacity,
+        Self::Unschedulable,
+        Self::Quota,
+        Self::PodSecurity,
+        Self::Admission,
+        Self::ClaimPending,
+        Self::Volume,
+        Self::ContainerConfig,
+        Self::ContainerStart,
+        Self::Exited,
+        Self::OutOfMemory,
+        Self::Evicted,
+        Self::Preempted,
+        Self::NodeLost,
+        Self::Deleted,
+        Self::Deadline,
+        Self::ConnectionLost,
+    ];
+
     /// The name, as it stands in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -221,6 +251,28 @@ impl Cause {
     }
 }
 
+/// A text that names no cause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no cause of a failure: {}", known())]
+pub struct CauseError {
+    text: String,
+}
+
+fn known() -> String {
+    Cause::ALL.map(Cause::as_str).join(", ")
+}
+
+impl FromStr for Cause {
+    type Err = CauseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|cause| cause.as_str() == text)
+            .ok_or_else(|| CauseError { text: text.to_owned() })
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -280,12 +332,8 @@ mod tests {
 
     #[test]
     fn the_names_of_causes_are_those_of_their_json() {
-        for cause in [
-            Cause::ImageNotFound,
-            Cause::OutOfMemory,
-            Cause::NodeLost,
-            Cause::ConnectionLost,
-        ] {
+        for cause in Cause::ALL {
+            assert_eq!(cause.as_str().parse(), Ok(cause));
             let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(cause.as_str());
             assert_eq!(Cause::deserialize(name), Ok(cause));
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use podbay_config::{Config, Origin};
+use podbay_config::{Config, Origin, Runtime};
 use podbay_k8s_client::live::{CallLimits, default_kubeconfig_places};
 use podbay_k8s_client::remote_command::DriverOptions;
 use podbay_k8s_client::{Cluster, LiveClient};
@@ -56,16 +56,22 @@ impl fmt::Display for Backend {
 }
 
 /// Settings that name something of a cluster: with one of them given, `auto` never falls back to this machine.
-const CLUSTER_SETTINGS: [&str; 5] = [
+const CLUSTER_SETTINGS: [&str; 6] = [
     "kubernetes.kubeconfig",
     "kubernetes.context",
     "kubernetes.namespace",
+    "kubernetes.runtime_image_repo",
     "sandbox.runtime_container_image",
     "sandbox.base_container_image",
 ];
 
 /// The cluster to use; none means this machine. `named` is what else names something of a cluster.
 pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Result<Option<Cluster>, Error> {
+    let backend = match (backend, config.runtime) {
+        (Backend::Auto, Runtime::Kubernetes) => Backend::Cluster,
+        (Backend::Auto, Runtime::Local) => Backend::Embedded,
+        (asked, _) => asked,
+    };
     if backend == Backend::Embedded {
         return Ok(None);
     }
@@ -99,6 +105,17 @@ pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Res
     Err(Error::NoCluster { looked_for })
 }
 
+/// Seconds that one call may take: ours, or OpenHands' setting where only that was given.
+fn request_timeout(config: &Config) -> u64 {
+    match (
+        config.origin("podbay.request_timeout_seconds"),
+        config.sandbox.remote_runtime_api_timeout,
+    ) {
+        (Origin::Default, Some(seconds)) => seconds,
+        _ => config.podbay.request_timeout_seconds,
+    }
+}
+
 /// Connects to a cluster with the limits of the configuration.
 pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveClient, Error> {
     let settings = &config.podbay;
@@ -109,7 +126,7 @@ pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveCl
         })
     };
     let limits = CallLimits {
-        deadline: Duration::from_secs(settings.request_timeout_seconds),
+        deadline: Duration::from_secs(request_timeout(config)),
         per_second: number("podbay.requests_per_second", settings.requests_per_second)?,
         burst: number("podbay.request_burst", settings.request_burst)?,
         ..CallLimits::default()

@@ -40,6 +40,13 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// No session could be made with the configuration.
+    #[error("the configuration can't be used")]
+    Configuration {
+        /// Everything that is wrong.
+        #[source]
+        source: SpecErrors,
+    },
     /// What was asked of the session is not valid. Nothing was created.
     #[error("session {session:?} is not valid")]
     Spec {
@@ -107,6 +114,32 @@ pub enum Error {
         verdict: Box<Verdict>,
         /// How far it came, in seconds.
         times: PhaseTimes,
+        /// Whether its objects were kept to look at, as the clean-up policy says.
+        kept: bool,
+    },
+    /// The namespace has as many sessions as it may have.
+    #[error(
+        "session {session:?} would be more than the {limit} sessions that namespace {namespace} may have at once"
+    )]
+    TooManySessions {
+        /// The session's id.
+        session: String,
+        /// The namespace.
+        namespace: String,
+        /// The limit.
+        limit: u32,
+    },
+    /// A session without a claim can't be paused: its workspace would go with its pod.
+    #[error("session {session:?} can't be paused: its workspace is not on a claim and would be lost")]
+    NothingToKeep {
+        /// The session's id.
+        session: String,
+    },
+    /// The session is paused and takes no commands.
+    #[error("session {session:?} is paused")]
+    Paused {
+        /// The session's id.
+        session: String,
     },
     /// The session's pod is not there, or not able to take commands.
     #[error("session {session:?} is lost: {}", verdict.message)]
@@ -178,10 +211,15 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NoCluster { .. } | Self::Connect { .. } | Self::Embedded { .. } => ErrorCode::Unavailable,
-            Self::Setting { .. } | Self::Spec { .. } | Self::Id { .. } | Self::EmptyCommand => {
-                ErrorCode::InvalidRequest
-            }
+            Self::Setting { .. }
+            | Self::Configuration { .. }
+            | Self::Spec { .. }
+            | Self::Id { .. }
+            | Self::EmptyCommand => ErrorCode::InvalidRequest,
             Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::TooManySessions { .. } => ErrorCode::Unavailable,
+            Self::NothingToKeep { .. } => ErrorCode::Unsupported,
+            Self::Paused { .. } => ErrorCode::NotReady,
             Self::Cancelled { .. }
             | Self::NameTaken { .. }
             | Self::Record { .. }
@@ -203,10 +241,45 @@ impl Error {
         }
     }
 
+    /// The same, where what the failed start made was kept.
+    pub(crate) fn kept(self) -> Self {
+        match self {
+            Self::Start {
+                session,
+                verdict,
+                times,
+                kept: _,
+            } => Self::Start {
+                session,
+                verdict,
+                times,
+                kept: true,
+            },
+            other => other,
+        }
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Start {
+                session,
+                verdict,
+                kept: true,
+                ..
+            } => Some(format!(
+                "{}; its objects were kept (kubernetes.cleanup_policy): podbay show {session} tells more, podbay delete \
+                 {session} removes them",
+                verdict.hint
+            )),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict.hint.clone()),
+            Self::TooManySessions { .. } => Some(
+                "close or pause one (podbay ls shows them), or raise kubernetes.max_sessions".to_owned(),
+            ),
+            Self::NothingToKeep { session } => Some(format!(
+                "open it with --persistent to pause it later; podbay close {session} ends it"
+            )),
+            Self::Paused { session } => Some(format!("podbay resume {session} brings it back")),
             Self::NoCluster { .. } => Some(
                 "name a cluster with --kubeconfig or --context, or run on this machine with --backend embedded \
                  (no isolation, no image)"

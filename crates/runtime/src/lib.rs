@@ -36,6 +36,7 @@
 //!
 //! ```text
 //!   podbay.rs, backend.rs   the cluster chosen, and what can be asked of it
+//!   check.rs                whether a configuration can be used
 //!   session/                a session: its builder, its handle, its description
 //!   lifecycle/              objects made and removed
 //!   readiness/              from a pod's state to ready, wait or hopeless (pure but for wait.rs)
@@ -45,6 +46,7 @@
 //! ```
 
 pub mod backend;
+mod check;
 pub mod command;
 pub mod copy;
 pub mod error;
@@ -55,6 +57,7 @@ pub mod session;
 mod watch;
 
 pub use backend::{Backend, BackendKind};
+pub use check::check_configuration;
 pub use command::{Command, Running};
 pub use error::Error;
 pub use lifecycle::{Closed, RetainedClaim};

@@ -1,23 +1,26 @@
 //! A cluster to run sessions on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_embedded::EmbeddedCluster;
 use podbay_k8s_client::{ClusterClient, Kind, Object, ObjectKey};
-use podbay_manifests::labels::{selector_all, selector_session};
+use podbay_manifests::labels::{SESSION, selector_all, selector_session};
 use podbay_manifests::{Record, SessionId, SessionNames};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::error::Error;
-use crate::lifecycle::{Closed, RetainedClaim, close_record, delete_claim, wait_for_objects};
+use crate::lifecycle::{
+    Closed, RetainedClaim, RetryPolicy, SharedPolicies, Site, close_record, delete_claim, wait_for_objects,
+};
 use crate::readiness::Graces;
 use crate::session::{Session, SessionBuilder, Summary, summarise};
-use crate::watch::PodWatch;
+use crate::watch::{PodWatch, foremost};
 
 /// Sessions closed at once by [`Podbay::close_all`]: enough to hide the round trips, few enough to be fair.
 const CLOSING_AT_ONCE: usize = 16;
@@ -33,6 +36,7 @@ struct Inner {
     namespace: String,
     scope: WatchScope,
     shared_watch: Mutex<Option<PodWatch>>,
+    policies: Arc<SharedPolicies>,
 }
 
 /// Which pods are watched while a session starts.
@@ -100,6 +104,8 @@ impl PodbayBuilder {
                 message: error.to_string(),
             });
         }
+        // Before anything is created by it.
+        RetryPolicy::of(&config)?;
         let Some(cluster) = backend::choose(backend, &config, &named)? else {
             let client = EmbeddedCluster::new().map_err(|source| Error::Embedded { source })?;
             let namespace = config.kubernetes.namespace.clone();
@@ -169,6 +175,7 @@ impl Podbay {
             namespace,
             scope,
             shared_watch: Mutex::default(),
+            policies: Arc::default(),
         }))
     }
 
@@ -193,6 +200,28 @@ impl Podbay {
 
     pub(crate) fn graces(&self) -> Graces {
         Graces::of(&self.0.config)
+    }
+
+    pub(crate) fn policies(&self) -> &Arc<SharedPolicies> {
+        &self.0.policies
+    }
+
+    /// How many sessions the namespace may have at once, if there is a limit.
+    pub(crate) fn session_limit(&self) -> Option<u32> {
+        let config = &self.0.config;
+        config
+            .kubernetes
+            .max_sessions
+            .or(config.max_concurrent_conversations)
+    }
+
+    /// Where the objects of the session `id` are.
+    pub(crate) fn site<'a>(&'a self, id: &'a SessionId) -> Site<'a> {
+        Site {
+            client: &*self.0.client,
+            id,
+            patience: self.deletion_timeout(),
+        }
     }
 
     pub(crate) fn deletion_timeout(&self) -> Duration {
@@ -242,10 +271,7 @@ impl Podbay {
             .filter_map(Object::into_config_map)
             .map(|object| {
                 let name = object.metadata.name.clone().unwrap_or_default();
-                let pod = pods
-                    .iter()
-                    .find(|pod| pod.metadata.name.as_deref() == Some(&name));
-                summarise(&name, &Record::parse(&object), pod)
+                summarise(&name, &Record::parse(&object), foremost_of(&pods, &object))
             })
             .collect();
         summaries.sort_by(|one, other| one.session.cmp(&other.session));
@@ -259,12 +285,34 @@ impl Podbay {
         self.close_found(&id, record.as_ref(), wait).await
     }
 
+    /// Frees a session's pod and keeps the rest: its record, its claim, its Services. [`Podbay::resume`] brings it back.
+    ///
+    /// Refused for a session whose workspace would be lost with its pod. What was installed outside the workspace is
+    /// lost; what ran is ended. Safe to repeat.
+    pub async fn pause(&self, id: &str, wait: bool) -> Result<(), Error> {
+        let id = parse_id(id)?;
+        let Some(record) = self.record(&id).await? else {
+            return Err(Error::NotFound {
+                session: id.to_string(),
+                namespace: self.0.namespace.clone(),
+            });
+        };
+        crate::lifecycle::pause(self.site(&id), &record, wait).await
+    }
+
+    /// Brings a paused session back and waits until it takes commands. One that isn't paused is attached to; one that
+    /// isn't there is an error.
+    pub async fn resume(&self, id: &str) -> Result<Session, Error> {
+        self.session(id).attach_to_existing(true).open().await
+    }
+
     /// Ends a session and deletes its claim.
     pub async fn delete(&self, id: &str, wait: bool) -> Result<Closed, Error> {
         let id = parse_id(id)?;
         let record = self.record(&id).await?;
-        let closed = self.close_found(&id, record.as_ref(), wait).await?;
+        // First the claim, which stays while its pod does: from now on no new session takes it for its own.
         let deleted = delete_claim(&*self.0.client, &id, &self.0.namespace).await?;
+        let closed = self.close_found(&id, record.as_ref(), wait).await?;
         let claim = deleted.then(|| RetainedClaim {
             name: SessionNames::of(&id).claim(),
             namespace: self.0.namespace.clone(),
@@ -335,7 +383,7 @@ impl Podbay {
         let client = &*self.0.client;
         let existed = close_record(client, id.as_str(), &self.0.namespace, record).await?;
         if wait {
-            wait_for_objects(client, record, &self.0.namespace, self.deletion_timeout()).await?;
+            wait_for_objects(self.site(id), record).await?;
         }
         let claim = record.spec.claim().map(|_| RetainedClaim {
             name: record.spec.names().claim(),
@@ -364,32 +412,11 @@ impl Podbay {
 
     /// The record of a session, if it is there.
     pub(crate) async fn record(&self, id: &SessionId) -> Result<Option<Record>, Error> {
-        let key = ObjectKey::new(Kind::ConfigMap, &self.0.namespace, SessionNames::of(id).object());
-        let found = self.0.client.get(&key).await.map_err(|source| Error::Call {
-            session: id.to_string(),
-            source,
-        })?;
-        let Some(object) = found
-            .filter(|object| !object.is_terminating())
-            .and_then(Object::into_config_map)
-        else {
-            return Ok(None);
-        };
-        let record = Record::parse(&object).map_err(|source| Error::Record {
-            session: id.to_string(),
-            source,
-        })?;
-        if record.id() == id {
-            Ok(Some(record))
-        } else {
-            Err(Error::NameTaken {
-                session: id.to_string(),
-                object: key.to_string(),
-            })
-        }
+        self.site(id)
+            .existing_record(&self.0.namespace, &SessionNames::of(id))
+            .await
     }
 }
-
 /// A session's id from what a user gave.
 pub(crate) fn parse_id(id: &str) -> Result<SessionId, Error> {
     id.parse()
@@ -397,6 +424,16 @@ pub(crate) fn parse_id(id: &str) -> Result<SessionId, Error> {
             id: id.to_owned(),
             message: error.to_string(),
         })
+}
+
+/// Of the pods of the session whose record this is, the one that counts.
+fn foremost_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Option<&'a Pod> {
+    let session = |labels: &Option<BTreeMap<String, String>>| labels.as_ref()?.get(SESSION).cloned();
+    let wanted = session(&record.metadata.labels)?;
+    let own = pods
+        .iter()
+        .filter(|pod| session(&pod.metadata.labels).as_ref() == Some(&wanted));
+    foremost(own)
 }
 
 /// The selector of our objects, and of those the user means.

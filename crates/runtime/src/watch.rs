@@ -1,22 +1,28 @@
 //! One watch over pods, shared by all who wait for one of them.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, Object, WatchEvent};
+use podbay_manifests::SessionNames;
+use podbay_manifests::labels::SESSION;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What is known of a pod of a certain name.
+use crate::lifecycle::is_finished;
+
+/// What is known of the pod of a session.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum PodState {
-    /// The watch has not seen it (yet).
+    /// The watch has not seen one (yet).
     #[default]
     Unseen,
-    /// It is there; its last state.
+    /// It is there; its last state. Of several, as a Job may have for a moment, the one that lives, and of those the
+    /// youngest.
     Present(Arc<Pod>),
     /// It was there and is gone; its last state.
     Gone(Arc<Pod>),
@@ -41,9 +47,10 @@ impl Drop for Shared {
 
 #[derive(Default)]
 struct Index {
-    pods: HashMap<String, Arc<Pod>>,
+    /// By the sessions' labels, then by name.
+    pods: HashMap<String, BTreeMap<String, Arc<Pod>>>,
     failed: Option<Arc<ClientError>>,
-    /// Those who wait, by pod name. A name is forgotten once nobody waits for it.
+    /// Those who wait, by the session's label. A session is forgotten once nobody waits for it.
     waiting: HashMap<String, watch::Sender<PodState>>,
 }
 
@@ -69,17 +76,18 @@ impl PodWatch {
         self.0.index().failed.is_some()
     }
 
-    /// Follows the pod called `name`. Holds the state of now; changes wake it.
-    pub(crate) fn follow(&self, name: &str) -> PodFollower {
+    /// Follows the pod of the session with these names. Holds the state of now; changes wake it.
+    pub(crate) fn follow(&self, names: &SessionNames) -> PodFollower {
+        let session = names.label();
         let mut index = self.0.index();
-        let state = index.state(name);
-        let receiver = match index.waiting.entry(name.to_owned()) {
+        let state = index.state(session);
+        let receiver = match index.waiting.entry(session.to_owned()) {
             Entry::Occupied(entry) => entry.get().subscribe(),
             Entry::Vacant(entry) => entry.insert(watch::Sender::new(state)).subscribe(),
         };
         PodFollower {
             receiver,
-            name: name.to_owned(),
+            session: session.to_owned(),
             watch: self.clone(),
         }
     }
@@ -97,8 +105,8 @@ fn locked(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
 }
 
 impl Index {
-    fn state(&self, name: &str) -> PodState {
-        match (&self.failed, self.pods.get(name)) {
+    fn state(&self, session: &str) -> PodState {
+        match (&self.failed, self.pods.get(session).and_then(foremost_of)) {
             (Some(error), _) => PodState::Failed(Arc::clone(error)),
             (None, Some(pod)) => PodState::Present(Arc::clone(pod)),
             (None, None) => PodState::Unseen,
@@ -107,18 +115,24 @@ impl Index {
 
     fn apply(&mut self, event: Result<WatchEvent, ClientError>) {
         match event {
-            Ok(WatchEvent::Applied(object)) => self.set(object),
+            Ok(WatchEvent::Applied(object)) => {
+                if let Some(session) = self.set(object) {
+                    self.tell(&session, self.state(&session));
+                }
+            }
             Ok(WatchEvent::Deleted(object)) => self.remove(object),
             Ok(WatchEvent::Reset(objects)) => {
-                let mut before = std::mem::take(&mut self.pods);
+                let before = std::mem::take(&mut self.pods);
                 for object in objects {
-                    if let Some(name) = &object.metadata().name {
-                        before.remove(name);
-                    }
                     self.set(object);
                 }
-                for (name, pod) in before {
-                    self.tell(&name, PodState::Gone(pod));
+                for session in self.pods.keys() {
+                    self.tell(session, self.state(session));
+                }
+                for (session, pods) in before {
+                    if let (false, Some(pod)) = (self.pods.contains_key(&session), foremost_of(&pods)) {
+                        self.tell(&session, PodState::Gone(Arc::clone(pod)));
+                    }
                 }
             }
             Err(error) => {
@@ -131,36 +145,70 @@ impl Index {
         }
     }
 
-    fn set(&mut self, object: Object) {
-        if let Some((name, pod)) = named_pod(object) {
-            self.tell(&name, PodState::Present(Arc::clone(&pod)));
-            self.pods.insert(name, pod);
-        }
+    /// Takes a pod in, and returns its session.
+    fn set(&mut self, object: Object) -> Option<String> {
+        let (session, name, pod) = labelled_pod(object)?;
+        self.pods.entry(session.clone()).or_default().insert(name, pod);
+        Some(session)
     }
 
     fn remove(&mut self, object: Object) {
-        if let Some((name, pod)) = named_pod(object) {
-            self.pods.remove(&name);
-            self.tell(&name, PodState::Gone(pod));
+        let Some((session, name, pod)) = labelled_pod(object) else {
+            return;
+        };
+        if let Entry::Occupied(mut pods) = self.pods.entry(session.clone()) {
+            pods.get_mut().remove(&name);
+            if pods.get().is_empty() {
+                pods.remove();
+            }
         }
+        let state = match self.state(&session) {
+            PodState::Unseen => PodState::Gone(pod),
+            state => state,
+        };
+        self.tell(&session, state);
     }
 
-    fn tell(&self, name: &str, state: PodState) {
-        if let Some(waiting) = self.waiting.get(name) {
+    fn tell(&self, session: &str, state: PodState) {
+        if let Some(waiting) = self.waiting.get(session) {
             waiting.send_replace(state);
         }
     }
 }
 
-fn named_pod(object: Object) -> Option<(String, Arc<Pod>)> {
+/// Of the pods of one session the one that counts: the one that lives, and of those the youngest.
+pub(crate) fn foremost<P: Borrow<Pod>>(pods: impl Iterator<Item = P>) -> Option<P> {
+    pods.max_by_key(|pod| {
+        let pod: &Pod = pod.borrow();
+        let lives = pod.metadata.deletion_timestamp.is_none() && !is_finished(pod);
+        (lives, pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+    })
+}
+
+fn foremost_of(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
+    foremost(pods.values().map(|pod| Counted(pod))).map(|Counted(pod)| pod)
+}
+
+/// A pod that is shared, to be compared as a pod.
+struct Counted<'a>(&'a Arc<Pod>);
+
+impl Borrow<Pod> for Counted<'_> {
+    fn borrow(&self) -> &Pod {
+        self.0
+    }
+}
+
+/// A pod with the label of its session, and its name.
+fn labelled_pod(object: Object) -> Option<(String, String, Arc<Pod>)> {
     let pod = object.into_pod()?;
-    Some((pod.metadata.name.clone()?, Arc::new(pod)))
+    let session = pod.metadata.labels.as_ref()?.get(SESSION)?.clone();
+    Some((session, pod.metadata.name.clone()?, Arc::new(pod)))
 }
 
 /// One who waits for changes of a pod.
 pub(crate) struct PodFollower {
     receiver: watch::Receiver<PodState>,
-    name: String,
+    session: String,
     watch: PodWatch,
 }
 
@@ -184,10 +232,10 @@ impl Drop for PodFollower {
         let mut index = self.watch.0.index();
         if index
             .waiting
-            .get(&self.name)
+            .get(&self.session)
             .is_some_and(|sender| sender.receiver_count() <= 1)
         {
-            index.waiting.remove(&self.name);
+            index.waiting.remove(&self.session);
         }
     }
 }

@@ -43,11 +43,18 @@ async fn until_the_scheduler_knows_the_taint(namespace: &Namespace) {
                 "spec": {"containers": [{"name": "probe", "image": DEBIAN}]},
             }))
             .unwrap();
-            let name = pods.create(&PostParams::default(), &probe).await.unwrap().name_any();
+            let name = pods
+                .create(&PostParams::default(), &probe)
+                .await
+                .unwrap()
+                .name_any();
             let scheduled = loop {
                 let status = pods.get(&name).await.unwrap().status.unwrap_or_default();
                 let conditions = status.conditions.unwrap_or_default();
-                if let Some(condition) = conditions.iter().find(|condition| condition.type_ == "PodScheduled") {
+                if let Some(condition) = conditions
+                    .iter()
+                    .find(|condition| condition.type_ == "PodScheduled")
+                {
                     break condition.status == "True";
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;

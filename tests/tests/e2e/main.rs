@@ -8,4 +8,6 @@ mod integrity;
 mod library;
 mod lifecycle;
 mod rights;
+mod snapshots;
 mod verdicts;
+mod workloads;

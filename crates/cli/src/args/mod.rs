@@ -1,5 +1,6 @@
 //! What can be typed: the commands, and the flags and values that they share.
 
+mod choice;
 mod duration;
 mod environment;
 mod global;
@@ -14,7 +15,9 @@ pub(crate) use global::GlobalArgs;
 pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
-use crate::commands::{close, completions, cp, delete, exec, logs, ls, open, render, run, show, version};
+use crate::commands::{
+    close, completions, config, cp, delete, exec, logs, ls, open, pause, render, resume, run, show, version,
+};
 
 /// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
 #[derive(Debug, Parser)]
@@ -45,12 +48,18 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     /// Copy a file or a directory into a session, or out of it
     Cp(cp::CpArgs),
+    /// Free a session's pod and keep its workspace
+    Pause(pause::PauseArgs),
+    /// Bring a paused session back
+    Resume(resume::ResumeArgs),
     /// End sessions; a persistent workspace is kept
     Close(close::CloseArgs),
     /// End sessions and delete their persistent workspaces
     Delete(delete::DeleteArgs),
     /// Print the objects of a session without a cluster
     Render(render::RenderArgs),
+    /// Show, check or describe the configuration
+    Config(config::ConfigArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the version

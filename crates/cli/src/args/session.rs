@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use podbay_config::{NetworkMode, WorkloadKind};
+use podbay_manifests::ServerKind;
 use podbay_runtime::{Profile, SessionRequest};
 
+use super::choice::{network, workload};
 use super::environment::{EnvArg, env_arg, variables};
 use super::pair::{Pair, pair};
 use crate::exit::Failure;
@@ -46,9 +49,61 @@ pub(crate) struct SessionArgs {
     /// Label of the session's objects, repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) label: Vec<Pair>,
-    /// The image brings its own server, which answers GET /alive on port 8080
+    /// The image brings its own server
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "image",
+        help = "The image brings its own server, which answers GET /alive"
+    )]
+    pub(crate) server: Option<ServerName>,
+    /// Port to be reached by a Service and an Ingress, repeatable
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Vec<u16>,
+    /// Make VS Code reachable, where the image's server brings it
     #[arg(long)]
-    pub(crate) server: bool,
+    pub(crate) vscode: bool,
+    /// What the session may reach over the network
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_parser = network(),
+        help = "What may be reached over the network: default (DNS and the public internet), none or open"
+    )]
+    pub(crate) network: Option<NetworkMode>,
+    /// What runs the session
+    #[arg(long, value_name = "KIND", value_parser = workload())]
+    pub(crate) workload: Option<WorkloadKind>,
+    /// GPUs
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) gpus: Option<u32>,
+    /// Multiply what is reserved and allowed of CPU, memory and storage: 1, 2, 4 or 8
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) resource_factor: Option<u32>,
+}
+
+/// A kind of server, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerName {
+    /// Any, started by the image's own command, on port 8080
+    Image,
+    /// OpenHands' action execution server
+    Openhands,
+    /// OpenHands' agent-server
+    AgentServer,
+}
+
+impl From<ServerName> for ServerKind {
+    fn from(name: ServerName) -> Self {
+        match name {
+            ServerName::Image => Self::Image,
+            ServerName::Openhands => Self::OpenHands,
+            ServerName::AgentServer => Self::AgentServer,
+        }
+    }
 }
 
 impl SessionArgs {
@@ -66,6 +121,12 @@ impl SessionArgs {
             persistent,
             label,
             server,
+            port,
+            vscode,
+            network,
+            workload,
+            gpus,
+            resource_factor,
         } = self;
         Ok(SessionRequest {
             image,
@@ -80,7 +141,13 @@ impl SessionArgs {
                 .into_iter()
                 .map(|Pair { key, value }| (key, value))
                 .collect(),
-            server,
+            server: server.map(Into::into),
+            ports: port,
+            vscode,
+            network,
+            workload,
+            gpus,
+            resource_factor,
         })
     }
 }
@@ -135,7 +202,20 @@ mod tests {
             "--persistent",
             "--label",
             "team=x",
-            "--server",
+            "--server=openhands",
+            "--port",
+            "3000",
+            "--port",
+            "8000",
+            "--vscode",
+            "--network",
+            "none",
+            "--workload",
+            "job",
+            "--gpus",
+            "2",
+            "--resource-factor",
+            "4",
         ]);
         let SessionRequest {
             image,
@@ -148,6 +228,12 @@ mod tests {
             persistent,
             labels,
             server,
+            ports,
+            vscode,
+            network,
+            workload,
+            gpus,
+            resource_factor,
         } = request;
         assert_eq!(image.as_deref(), Some("debian:12"));
         assert_eq!(user.as_deref(), Some("1000:1000"));
@@ -161,7 +247,12 @@ mod tests {
         assert_eq!((cpu.as_deref(), memory.as_deref()), (Some("2"), Some("4Gi")));
         assert_eq!(persistent, Some(true));
         assert_eq!(labels.get("team").map(String::as_str), Some("x"));
-        assert!(server);
+        assert_eq!(server, Some(ServerKind::OpenHands));
+        assert_eq!(ports, [3000, 8000]);
+        assert!(vscode);
+        assert_eq!(network, Some(NetworkMode::None));
+        assert_eq!(workload, Some(WorkloadKind::Job));
+        assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
     }
 
     #[test]
@@ -177,9 +268,17 @@ mod tests {
             persistent,
             labels,
             server,
+            ports,
+            vscode,
+            network,
+            workload,
+            gpus,
+            resource_factor,
         } = parse(&[]);
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
-        assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && !server);
+        assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && server.is_none());
+        assert!(ports.is_empty() && !vscode && network.is_none() && workload.is_none());
+        assert!(gpus.is_none() && resource_factor.is_none());
         assert!(env.is_empty() && labels.is_empty());
     }
 }

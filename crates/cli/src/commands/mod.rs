@@ -2,13 +2,16 @@
 
 pub(crate) mod close;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod open;
+pub(crate) mod pause;
 pub(crate) mod render;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod version;
@@ -27,9 +30,12 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Show(args) => show::run(&global, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Cp(args) => cp::run(&global, args).await,
+        Command::Pause(args) => pause::run(&global, args).await,
+        Command::Resume(args) => resume::run(&global, args).await,
         Command::Close(args) => close::run(&global, args).await,
         Command::Delete(args) => delete::run(&global, args).await,
         Command::Render(args) => render::run(&global, args),
+        Command::Config(args) => config::run(&global, &args),
         Command::Completions(args) => completions::run(&args),
         Command::Version(args) => version::run(&args),
     }

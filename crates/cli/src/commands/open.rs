@@ -34,7 +34,7 @@ pub(crate) struct OpenArgs {
 
 /// How an opened session is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OpenFormat {
+pub(super) enum OpenFormat {
     /// All there is to know of it, as JSON
     Json,
     /// All there is to know of it, as YAML
@@ -59,42 +59,81 @@ pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failu
         output,
         session,
     } = args;
-    let begun = Instant::now();
-    let signals = listen()?;
-    let progress = Progress::new(global);
-    let work = async {
-        let needs = Needs {
-            image: session.image.as_deref(),
-            start_timeout,
-        };
-        let podbay = connect_to_cluster(global, "open", needs).await?;
-        let request = session.request(our_variable)?;
-        let mut builder = podbay
-            .session(&id)
-            .request(request)
-            .replace(replace)
-            .cancel_on(signals.token());
-        let statuses = builder.statuses();
-        let opened = tokio::select! {
-            opened = builder.open() => opened?,
-            never = progress.follow(&id, statuses) => match never {},
-        };
-        tell(&id, opened.report(), begun.elapsed(), progress);
-        print_session(&opened, output).await
+    let wanted = Wanted {
+        command: "open",
+        id,
+        attach: false,
+        replace,
+        start_timeout,
+        output,
+        session,
     };
-    let left = || format!("session {id} may be left: podbay delete {id} removes it");
-    match signals.guard(Box::pin(work), left).await {
-        Ok(Ok(())) => Ok(0),
-        Ok(Err(failure)) => match signals.exit_code() {
-            Some(code) if is_cancelled(&failure) => {
-                note(&format!(
-                    "session {id} was not opened; what had been made was removed"
-                ));
-                Ok(code)
-            }
-            _ => Err(failure),
-        },
-        Err(code) => Ok(code),
+    wanted.open(global).await
+}
+
+/// A session to be opened, or to be attached to.
+pub(super) struct Wanted {
+    /// The command's name, for messages.
+    pub(super) command: &'static str,
+    pub(super) id: String,
+    /// Whether only one that is there will do.
+    pub(super) attach: bool,
+    pub(super) replace: bool,
+    pub(super) start_timeout: Option<Duration>,
+    pub(super) output: Option<OpenFormat>,
+    pub(super) session: SessionArgs,
+}
+
+impl Wanted {
+    /// Opens it, and tells how that went.
+    pub(super) async fn open(self, global: &GlobalArgs) -> Result<u8, Failure> {
+        let Self {
+            command,
+            id,
+            attach,
+            replace,
+            start_timeout,
+            output,
+            session,
+        } = self;
+        let begun = Instant::now();
+        let signals = listen()?;
+        let progress = Progress::new(global);
+        let work = async {
+            let needs = Needs {
+                image: session.image.as_deref(),
+                start_timeout,
+            };
+            let podbay = connect_to_cluster(global, command, needs).await?;
+            let request = session.request(our_variable)?;
+            let mut builder = podbay.session(&id).request(request).cancel_on(signals.token());
+            builder = if attach {
+                builder.attach_to_existing(true)
+            } else {
+                builder.replace(replace)
+            };
+            let statuses = builder.statuses();
+            let opened = tokio::select! {
+                opened = builder.open() => opened?,
+                never = progress.follow(&id, statuses) => match never {},
+            };
+            tell(&id, opened.report(), begun.elapsed(), progress);
+            print_session(&opened, output).await
+        };
+        let left = || format!("session {id} may be left: podbay delete {id} removes it");
+        match signals.guard(Box::pin(work), left).await {
+            Ok(Ok(())) => Ok(0),
+            Ok(Err(failure)) => match signals.exit_code() {
+                Some(code) if is_cancelled(&failure) => {
+                    note(&format!(
+                        "session {id} was not opened; what had been made was removed"
+                    ));
+                    Ok(code)
+                }
+                _ => Err(failure),
+            },
+            Err(code) => Ok(code),
+        }
     }
 }
 
@@ -107,6 +146,7 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
     let OpenReport {
         attached,
         recreated,
+        resumed,
         differences,
         times,
     } = report;
@@ -114,6 +154,9 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
         warn(format_args!(
             "session {id:?} had lost its pod and has a new one: of its files only a persistent workspace was kept"
         ));
+    }
+    if *resumed && progress != Progress::Silent {
+        note(&format!("session {id} was paused, and has its pod back"));
     }
     if *attached {
         for difference in differences {

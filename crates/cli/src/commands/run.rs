@@ -59,6 +59,8 @@ Examples:
 /// What a run goes by, once its flags are taken apart.
 struct Run {
     id: String,
+    /// Whether nobody named the session, or asked that its workspace be kept.
+    throwaway: bool,
     keep: bool,
     argv: Vec<String>,
     stdin: bool,
@@ -93,6 +95,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
     let begun = Instant::now();
     let signals = listen()?;
     let run = Run {
+        throwaway: name.is_none() && !session.persistent,
         id: name.unwrap_or_else(new_name),
         keep,
         argv: command.clone(),
@@ -168,37 +171,68 @@ impl Run {
         };
         let result = execute(&session, execution).await;
         if self.keep {
-            note(&format!(
-                "session {} was kept: podbay close {} ends it",
-                self.id, self.id
-            ));
+            kept(&self.id);
         } else {
-            close(&podbay, session).await;
+            let succeeded = result.as_ref().is_ok_and(succeeded);
+            let end = End {
+                succeeded,
+                throwaway: self.throwaway,
+            };
+            end.close(&podbay, session).await;
         }
         result
     }
 }
 
-/// Ends the session. A failure to do so is told and changes nothing about how the command ended.
-async fn close(podbay: &Podbay, session: Session) {
-    let id = session.id().to_owned();
-    match session.close().await {
-        Ok(closed) => {
-            if let Some(claim) = closed.claim {
+/// How a run ended, as far as its session's end depends on it.
+struct End {
+    /// Whether the command did what it should.
+    succeeded: bool,
+    /// Whether nobody named the session, or asked that its workspace be kept.
+    throwaway: bool,
+}
+
+impl End {
+    /// Ends the session, or leaves it as the clean-up policy says. A failure to do so is told and changes nothing about how
+    /// the command ended.
+    async fn close(self, podbay: &Podbay, session: Session) {
+        let id = session.id().to_owned();
+        let ended = match session.finish(self.succeeded).await {
+            // A claim that the configuration alone asked for, of a session that nobody can name again.
+            Ok(Some(closed)) if closed.claim.is_some() && self.throwaway => {
+                podbay.delete(&id, false).await.map(|_| None)
+            }
+            Ok(Some(closed)) => Ok(closed.claim),
+            Ok(None) => {
+                kept(&id);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(Some(claim)) => note(&format!(
+                "hint: its claim {} was kept; podbay delete {id} deletes it",
+                claim.name
+            )),
+            Ok(None) => {}
+            Err(error) => {
+                let namespace = podbay.namespace();
                 note(&format!(
-                    "hint: its claim {} was kept; podbay delete {id} deletes it",
-                    claim.name
+                    "error: session {id} could not be closed: {}\nhint: podbay delete {id} -n {namespace} ends it",
+                    error.chain()
                 ));
             }
         }
-        Err(error) => {
-            let namespace = podbay.namespace();
-            note(&format!(
-                "error: session {id} could not be closed: {}\nhint: podbay close {id} -n {namespace} ends it",
-                error.chain()
-            ));
-        }
     }
+}
+
+fn kept(id: &str) {
+    note(&format!("session {id} was kept: podbay close {id} ends it"));
+}
+
+/// Whether a command ended well, for the clean-up policy.
+fn succeeded(outcome: &Outcome) -> bool {
+    outcome.end.exit_code() == 0 && outcome.verdict.is_none()
 }
 
 /// The times of a start that failed.

@@ -53,6 +53,10 @@ fn text(description: &Description, now: Timestamp) -> String {
         cpu,
         memory,
         claim,
+        workload,
+        network,
+        vscode_url,
+        web_hosts,
         verdict,
         events,
         events_error,
@@ -104,6 +108,14 @@ fn text(description: &Description, now: Timestamp) -> String {
         workdir.clone().unwrap_or_else(|| "the image's own".to_owned()),
     );
     row("Claim", claim.clone().unwrap_or_else(none));
+    row("Workload", workload.clone());
+    row("Network", network.clone());
+    for (url, port) in web_hosts {
+        row(&format!("Port {port}"), url.clone());
+    }
+    if let Some(url) = vscode_url {
+        row("VS Code", url.clone());
+    }
     row("Environment", list(env.clone()));
     row(
         "Labels",
@@ -167,6 +179,10 @@ mod tests {
             cpu: "1".into(),
             memory: "1Gi".into(),
             claim: Some("podbay-demo-workspace".into()),
+            workload: "pod".into(),
+            network: "default".into(),
+            vscode_url: Some("http://demo.localhost/?folder=/workspace".into()),
+            web_hosts: [("http://demo-3000.localhost".to_owned(), 3000)].into(),
             verdict: Some(Verdict::new(
                 Cause::Evicted,
                 "the node was low on memory",

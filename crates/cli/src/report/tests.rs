@@ -61,6 +61,7 @@ fn the_record_of_a_start_that_failed() {
         session: "demo".into(),
         verdict: Box::new(verdict),
         times: PhaseTimes::default(),
+        kept: false,
     };
     let attempt = Attempt {
         session: None,

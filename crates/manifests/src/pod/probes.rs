@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::SERVER_PORT;
+use crate::spec::ServerSpec;
 
 /// What OpenHands' servers answer, without a session key.
 const PATH: &str = "/alive";
@@ -17,31 +17,32 @@ const TIMEOUT: i32 = 5;
 /// Failures in a row after which a server counts as not ready, as upstream.
 const READINESS_FAILURES: i32 = 3;
 
-/// Holds the readiness probe back until the server answers for the first time; after `timeout` seconds
+/// Holds the readiness probe back until the server answers for the first time; after its start time-out
 /// without, the kubelet ends the container.
-pub(super) fn startup(timeout: u64) -> Probe {
+pub(super) fn startup(server: &ServerSpec) -> Probe {
+    let timeout = server.start_timeout_seconds;
     Probe {
         period_seconds: Some(STARTUP_PERIOD),
         // One failure a second. The API wants at least one.
         failure_threshold: Some(i32::try_from(timeout).unwrap_or(i32::MAX).max(1)),
-        ..alive()
+        ..alive(server)
     }
 }
 
 /// Tells Services and Ingresses whether the server answers.
-pub(super) fn readiness() -> Probe {
+pub(super) fn readiness(server: &ServerSpec) -> Probe {
     Probe {
         period_seconds: Some(READINESS_PERIOD),
         failure_threshold: Some(READINESS_FAILURES),
-        ..alive()
+        ..alive(server)
     }
 }
 
-fn alive() -> Probe {
+fn alive(server: &ServerSpec) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(PATH.into()),
-            port: IntOrString::Int(SERVER_PORT),
+            port: IntOrString::Int(server.port.into()),
             ..HTTPGetAction::default()
         }),
         timeout_seconds: Some(TIMEOUT),

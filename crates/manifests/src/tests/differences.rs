@@ -1,9 +1,9 @@
 //! What attaching to an existing session warns of.
 
-use podbay_config::Config;
+use podbay_config::{Config, NetworkMode, WorkloadKind};
 
 use super::{default_spec, validate, variable};
-use crate::{Profile, SessionRequest};
+use crate::{Profile, ServerKind, SessionRequest};
 
 /// A request that names every field.
 fn full() -> SessionRequest {
@@ -17,7 +17,13 @@ fn full() -> SessionRequest {
         memory: Some("4Gi".into()),
         persistent: Some(true),
         labels: [("team".into(), "x".into())].into(),
-        server: true,
+        server: Some(ServerKind::OpenHands),
+        ports: vec![3000, 8080],
+        vscode: true,
+        network: Some(NetworkMode::None),
+        workload: Some(WorkloadKind::Job),
+        gpus: Some(1),
+        resource_factor: Some(2),
     }
 }
 

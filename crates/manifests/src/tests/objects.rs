@@ -1,9 +1,9 @@
 //! One snapshot for each setting and each field of a request: every object, as `podbay render` shows it.
 
-use podbay_config::{Config, Toleration};
+use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
 
 use super::{validate, variable};
-use crate::{Profile, SecretValues, SessionRequest, render};
+use crate::{Profile, SecretValues, ServerKind, SessionRequest, render};
 
 /// The objects of `request` under `config` as YAML.
 fn yaml(config: &Config, request: SessionRequest) -> String {
@@ -54,7 +54,27 @@ request_snapshot!(request_cpu, { cpu: Some("1500m".into()) });
 request_snapshot!(request_memory, { memory: Some("4Gi".into()) });
 request_snapshot!(request_persistent, { persistent: Some(true) });
 request_snapshot!(request_labels, { labels: [("team".into(), "x".into())].into() });
-request_snapshot!(request_server, { server: true, profile: Some(Profile::Baseline) });
+request_snapshot!(request_server, { server: Some(ServerKind::Image), profile: Some(Profile::Baseline) });
+
+request_snapshot!(request_openhands, {
+    server: Some(ServerKind::OpenHands),
+    profile: Some(Profile::Baseline),
+});
+request_snapshot!(request_agent_server, {
+    server: Some(ServerKind::AgentServer),
+    profile: Some(Profile::Baseline),
+});
+request_snapshot!(request_ports, { ports: vec![3000, 5000, 3000] });
+request_snapshot!(request_vscode, {
+    server: Some(ServerKind::OpenHands),
+    profile: Some(Profile::Baseline),
+    vscode: true,
+});
+request_snapshot!(request_network_none, { network: Some(NetworkMode::None) });
+request_snapshot!(request_network_open, { network: Some(NetworkMode::Open) });
+request_snapshot!(request_job, { workload: Some(WorkloadKind::Job), ports: vec![3000] });
+request_snapshot!(request_gpus, { gpus: Some(2) });
+request_snapshot!(request_resource_factor, { resource_factor: Some(4) });
 
 config_snapshot!(config_workspace_mount_path, config => {
     config.workspace_mount_path_in_sandbox = "/work/".into();
@@ -102,7 +122,7 @@ config_snapshot!(config_tolerations, config => {
 config_snapshot!(config_privileged, config => { config.kubernetes.privileged = true; });
 config_snapshot!(config_termination_grace, config => { config.podbay.termination_grace_seconds = 60; });
 config_snapshot!(config_start_timeout, config => { config.podbay.start_timeout_seconds = 42; }, {
-    server: true
+    server: Some(ServerKind::Image)
 });
 
 #[test]
@@ -155,5 +175,14 @@ fn yaml_and_json_list_say_the_same_in_apply_order() {
         .iter()
         .map(|document| document["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["ConfigMap", "Secret", "PersistentVolumeClaim", "Pod"]);
+    assert_eq!(
+        kinds,
+        [
+            "ConfigMap",
+            "Secret",
+            "PersistentVolumeClaim",
+            "NetworkPolicy",
+            "Pod"
+        ]
+    );
 }

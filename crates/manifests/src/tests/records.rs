@@ -1,11 +1,11 @@
 //! Records: there and back, and what is refused.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use podbay_config::{Config, Toleration};
+use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
 
 use super::{default_spec, validate, variable};
 use crate::record::record;
-use crate::{Profile, Record, RecordError, SessionRequest, SessionSpec};
+use crate::{Profile, Record, RecordError, ServerKind, SessionRequest, SessionSpec};
 
 /// A record as the API server would give it back.
 fn stored(spec: &SessionSpec) -> ConfigMap {
@@ -48,13 +48,19 @@ fn a_record_comes_back_whole() {
         memory: Some("1.5Gi".into()),
         persistent: Some(true),
         labels: [("team".into(), "x".into())].into(),
-        server: true,
+        server: Some(ServerKind::OpenHands),
+        ports: vec![3000],
+        vscode: true,
+        network: Some(NetworkMode::None),
+        workload: Some(WorkloadKind::Job),
+        gpus: Some(1),
+        resource_factor: Some(2),
     };
     let (spec, _) = validate(&config, request).unwrap();
     let read = Record::parse(&stored(&spec)).unwrap();
     assert_eq!(read.spec, spec);
     // Quantities compare by value; the text must come back too.
-    assert_eq!(read.spec.memory().to_string(), "1.5Gi");
+    assert_eq!(read.spec.memory().to_string(), "3Gi");
     assert_eq!(
         (read.uid.as_str(), read.resource_version.as_deref()),
         ("uid-1", Some("7"))
@@ -70,14 +76,14 @@ fn a_record_comes_back_whole() {
 #[test]
 fn a_newer_record_is_refused_by_name() {
     let error = refusal(|object| {
-        set(object, "schemaVersion", "2");
+        set(object, "schemaVersion", "3");
         set(object, "spec", "{\"unheard\": \"of\"}");
     });
-    assert!(matches!(error, RecordError::Newer { found: 2, .. }));
+    assert!(matches!(error, RecordError::Newer { found: 3, .. }));
     assert!(
         error
             .to_string()
-            .starts_with("session record openhands-runtime-demo has schema version 2"),
+            .starts_with("session record openhands-runtime-demo has schema version 3"),
         "{error}"
     );
 }
@@ -160,4 +166,42 @@ fn a_record_that_contradicts_itself_is_refused() {
         contradiction(|object| object.metadata.namespace = Some("other".into())),
         "namespace"
     );
+}
+
+/// What the release before schema version 2 wrote, byte for byte.
+const SPEC_V1: &str = r#"{"claim":{"size":"5Gi","storageClass":"fast"},"cpu":{"request":"1"},"env":["A_B","TOKEN"],"id":"demo","image":"nikolaik/python-nodejs:python3.12-nodejs22","imagePullSecret":"regcred","labels":{"team":"x"},"memory":{"limit":"2Gi","request":"1Gi"},"namespace":"agents","nodeSelector":{"kubernetes.io/arch":"amd64"},"profile":"baseline","runAs":"1000:100","server":true,"startTimeoutSeconds":42,"terminationGraceSeconds":5,"tolerations":[{"effect":"NoExecute","key":"sandbox","operator":"Equal","tolerationSeconds":60,"value":"yes"},{"operator":"Exists"}],"workdir":"/workspace","workspaceMountPath":"/workspace"}"#;
+
+/// The smallest one.
+const SPEC_V1_DEFAULT: &str = r#"{"cpu":{"request":"1"},"env":[],"id":"demo","image":"nikolaik/python-nodejs:python3.12-nodejs22","labels":{},"memory":{"limit":"2Gi","request":"1Gi"},"namespace":"agents","nodeSelector":{},"profile":"restricted","server":false,"startTimeoutSeconds":300,"terminationGraceSeconds":5,"tolerations":[],"workdir":"/workspace","workspaceMountPath":"/workspace"}"#;
+
+fn stored_v1(spec: &str) -> ConfigMap {
+    let mut object = stored(&default_spec());
+    set(&mut object, "schemaVersion", "1");
+    set(&mut object, "spec", spec);
+    object
+}
+
+#[test]
+fn records_of_version_1_are_read_as_what_they_were() {
+    for (name, spec) in [("version_1", SPEC_V1), ("version_1_default", SPEC_V1_DEFAULT)] {
+        let read = Record::parse(&stored_v1(spec)).unwrap();
+        let pod = crate::pod::pod(&read.spec, &read.owner());
+        let claim = crate::claim::claim(&read.spec);
+        // Reviewed against the objects of that release: a session keeps what it was made with. Only a server finds
+        // its port and two more plain variables in its environment.
+        insta::assert_yaml_snapshot!(name, (pod, claim));
+        assert!(crate::network_policy::policy(&read.spec, &read.owner()).is_none());
+        assert!(crate::service::services(&read.spec, &read.owner()).is_empty());
+        // Written again, it is one of this version and says the same.
+        assert_eq!(Record::parse(&stored(&read.spec)).unwrap().spec, read.spec);
+    }
+}
+
+#[test]
+fn a_record_of_version_1_knows_no_later_field() {
+    let spec = SPEC_V1_DEFAULT.replacen('{', "{\"network\":{},", 1);
+    assert!(matches!(
+        Record::parse(&stored_v1(&spec)),
+        Err(RecordError::Spec { .. })
+    ));
 }

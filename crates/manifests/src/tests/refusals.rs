@@ -3,7 +3,7 @@
 use podbay_config::Config;
 
 use super::{validate, variable};
-use crate::{Profile, SessionRequest, SessionSpec};
+use crate::{Profile, ServerKind, SessionRequest, SessionSpec};
 
 /// The messages for `request` under `config`, one a line.
 fn refusal(config: &Config, request: SessionRequest) -> String {
@@ -138,7 +138,8 @@ fn environment() {
         message.starts_with("sandbox.runtime_startup_env_vars can't be used: \"A B\""),
         "{message}"
     );
-    let message = request!(env: [variable("SESSION_API_KEY", "mine")].into(), server: true);
+    let message =
+        request!(env: [variable("SESSION_API_KEY", "mine")].into(), server: Some(ServerKind::Image));
     assert!(
         message.starts_with("--env SESSION_API_KEY is set by Podbay"),
         "{message}"
@@ -212,7 +213,11 @@ fn claim() {
     // Without a claim its settings are not looked at.
     let mut config = Config::default();
     config.kubernetes.pvc_storage_size = "0".into();
-    assert!(validate(&config, SessionRequest::default()).is_ok());
+    let without = SessionRequest {
+        persistent: Some(false),
+        ..SessionRequest::default()
+    };
+    assert!(validate(&config, without).is_ok());
 }
 
 #[test]
@@ -233,18 +238,18 @@ fn labels() {
 fn placement() {
     assert_eq!(
         configured(|config| config.kubernetes.node_selector_key = Some("a".into())),
-        "kubernetes.node_selector_key needs kubernetes.node_selector_val: a node selector is a key and a value"
+        "kubernetes.node_selector_key needs kubernetes.node_selector_val"
     );
     assert_eq!(
         configured(|config| config.kubernetes.node_selector_val = Some("a".into())),
-        "kubernetes.node_selector_val needs kubernetes.node_selector_key: a node selector is a key and a value"
+        "kubernetes.node_selector_val needs kubernetes.node_selector_key"
     );
     let message = configured(|config| {
         config.kubernetes.node_selector_key = Some("a b".into());
         config.kubernetes.node_selector_val = Some("c".into());
     });
     assert!(
-        message.contains("kubernetes.node_selector_val can't be used: label key \"a b\""),
+        message.contains("kubernetes.node_selector_key can't be used: label key \"a b\""),
         "{message}"
     );
     let message = configured(|config| config.kubernetes.image_pull_secret = Some("reg_cred".into()));

@@ -54,10 +54,11 @@ impl std::fmt::Debug for Command {
 
 impl Command {
     pub(crate) fn new(session: Session, argv: Vec<String>) -> Self {
+        let timeout = session.podbay().config().sandbox.timeout;
         Self {
             session,
             argv,
-            timeout: None,
+            timeout: timeout.map(Duration::from_secs),
             workdir: None,
             terminal: None,
             stdin: None,
@@ -68,7 +69,8 @@ impl Command {
         }
     }
 
-    /// Kills the command and all its descendants after so long.
+    /// Kills the command and all its descendants after so long. Without, the setting `sandbox.timeout` holds, if it is
+    /// set.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -21,6 +21,8 @@ mod destination;
 mod download;
 mod error;
 mod extraction;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod member_path;
 mod policy;
 mod remote;

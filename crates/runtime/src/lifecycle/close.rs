@@ -1,14 +1,16 @@
 //! Closing a session: one call deletes the record, and garbage collection all that it owns.
 
-use std::time::Duration;
-
-use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, ObjectKey};
-use podbay_manifests::labels::SESSION_ID;
+use podbay_config::WorkloadKind;
+use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
+use podbay_manifests::labels::{SESSION_ID, selector_session};
+use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
 use podbay_manifests::{Record, SessionId, SessionNames};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::ensure::Site;
 use super::gone::wait_until_gone;
+use super::{exposure, workload};
 use crate::error::Error;
 
 /// What closing a session did.
@@ -85,36 +87,78 @@ pub(crate) async fn delete_claim(
         .map_err(call)
 }
 
-/// Waits until the record of `record` and all that it owns is gone, at most `timeout` in all.
-pub(crate) async fn wait_for_objects(
-    client: &dyn ClusterClient,
-    record: &Record,
-    namespace: &str,
-    timeout: Duration,
-) -> Result<(), Error> {
-    let names = record.spec.names();
-    let session = record.id().as_str();
-    let deadline = Instant::now() + timeout;
-    for (kind, name) in [
-        (Kind::ConfigMap, names.object()),
-        (Kind::Pod, names.object()),
-        (Kind::Secret, names.secret()),
-    ] {
-        let key = ObjectKey::new(kind, namespace, name);
-        let found = client.get(&key).await.map_err(|source| Error::Call {
-            session: session.to_owned(),
-            source,
-        })?;
+/// Waits until the record of `record` and all that it owns is gone, at most the site's patience in all.
+pub(crate) async fn wait_for_objects(site: Site<'_>, record: &Record) -> Result<(), Error> {
+    let deadline = Instant::now() + site.patience;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    for key in objects_of(record) {
+        let found = site.client.get(&key).await.map_err(|source| site.call(source))?;
         let Some(object) = found else { continue };
         // One that a newer record owns is another session's by now.
         let owners = object.metadata().owner_references.clone().unwrap_or_default();
-        if kind == Kind::ConfigMap && object.uid() != record.uid
-            || kind != Kind::ConfigMap && !record.owner().owns(&owners)
+        let ours = match key.kind {
+            Kind::ConfigMap => object.uid() == record.uid,
+            _ => record.owner().owns(&owners),
+        };
+        if ours {
+            wait_until_gone(site.client, site.id.as_str(), &key, object.uid(), left()).await?;
+        }
+    }
+    wait_for_pods(
+        Site {
+            patience: left(),
+            ..site
+        },
+        record,
+    )
+    .await
+}
+
+/// The record and what it owns itself, in the order in which they go.
+fn objects_of(record: &Record) -> Vec<ObjectKey> {
+    let spec = &record.spec;
+    let (names, owner) = (spec.names(), record.owner());
+    let key = |kind, name| ObjectKey::new(kind, spec.namespace(), name);
+    let mut keys = vec![
+        key(Kind::ConfigMap, names.object()),
+        workload::key(spec),
+        key(Kind::Secret, names.secret()),
+    ];
+    if let Some(NetworkPolicyPlan::Own(policy)) = network_policy::policy(spec, &owner) {
+        keys.push(Object::from(policy).key());
+    }
+    keys.extend(exposure::objects(spec, &owner).iter().map(Object::key));
+    keys
+}
+
+/// Waits until the pods of a session's Job are gone. They have names of the Job controller's making, so they are looked
+/// for by label; garbage collection may not have come to them when the Job is gone already. Where the pod is the workload
+/// itself there is nothing to do.
+pub(super) async fn wait_for_pods(site: Site<'_>, record: &Record) -> Result<(), Error> {
+    let spec = &record.spec;
+    if spec.workload() == WorkloadKind::Pod {
+        return Ok(());
+    }
+    let deadline = Instant::now() + site.patience;
+    let selector = selector_session(&spec.names());
+    let pods = site.client.list(Kind::Pod, spec.namespace(), &selector).await;
+    let pods = pods.map_err(|source| site.call(source))?;
+    // A newer session of the same name has its own pods. Asked after the list: a Job that made one of them is there.
+    let job = site.client.get(&workload::key(spec)).await;
+    let other = job.map_err(|source| site.call(source))?.filter(|job| {
+        let owners = job.metadata().owner_references.as_deref().unwrap_or_default();
+        !record.owner().owns(owners)
+    });
+    for pod in pods {
+        let owners = pod.metadata().owner_references.iter().flatten();
+        if other
+            .as_ref()
+            .is_some_and(|job| owners.clone().any(|owner| owner.uid == job.uid()))
         {
             continue;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        wait_until_gone(client, session, &key, object.uid(), left).await?;
+        wait_until_gone(site.client, site.id.as_str(), &pod.key(), pod.uid(), left).await?;
     }
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Object, ObjectKey};
+use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::labels::SESSION_ID;
-use podbay_manifests::{Owner, Record, SessionId};
+use podbay_manifests::{Owner, Record, SessionId, SessionNames};
+use podbay_protocol::{Cause, PhaseTimes, Verdict};
 use tokio::time::Instant;
 
 use super::gone::wait_until_gone;
+use super::workload::is_over;
 use crate::error::Error;
 use crate::readiness;
 
@@ -55,14 +56,14 @@ impl Site<'_> {
         self.id.to_string()
     }
 
-    fn call(&self, source: podbay_k8s_client::Error) -> Error {
+    pub(super) fn call(&self, source: podbay_k8s_client::Error) -> Error {
         Error::Call {
             session: self.session(),
             source,
         }
     }
 
-    fn name_taken(&self, key: &ObjectKey) -> Error {
+    pub(super) fn name_taken(&self, key: &ObjectKey) -> Error {
         Error::NameTaken {
             session: self.session(),
             object: key.to_string(),
@@ -95,6 +96,25 @@ impl Site<'_> {
         Err(self.name_taken(&key))
     }
 
+    /// The record that is there, if it is this session's.
+    pub(crate) async fn existing_record(
+        &self,
+        namespace: &str,
+        names: &SessionNames,
+    ) -> Result<Option<Record>, Error> {
+        let key = ObjectKey::new(Kind::ConfigMap, namespace, names.object());
+        let found = self.client.get(&key).await.map_err(|source| self.call(source))?;
+        let Some(object) = found.filter(|object| !object.is_terminating()) else {
+            return Ok(None);
+        };
+        let record = self.parse(object)?;
+        if record.id() == self.id {
+            Ok(Some(record))
+        } else {
+            Err(self.name_taken(&key))
+        }
+    }
+
     /// An object that `owner` owns. One of an earlier record of the same session is about to be collected and
     /// is waited out.
     pub(crate) async fn owned(&self, object: Object, owner: &Owner) -> Result<Ensured<Object>, Error> {
@@ -108,10 +128,7 @@ impl Site<'_> {
             let uid = found.uid().to_owned();
             let owners = found.metadata().owner_references.clone().unwrap_or_default();
             if !found.is_terminating() && owner.owns(&owners) {
-                if let Object::Pod(pod) = &found
-                    && is_finished(pod)
-                {
-                    // A pod with `restartPolicy: Never` that has ended never runs again.
+                if is_over(&found) {
                     self.client
                         .delete(&key, DeleteOptions::only(&uid))
                         .await
@@ -121,10 +138,32 @@ impl Site<'_> {
                 }
             } else if !self.is_ours(&found) {
                 return Err(self.name_taken(&key));
+            } else {
+                self.check_owner(&key.namespace, owner).await?;
             }
             wait_until_gone(self.client, self.id.as_str(), &key, &uid, self.patience).await?;
         }
         Err(self.name_taken(&key))
+    }
+
+    /// Whether the record that is to own an object is still there. Another client may have closed the session meanwhile, and
+    /// the objects of the name may be those of a session that was opened after that.
+    pub(super) async fn check_owner(&self, namespace: &str, owner: &Owner) -> Result<(), Error> {
+        let key = ObjectKey::new(Kind::ConfigMap, namespace, owner.name.clone());
+        let record = self.client.get(&key).await.map_err(|source| self.call(source))?;
+        if record.is_some_and(|record| record.uid() == owner.uid) {
+            return Ok(());
+        }
+        Err(Error::Start {
+            session: self.session(),
+            verdict: Box::new(Verdict::new(
+                Cause::Deleted,
+                "the session was closed by another client while it started",
+                "open it again, if it is still wanted",
+            )),
+            times: PhaseTimes::default(),
+            kept: false,
+        })
     }
 
     /// The session's claim, which nothing owns.
@@ -165,7 +204,8 @@ impl Site<'_> {
                 Some(verdict) => Error::Start {
                     session: self.session(),
                     verdict: Box::new(verdict),
-                    times: podbay_protocol::PhaseTimes::default(),
+                    times: PhaseTimes::default(),
+                    kept: false,
                 },
                 None => self.call(error),
             });
@@ -192,7 +232,7 @@ impl Site<'_> {
     }
 
     /// Whether an object was made for this session.
-    fn is_ours(&self, object: &Object) -> bool {
+    pub(super) fn is_ours(&self, object: &Object) -> bool {
         object
             .metadata()
             .annotations
@@ -206,12 +246,4 @@ enum Found {
     Created(Object),
     There(Object),
     Vanished,
-}
-
-/// Whether a pod has ended for good.
-pub(crate) fn is_finished(pod: &Pod) -> bool {
-    pod.status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded")
 }

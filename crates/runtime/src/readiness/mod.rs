@@ -5,12 +5,14 @@
 //!   pod         --> phase   (phase.rs)                                +--> progress.rs --> decision
 //!   now         ------------------------------------------------------+
 //!   wait.rs feeds it from the shared watch and the clock, and acts on what it decides
+//!   job.rs waits for the pod that a Job makes, before there is one to look at
 //! ```
 //!
-//! All but `wait.rs` is pure: values and the time come in, decisions go out.
+//! All but these two is pure: values and the time come in, decisions go out.
 
 mod diagnosis;
 mod image;
+mod job;
 mod phase;
 mod progress;
 mod refusal;
@@ -20,6 +22,7 @@ mod tests;
 mod wait;
 
 pub(crate) use diagnosis::{end_of_pod, node_lost, out_of_memory};
+pub(crate) use job::{JobPod, wait_for_pod_of_job};
 pub(crate) use phase::phase_of;
 pub(crate) use progress::Graces;
 pub(crate) use refusal::{may_pass, of_creation};

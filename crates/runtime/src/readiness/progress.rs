@@ -31,7 +31,7 @@ impl Graces {
     pub(crate) fn of(config: &Config) -> Self {
         let settings = &config.podbay;
         Self {
-            start: Duration::from_secs(settings.start_timeout_seconds),
+            start: Duration::from_secs(podbay_manifests::start_timeout_seconds(config)),
             unschedulable: Duration::from_secs(settings.unschedulable_grace_seconds),
             capacity: Duration::from_secs(settings.capacity_grace_seconds),
             image_pull: Duration::from_secs(settings.image_pull_grace_seconds),

@@ -88,11 +88,12 @@ pub(crate) async fn wait_until_ready(
     }
 }
 
-fn failed(session: &str, verdict: Verdict, times: PhaseTimes) -> Error {
+pub(super) fn failed(session: &str, verdict: Verdict, times: PhaseTimes) -> Error {
     Error::Start {
         session: session.to_owned(),
         verdict: Box::new(verdict),
         times,
+        kept: false,
     }
 }
 
@@ -108,7 +109,7 @@ fn gone(pod: &Pod) -> Verdict {
 }
 
 /// The watch's failure, for one of the many who wait on it.
-fn copy_of(error: &podbay_k8s_client::Error) -> podbay_k8s_client::Error {
+pub(super) fn copy_of(error: &podbay_k8s_client::Error) -> podbay_k8s_client::Error {
     podbay_k8s_client::Error {
         operation: error.operation.clone(),
         kind: error.kind,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use podbay_config::{Config, KubernetesConfig, NetworkMode, WorkloadKind};
 use podbay_manifests::{Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
 use podbay_protocol::PhaseTimes;
 use secrecy::SecretString;
@@ -12,7 +13,7 @@ use super::handle::Session;
 use super::status::{StatusStream, Teller};
 use crate::backend::BackendKind;
 use crate::error::Error;
-use crate::lifecycle::{Opened, Opening};
+use crate::lifecycle::{Intent, Opened, Opening, RetryPolicy};
 use crate::podbay::{Podbay, parse_id};
 
 /// The image a session of the embedded backend has: this machine's own files.
@@ -26,7 +27,7 @@ pub struct SessionBuilder {
     podbay: Podbay,
     id: String,
     request: SessionRequest,
-    replace: bool,
+    intent: Intent,
     teller: Teller,
     cancel: CancellationToken,
 }
@@ -38,6 +39,8 @@ pub struct OpenReport {
     pub attached: bool,
     /// Whether it was there without its pod and got a new one: only a persistent workspace was kept.
     pub recreated: bool,
+    /// Whether it was there, paused, and has its pod back.
+    pub resumed: bool,
     /// What was asked and the session that was there has otherwise, in words.
     pub differences: Vec<String>,
     /// The seconds of each step; none where the session was there and ready.
@@ -50,7 +53,7 @@ impl SessionBuilder {
             podbay,
             id,
             request: SessionRequest::default(),
-            replace: false,
+            intent: Intent::default(),
             teller: Teller::silent(),
             cancel: CancellationToken::new(),
         }
@@ -129,7 +132,43 @@ impl SessionBuilder {
     /// Whether a session of this id that is there is closed first, and made anew.
     #[must_use]
     pub const fn replace(mut self, replace: bool) -> Self {
-        self.replace = replace;
+        self.intent = if replace {
+            Intent::Replace
+        } else {
+            Intent::AttachOrCreate
+        };
+        self
+    }
+
+    /// Whether only a session that is there will do: none is made then.
+    #[must_use]
+    pub const fn attach_to_existing(mut self, attach: bool) -> Self {
+        self.intent = if attach {
+            Intent::Attach
+        } else {
+            Intent::AttachOrCreate
+        };
+        self
+    }
+
+    /// Ports of the session to be reached by a Service, and by an Ingress or a Gateway's route.
+    #[must_use]
+    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.request.ports = ports.into_iter().collect();
+        self
+    }
+
+    /// What the session may reach over the network.
+    #[must_use]
+    pub const fn network(mut self, network: NetworkMode) -> Self {
+        self.request.network = Some(network);
+        self
+    }
+
+    /// Whether the session is run by a pod or by a Job.
+    #[must_use]
+    pub const fn workload(mut self, workload: WorkloadKind) -> Self {
+        self.request.workload = Some(workload);
         self
     }
 
@@ -164,7 +203,13 @@ impl SessionBuilder {
                 ("a limit of CPU", request.cpu.is_some()),
                 ("a limit of memory", request.memory.is_some()),
                 ("a persistent workspace", request.persistent == Some(true)),
-                ("a server's image", request.server),
+                ("a server's image", request.server.is_some()),
+                ("a port", !request.ports.is_empty()),
+                ("VS Code", request.vscode),
+                ("a network policy", request.network.is_some()),
+                ("a kind of workload", request.workload.is_some()),
+                ("a GPU", request.gpus.is_some()),
+                ("a resource factor", request.resource_factor.is_some()),
             ];
             if let Some((what, _)) = asked.into_iter().find(|(_, asked)| *asked) {
                 return Err(Error::Unsupported {
@@ -175,15 +220,29 @@ impl SessionBuilder {
             }
             request.image = Some(HOST_IMAGE.to_owned());
         }
+        let on_host = self.config_on_host();
         SessionSpec::validate(
             parse_id(&self.id)?,
             self.podbay.namespace(),
-            self.podbay.config(),
+            on_host.as_ref().unwrap_or_else(|| self.podbay.config()),
             request,
         )
         .map_err(|source| Error::Spec {
             session: self.id.clone(),
             source,
+        })
+    }
+
+    /// On this machine nothing of a cluster has an effect, so that nothing of it is asked for: what stands in
+    /// `[kubernetes]` is for another day.
+    fn config_on_host(&self) -> Option<Config> {
+        (self.podbay.kind() == BackendKind::Embedded).then(|| {
+            let mut config = self.podbay.config().clone();
+            config.kubernetes = KubernetesConfig {
+                network: NetworkMode::Open,
+                ..KubernetesConfig::default()
+            };
+            config
         })
     }
 
@@ -198,7 +257,7 @@ impl SessionBuilder {
             podbay,
             id: _,
             request,
-            replace,
+            intent,
             teller,
             cancel,
         } = self;
@@ -208,10 +267,13 @@ impl SessionBuilder {
             client: Arc::clone(podbay.client()),
             watch: podbay.watch(&spec.names()),
             graces: podbay.graces(),
+            policies: Arc::clone(podbay.policies()),
+            retries: RetryPolicy::of(podbay.config())?,
+            limit: podbay.session_limit(),
             deletion_timeout: podbay.deletion_timeout(),
             spec,
             secrets,
-            replace,
+            intent,
             on_phase: Arc::new(move |phase| phases.phase(phase)),
             cancel: cancel.clone(),
         };
@@ -228,9 +290,11 @@ impl SessionBuilder {
         match opened {
             Ok(Opened {
                 record,
+                pod,
                 times,
                 adopted,
                 recreated,
+                resumed,
             }) => {
                 let differences = if adopted {
                     request
@@ -244,10 +308,11 @@ impl SessionBuilder {
                 let report = OpenReport {
                     attached: adopted,
                     recreated,
+                    resumed,
                     differences,
                     times,
                 };
-                Ok(Session::opened(podbay, record, report))
+                Ok(Session::opened(podbay, record, pod, report))
             }
             Err(error) => {
                 teller.failed(error.verdict().cloned());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_manifests::{Record, RecordError};
+use podbay_manifests::{Record, RecordError, SessionSpec};
 use podbay_protocol::Verdict;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::readiness::{end_of_pod, node_lost, phase_of};
 pub struct Summary {
     /// Its id; the record's name where the record can't be read.
     pub session: String,
-    /// `Ready`, the step of its start, `Lost` (no living pod, or its node does not answer), or `Unreadable`.
+    /// `Ready`, the step of its start, `Paused`, `Lost` (no living pod, or its node does not answer), or `Unreadable`.
     pub status: String,
     /// Its image.
     pub image: Option<String>,
@@ -57,6 +57,14 @@ pub struct Description {
     pub memory: String,
     /// Its claim.
     pub claim: Option<String>,
+    /// `pod` or `job`.
+    pub workload: String,
+    /// What it may reach: `default`, `none` or `open`.
+    pub network: String,
+    /// Where a browser finds its VS Code.
+    pub vscode_url: Option<String>,
+    /// Where the ports that were asked for are reached.
+    pub web_hosts: BTreeMap<String, u16>,
     /// Why it takes no commands, where it doesn't.
     pub verdict: Option<Verdict>,
     /// What the cluster says of its pod, oldest first.
@@ -83,9 +91,10 @@ pub struct EventLine {
 pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: Option<&Pod>) -> Summary {
     let status = match (record, pod) {
         (Err(_), _) => "Unreadable".to_owned(),
+        (Ok(record), None) if record.paused => "Paused".to_owned(),
         (Ok(_), None) => "Lost".to_owned(),
         (Ok(_), Some(pod)) if end_of_pod(pod).or_else(|| node_lost(pod)).is_some() => "Lost".to_owned(),
-        (Ok(record), Some(pod)) => capitalised(phase_of(pod, record.spec.server()).as_str()),
+        (Ok(record), Some(pod)) => capitalised(phase_of(pod, record.spec.server().is_some()).as_str()),
     };
     let record = record.as_ref().ok();
     let spec = record.map(|record| &record.spec);
@@ -97,8 +106,10 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
         created: record
             .and_then(|record| record.created.as_ref())
             .map(|time| time.0),
-        persistent: spec.is_some_and(|spec| spec.claim().is_some()),
-        pod: name.to_owned(),
+        persistent: spec.is_some_and(SessionSpec::persistent),
+        pod: pod
+            .and_then(|pod| pod.metadata.name.clone())
+            .unwrap_or_else(|| name.to_owned()),
         ip: state.and_then(|state| state.pod_ip.clone()),
         node: pod
             .and_then(|pod| pod.spec.as_ref())
@@ -134,8 +145,13 @@ pub(crate) fn describe(
         cpu: spec.cpu().to_string(),
         memory: spec.memory().to_string(),
         claim: spec.claim().map(|_| names.claim()),
+        workload: spec.workload().to_string(),
+        network: spec.network().to_string(),
+        vscode_url: spec.vscode_url(None),
+        web_hosts: spec.web_hosts(),
         verdict: match pod {
             Some(pod) => end_of_pod(pod).or_else(|| node_lost(pod)),
+            None if record.paused => None,
             None => Some(super::handle::pod_is_gone()),
         },
         events: events.iter().map(line).collect(),

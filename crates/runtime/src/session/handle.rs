@@ -1,12 +1,20 @@
 //! A session that is there.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use podbay_k8s_client::{ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object, ObjectKey};
+use podbay_config::CleanupPolicy;
+use podbay_k8s_client::{
+    ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object, ObjectKey,
+};
+use podbay_manifests::labels::selector_session;
 use podbay_manifests::pod::CONTAINER;
-use podbay_manifests::{Record, SessionId, SessionNames};
+use podbay_manifests::secret::SESSION_KEY;
+use podbay_manifests::{Record, SessionId, SessionNames, SessionSpec};
 use podbay_protocol::{Cause, Outcome, StartPhase, Verdict};
+use secrecy::SecretString;
 
 use super::builder::OpenReport;
 use super::describe::{self, Description};
@@ -15,6 +23,7 @@ use crate::error::Error;
 use crate::lifecycle::{Closed, RetainedClaim, close_record};
 use crate::podbay::Podbay;
 use crate::readiness::{Progress, end_of_pod, node_lost, phase_of, wait_until_ready};
+use crate::watch::foremost;
 
 /// A session. Dropping the handle leaves the session open: [`Session::close`] ends it.
 #[derive(Clone, Debug)]
@@ -23,6 +32,8 @@ pub struct Session {
     id: SessionId,
     /// Its record, where this process has read it.
     record: Option<Record>,
+    /// The name of its pod, where it is known not to be the session's own: a Job's pods are named by its controller.
+    pod: Arc<Mutex<Option<String>>>,
     report: OpenReport,
 }
 
@@ -32,6 +43,7 @@ impl Session {
             podbay,
             id,
             record: None,
+            pod: Arc::default(),
             report: OpenReport {
                 attached: true,
                 ..OpenReport::default()
@@ -39,11 +51,12 @@ impl Session {
         }
     }
 
-    pub(crate) fn opened(podbay: Podbay, record: Record, report: OpenReport) -> Self {
+    pub(crate) fn opened(podbay: Podbay, record: Record, pod: String, report: OpenReport) -> Self {
         Self {
             podbay,
             id: record.id().clone(),
             record: Some(record),
+            pod: Arc::new(Mutex::new(Some(pod))),
             report,
         }
     }
@@ -63,9 +76,54 @@ impl Session {
         &self.report
     }
 
-    /// The name of its pod.
+    /// The name of its pod, as far as this process knows it: that of a Job's pod is known once the session was opened or
+    /// used here.
     pub fn pod_name(&self) -> String {
-        SessionNames::of(&self.id).object()
+        self.known_pod()
+            .clone()
+            .unwrap_or_else(|| SessionNames::of(&self.id).object())
+    }
+
+    fn known_pod(&self) -> MutexGuard<'_, Option<String>> {
+        self.pod.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key that the session's server takes (`X-Session-API-Key`).
+    pub async fn session_key(&self) -> Result<SecretString, Error> {
+        let names = SessionNames::of(&self.id);
+        let key = ObjectKey::new(Kind::Secret, self.podbay.namespace(), names.secret());
+        let call = |source| Error::Call {
+            session: self.id.to_string(),
+            source,
+        };
+        let found = self.podbay.client().get(&key).await.map_err(call)?;
+        let value = found
+            .and_then(Object::into_secret)
+            .and_then(|secret| secret.data?.remove(SESSION_KEY))
+            .and_then(|bytes| String::from_utf8(bytes.0).ok());
+        value.map(SecretString::from).ok_or_else(|| self.not_found())
+    }
+
+    /// Where a browser finds the session's VS Code, if it was asked for. `token` is VS Code's own connection token; without,
+    /// the URL holds no secret and VS Code asks for it.
+    pub async fn vscode_url(&self, token: Option<&str>) -> Result<Option<String>, Error> {
+        Ok(self.specification().await?.vscode_url(token))
+    }
+
+    /// Where the ports that were asked for are reached.
+    pub async fn web_hosts(&self) -> Result<BTreeMap<String, u16>, Error> {
+        Ok(self.specification().await?.web_hosts())
+    }
+
+    /// What it was made from.
+    async fn specification(&self) -> Result<SessionSpec, Error> {
+        match &self.record {
+            Some(record) => Ok(record.spec.clone()),
+            None => match self.podbay.record(&self.id).await? {
+                Some(record) => Ok(record.spec),
+                None => Err(self.not_found()),
+            },
+        }
     }
 
     /// Runs a program with its arguments and waits for it, with an empty standard input. Both streams are
@@ -96,12 +154,13 @@ impl Session {
             container: CONTAINER.to_owned(),
             ..request
         };
-        match self
-            .podbay
-            .client()
-            .logs(self.podbay.namespace(), &self.pod_name(), request)
-            .await
-        {
+        let log = self
+            .on_pod(async |name| {
+                let (client, namespace) = (self.podbay.client(), self.podbay.namespace());
+                client.logs(namespace, &name, request.clone()).await
+            })
+            .await;
+        match log {
             Ok(log) => Ok(log),
             Err(source) => Err(self.explain(source).await),
         }
@@ -118,7 +177,8 @@ impl Session {
         let mut events = Vec::new();
         let mut events_error = None;
         if let Some(pod) = &pod {
-            let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), self.pod_name());
+            let name = pod.metadata.name.clone().unwrap_or_default();
+            let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), name);
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
             match self.podbay.client().events(&key, uid).await {
                 Ok(read) => events = read,
@@ -147,19 +207,45 @@ impl Session {
         })
     }
 
+    /// Ends the session, or leaves it, as its clean-up policy says of one whose work succeeded or not. None where it was
+    /// left.
+    pub async fn finish(self, succeeded: bool) -> Result<Option<Closed>, Error> {
+        let keep = match self.specification().await?.cleanup_policy() {
+            CleanupPolicy::AlwaysKeep => true,
+            CleanupPolicy::KeepOnFailure => !succeeded,
+            CleanupPolicy::AlwaysClean => false,
+        };
+        if keep {
+            Ok(None)
+        } else {
+            self.close().await.map(Some)
+        }
+    }
+
     /// Its pod, if it is there.
     pub(crate) async fn pod(&self) -> Result<Option<Pod>, Error> {
         let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), self.pod_name());
-        let found = self
-            .podbay
-            .client()
-            .get(&key)
-            .await
-            .map_err(|source| Error::Call {
-                session: self.id.to_string(),
-                source,
-            })?;
-        Ok(found.and_then(Object::into_pod))
+        let call = |source| Error::Call {
+            session: self.id.to_string(),
+            source,
+        };
+        let found = self.podbay.client().get(&key).await.map_err(call)?;
+        match found.and_then(Object::into_pod) {
+            Some(pod) => Ok(Some(pod)),
+            None => self.find_pod().await.map_err(call),
+        }
+    }
+
+    /// Looks for its pod by label, and remembers its name.
+    async fn find_pod(&self) -> Result<Option<Pod>, podbay_k8s_client::Error> {
+        let selector = selector_session(&SessionNames::of(&self.id));
+        let namespace = self.podbay.namespace();
+        let pods = self.podbay.client().list(Kind::Pod, namespace, &selector).await?;
+        let pod = foremost(pods.into_iter().filter_map(Object::into_pod));
+        if let Some(pod) = &pod {
+            self.known_pod().clone_from(&pod.metadata.name);
+        }
+        Ok(pod)
     }
 
     /// Runs a command in its pod, as the client has it.
@@ -167,10 +253,28 @@ impl Session {
         &self,
         request: ExecRequest,
     ) -> Result<ExecProcess, podbay_k8s_client::Error> {
-        self.podbay
-            .client()
-            .exec(self.podbay.namespace(), &self.pod_name(), request)
-            .await
+        self.on_pod(async |name| {
+            let (client, namespace) = (self.podbay.client(), self.podbay.namespace());
+            client.exec(namespace, &name, request.clone()).await
+        })
+        .await
+    }
+
+    /// Makes a call on its pod by name. A Job's pod has a name of its own; its first use in this process looks for it.
+    async fn on_pod<T>(
+        &self,
+        call: impl AsyncFn(String) -> Result<T, podbay_k8s_client::Error>,
+    ) -> Result<T, podbay_k8s_client::Error> {
+        let name = self.pod_name();
+        match call(name.clone()).await {
+            Err(error) if error.kind == ErrorKind::NotFound => match self.find_pod().await {
+                Ok(Some(pod)) if pod.metadata.name.as_ref().is_some_and(|found| *found != name) => {
+                    call(self.pod_name()).await
+                }
+                _ => Err(error),
+            },
+            answer => answer,
+        }
     }
 
     /// Waits for a session that was begun and is not ready; `refused` is what the command met, and stands where
@@ -183,7 +287,7 @@ impl Session {
         let Some(pod) = self.pod().await? else {
             return Err(self.explain(refused).await);
         };
-        let server = record.spec.server();
+        let server = record.spec.server().is_some();
         if end_of_pod(&pod).is_some() || phase_of(&pod, server) == StartPhase::Ready {
             return Err(self.explain(refused).await);
         }
@@ -191,14 +295,14 @@ impl Session {
             client: &**self.podbay.client(),
             session: self.id.as_str(),
             namespace: self.podbay.namespace(),
-            pod_name: &names.object(),
+            pod_name: &self.pod_name(),
             uid: pod.metadata.uid.as_deref().unwrap_or_default(),
             server,
             graces: self.podbay.graces(),
             creating: Duration::ZERO,
             on_phase: &|_| {},
         };
-        let mut follower = self.podbay.watch(&names).follow(&names.object());
+        let mut follower = self.podbay.watch(&names).follow(&names);
         wait_until_ready(progress, &mut follower).await.map(|_| ())
     }
 
@@ -217,6 +321,11 @@ impl Session {
         };
         match self.podbay.record(&self.id).await {
             Ok(None) => return self.not_found(),
+            Ok(Some(record)) if record.paused => {
+                return Error::Paused {
+                    session: self.id.to_string(),
+                };
+            }
             Ok(Some(_)) => {}
             Err(_) => return call(source),
         }

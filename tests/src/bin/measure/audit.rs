@@ -86,7 +86,7 @@ pub(crate) async fn reads_of_waiting_sessions(namespace: &Namespace) {
     let waiting = (0..20).map(|n| {
         // It says that it carries a server, and has none: it never becomes ready.
         let mut request = podbay_runtime::SessionRequest {
-            server: true,
+            server: Some(podbay_manifests::ServerKind::Image),
             ..Default::default()
         };
         request.image = Some(PAUSE.to_owned());

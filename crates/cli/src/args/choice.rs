@@ -1,0 +1,27 @@
+//! Flags that take one of the words of a setting.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use podbay_config::{NetworkMode, WorkloadKind};
+
+/// `--network`.
+pub(super) fn network() -> impl TypedValueParser<Value = NetworkMode> {
+    words(NetworkMode::ALL, NetworkMode::as_str)
+}
+
+/// `--workload`.
+pub(super) fn workload() -> impl TypedValueParser<Value = WorkloadKind> {
+    words(WorkloadKind::ALL, WorkloadKind::as_str)
+}
+
+/// Takes what `word` gives for one of `all`; the help lists them.
+fn words<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    word: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(all.iter().map(move |value| word(*value))).try_map(move |text| {
+        all.iter()
+            .copied()
+            .find(|value| word(*value) == text)
+            .ok_or("there is no such word")
+    })
+}

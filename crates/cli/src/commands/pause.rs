@@ -1,0 +1,36 @@
+//! `podbay pause`: the pod goes, the workspace stays.
+
+use clap::Args;
+
+use crate::args::GlobalArgs;
+use crate::connection::{Needs, connect_to_cluster};
+use crate::exit::Failure;
+use crate::output::print_line;
+
+/// Flags of `podbay pause`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PauseArgs {
+    /// The session; its workspace must be on a claim
+    session_id: String,
+    /// Wait until its pod is gone
+    #[arg(long)]
+    wait: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay open demo --image debian:12 --persistent
+  podbay pause demo                                   its pod is freed, /workspace is kept
+  podbay resume demo
+
+What runs in the session is ended, and what was installed outside the workspace is lost.";
+
+/// Pauses a session.
+pub(crate) async fn run(global: &GlobalArgs, args: PauseArgs) -> Result<u8, Failure> {
+    let PauseArgs { session_id, wait } = args;
+    let podbay = connect_to_cluster(global, "pause", Needs::default()).await?;
+    podbay.pause(&session_id, wait).await?;
+    print_line(&format!("session/{session_id} paused"))?;
+    Ok(0)
+}

@@ -1,0 +1,99 @@
+//! What a pod template may not change.
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+
+use super::PodTemplateError;
+use crate::SessionSpec;
+use crate::labels::is_own_key;
+use crate::pod::CONTAINER;
+
+/// Every change from `before` to `after` that would break the session of `spec`.
+pub(super) fn changes(before: &Pod, after: &Pod, spec: &SessionSpec) -> Vec<PodTemplateError> {
+    let mut found = of_metadata(before, after);
+    let restart = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.restart_policy.clone());
+    if restart(before) != restart(after) {
+        found.push(protected(
+            "spec.restartPolicy",
+            "a container that ended is a session that ended",
+        ));
+    }
+    match (container(before), container(after)) {
+        (Some(before), Some(after)) => found.extend(of_container(before, after, spec)),
+        _ => found.push(protected(
+            &format!("spec.containers[{CONTAINER}]"),
+            "this container is the session",
+        )),
+    }
+    found
+}
+
+fn protected(path: &str, reason: &'static str) -> PodTemplateError {
+    PodTemplateError::Protected {
+        path: path.into(),
+        reason,
+    }
+}
+
+fn of_metadata(before: &Pod, after: &Pod) -> Vec<PodTemplateError> {
+    let (before, after) = (&before.metadata, &after.metadata);
+    let identity = "the session is found by it";
+    let same = [
+        ("metadata.name", before.name == after.name),
+        ("metadata.namespace", before.namespace == after.namespace),
+        (
+            "metadata.generateName",
+            before.generate_name == after.generate_name,
+        ),
+        (
+            "metadata.ownerReferences",
+            before.owner_references == after.owner_references,
+        ),
+    ];
+    let mut found: Vec<_> = same
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(path, _)| protected(path, identity))
+        .collect();
+    for (part, before, after) in [
+        ("labels", &before.labels, &after.labels),
+        ("annotations", &before.annotations, &after.annotations),
+    ] {
+        let ours = |key: &str| part == "labels" || is_own_key(key);
+        for (key, value) in before.iter().flatten().filter(|(key, _)| ours(key)) {
+            if after.as_ref().and_then(|after| after.get(key)) != Some(value) {
+                found.push(protected(&format!("metadata.{part}[{key}]"), identity));
+            }
+        }
+    }
+    found
+}
+
+fn container(pod: &Pod) -> Option<&Container> {
+    let containers = &pod.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == CONTAINER)
+}
+
+fn of_container(before: &Container, after: &Container, spec: &SessionSpec) -> Vec<PodTemplateError> {
+    let at = |field: &str| format!("spec.containers[{CONTAINER}].{field}");
+    let mut found = Vec::new();
+    if before.image != after.image {
+        found.push(protected(
+            &at("image"),
+            "the session's record says what it runs: use --image",
+        ));
+    }
+    // What a server is started with may be changed; what keeps a plain image's pod alive may not.
+    if spec.server.is_none() && (&before.command, &before.args) != (&after.command, &after.args) {
+        found.push(protected(&at("command"), "it keeps the pod alive"));
+    }
+    for variable in before.env.iter().flatten().filter(|env| env.value_from.is_some()) {
+        let kept = after.env.iter().flatten().any(|env| env == variable);
+        if !kept {
+            found.push(protected(
+                &at(&format!("env[{}]", variable.name)),
+                "its value is in the session's Secret: use --env",
+            ));
+        }
+    }
+    found
+}

@@ -1,0 +1,200 @@
+//! What of a session can be reached from outside its pod, and where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use podbay_config::{Config, KubernetesConfig};
+use serde::{Deserialize, Serialize};
+
+use super::problems::Problems;
+use super::{ServerSpec, SpecError};
+use crate::dns::DnsSubdomain;
+use crate::labels::is_annotation_key;
+use crate::{SessionNames, SessionRequest};
+
+/// The most ports that a session may ask for: each is a rule, a host and a Service's port, and the API takes
+/// objects of 1.5 MiB at most.
+const MAX_PORTS: usize = 100;
+
+/// The Services of a session and what leads to them. A session that asks for neither a port nor VS Code has
+/// none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExposureSpec {
+    /// Ports besides those of the server and VS Code.
+    pub(crate) ports: BTreeSet<u16>,
+    /// Whether some of them were asked for by the session itself and not by the configuration.
+    pub(crate) own_ports: bool,
+    /// DNS domain of the cluster.
+    pub(crate) cluster_domain: DnsSubdomain,
+    /// `None` makes Services only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<PublicSpec>,
+}
+
+/// The hosts by which a session is reached from outside the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublicSpec {
+    pub(crate) domain: DnsSubdomain,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_secret: Option<DnsSubdomain>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) by: PublicBy,
+}
+
+/// What routes those hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PublicBy {
+    /// An Ingress of this class, or of the cluster's default one.
+    Ingress(Option<DnsSubdomain>),
+    /// A route of the Gateway API.
+    Gateway(GatewayRef),
+}
+
+/// A Gateway, and perhaps one of its listeners.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayRef {
+    pub(crate) name: DnsSubdomain,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<DnsSubdomain>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) section: Option<DnsSubdomain>,
+}
+
+impl ExposureSpec {
+    pub(super) fn validate(
+        problems: &mut Problems,
+        config: &Config,
+        request: &SessionRequest,
+        server: Option<&ServerSpec>,
+        names: &SessionNames,
+    ) -> Option<Self> {
+        if request.ports.is_empty() && !request.vscode {
+            return None;
+        }
+        let kubernetes = &config.kubernetes;
+        // Applications are started by agents, and agents by servers.
+        let app_ports = server.iter().flat_map(|_| &kubernetes.app_ports);
+        let taken: Vec<u16> = server.map_or(Vec::new(), |server| {
+            let vscode = server.vscode.then_some(server.vscode_port);
+            vscode.into_iter().chain([server.port]).collect()
+        });
+        let ports: BTreeSet<u16> = request
+            .ports
+            .iter()
+            .chain(app_ports)
+            .copied()
+            .filter(|port| !taken.contains(port))
+            .collect();
+        if ports.contains(&0) {
+            problems.push(SpecError::PortZero);
+        }
+        if ports.len() > MAX_PORTS {
+            problems.push(SpecError::TooManyPorts {
+                count: ports.len(),
+                most: MAX_PORTS,
+            });
+        }
+        let cluster_domain = problems.object_name("kubernetes.cluster_domain", &kubernetes.cluster_domain);
+        let public = kubernetes
+            .ingress
+            .then(|| PublicSpec::validate(problems, kubernetes, names));
+        let public = match public {
+            Some(public) => Some(public?),
+            None => None,
+        };
+        Some(Self {
+            own_ports: request.ports.iter().any(|port| !taken.contains(port)),
+            ports,
+            cluster_domain: cluster_domain?,
+            public,
+        })
+    }
+}
+
+impl PublicSpec {
+    fn validate(problems: &mut Problems, config: &KubernetesConfig, names: &SessionNames) -> Option<Self> {
+        let domain = problems.object_name("kubernetes.ingress_domain", &config.ingress_domain);
+        // The longest of its hosts must be a name too.
+        let longest = domain.as_ref().map(|domain| port_host(names, u16::MAX, domain));
+        if let Some(longest) = longest {
+            problems.take(longest.parse::<DnsSubdomain>(), |source| SpecError::ObjectName {
+                setting: "kubernetes.ingress_domain",
+                source,
+            });
+        }
+        let by = match &config.gateway {
+            Some(gateway) => PublicBy::Gateway(gateway_ref(problems, gateway)?),
+            None => PublicBy::Ingress(
+                problems.optional_name("kubernetes.ingress_class", config.ingress_class.as_ref()),
+            ),
+        };
+        for key in config
+            .ingress_annotations
+            .keys()
+            .filter(|key| !is_annotation_key(key))
+        {
+            problems.push(SpecError::AnnotationKey {
+                setting: "kubernetes.ingress_annotations",
+                key: key.clone(),
+            });
+        }
+        let tls_secret = problems.optional_name(
+            "kubernetes.ingress_tls_secret",
+            config.ingress_tls_secret.as_ref(),
+        );
+        Some(Self {
+            domain: domain?,
+            tls_secret,
+            annotations: config.ingress_annotations.clone(),
+            by,
+        })
+    }
+
+    /// Host of VS Code.
+    pub(crate) fn code_host(&self, names: &SessionNames) -> String {
+        format!("{}.{}", names.label(), self.domain)
+    }
+
+    /// Host of one port.
+    pub(crate) fn port_host(&self, names: &SessionNames, port: u16) -> String {
+        port_host(names, port, &self.domain)
+    }
+
+    /// Whether the hosts speak TLS: `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls_secret.is_some() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+}
+
+fn port_host(names: &SessionNames, port: u16, domain: &DnsSubdomain) -> String {
+    format!("{}-{port}.{domain}", names.label())
+}
+
+/// `name`, `namespace/name` or `namespace/name/section`.
+fn gateway_ref(problems: &mut Problems, text: &str) -> Option<GatewayRef> {
+    const SETTING: &str = "kubernetes.gateway";
+    let parts: Vec<_> = text.split('/').collect();
+    let (namespace, name, section) = match parts[..] {
+        [name] => (None, name, None),
+        [namespace, name] => (Some(namespace), name, None),
+        [namespace, name, section] => (Some(namespace), name, Some(section)),
+        _ => {
+            problems.push(SpecError::Gateway { gateway: text.into() });
+            return None;
+        }
+    };
+    let namespace = namespace.map(|part| problems.object_name(SETTING, part));
+    let section = section.map(|part| problems.object_name(SETTING, part));
+    Some(GatewayRef {
+        name: problems.object_name(SETTING, name)?,
+        namespace: namespace.flatten(),
+        section: section.flatten(),
+    })
+}

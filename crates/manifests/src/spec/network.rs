@@ -1,0 +1,97 @@
+//! What the sandbox may reach, and what it finds by which name.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::HostAlias;
+use podbay_config::{Config, NetworkMode};
+use serde::{Deserialize, Serialize};
+
+use super::SpecError;
+use super::problems::Problems;
+use crate::cidr::Cidr;
+use crate::opening::Opening;
+use crate::word::Word;
+use crate::{Profile, SessionRequest};
+
+const MODE: &str = "kubernetes.network";
+const HOST_ALIASES: &str = "kubernetes.host_aliases";
+
+/// The network of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkSpec {
+    pub(crate) mode: Word<NetworkMode>,
+    /// What may be reached besides what the mode lets it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow: Vec<Opening>,
+    /// What may not be reached besides the private networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deny: Vec<Cidr>,
+    /// Whether the pod is in the network of its node.
+    pub(crate) host_network: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) host_aliases: Vec<HostAlias>,
+}
+
+impl NetworkSpec {
+    pub(super) fn validate(
+        problems: &mut Problems,
+        profile: Profile,
+        config: &Config,
+        request: &SessionRequest,
+    ) -> Self {
+        let kubernetes = &config.kubernetes;
+        let mode = request.network.unwrap_or(kubernetes.network);
+        let host_network = host_network(problems, profile, mode, config);
+        let mut allow = Vec::new();
+        for text in &kubernetes.network_allow {
+            allow.extend(problems.take(text.parse::<Opening>(), SpecError::NetworkAllow));
+        }
+        let mut deny = Vec::new();
+        for text in &kubernetes.network_deny {
+            deny.extend(problems.take(text.trim().parse::<Cidr>(), SpecError::NetworkDeny));
+        }
+        // One set of rules has one name: the order in which it was written does not matter.
+        allow.sort_unstable();
+        allow.dedup();
+        deny.sort_unstable();
+        deny.dedup();
+        let listed = mode == NetworkMode::Default;
+        let host_aliases: Vec<HostAlias> = problems.api_objects(HOST_ALIASES, &kubernetes.host_aliases);
+        for alias in &host_aliases {
+            if alias.ip.parse::<IpAddr>().is_err() {
+                problems.push(SpecError::HostAlias { ip: alias.ip.clone() });
+            }
+        }
+        Self {
+            mode: Word(mode),
+            // The two other modes are what they say, whatever is listed.
+            allow: allow.into_iter().filter(|_| listed).collect(),
+            deny: deny.into_iter().filter(|_| listed).collect(),
+            host_network,
+            host_aliases,
+        }
+    }
+}
+
+fn host_network(problems: &mut Problems, profile: Profile, mode: NetworkMode, config: &Config) -> bool {
+    let setting = match (config.kubernetes.host_network, config.sandbox.use_host_network) {
+        (true, _) => "kubernetes.host_network",
+        (false, true) => "sandbox.use_host_network",
+        (false, false) => return false,
+    };
+    problems.needs_profile(profile, Profile::Privileged, setting, "true");
+    no_policy_holds(problems, setting, mode);
+    true
+}
+
+/// Notes that `setting` puts the pod where a policy would only seem to hold.
+pub(super) fn no_policy_holds(problems: &mut Problems, setting: &'static str, mode: NetworkMode) {
+    if mode != NetworkMode::Open {
+        problems.contradiction(
+            setting,
+            MODE,
+            "no network policy holds in the node's network: set it to \"open\"",
+        );
+    }
+}

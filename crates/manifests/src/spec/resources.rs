@@ -1,0 +1,257 @@
+//! CPU, memory, disk and devices.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use podbay_config::{Config, KubernetesConfig};
+use serde::{Deserialize, Serialize};
+
+use super::SpecError;
+use super::problems::Problems;
+use crate::labels::is_qualified_name;
+use crate::{Quantity, SessionRequest};
+
+const CPU_REQUEST: &str = "kubernetes.resource_cpu_request";
+const CPU_LIMIT: &str = "kubernetes.resource_cpu_limit";
+const MEMORY_REQUEST: &str = "kubernetes.resource_memory_request";
+const MEMORY_LIMIT: &str = "kubernetes.resource_memory_limit";
+const STORAGE_REQUEST: &str = "kubernetes.resource_ephemeral_storage_request";
+const STORAGE_LIMIT: &str = "kubernetes.resource_ephemeral_storage_limit";
+const EXTENDED: &str = "kubernetes.extended_resources";
+const GPU_NAME: &str = "kubernetes.gpu_resource_name";
+/// What resources may be multiplied with, as OpenHands' remote runtimes take it.
+const FACTORS: [u32; 4] = [1, 2, 4, 8];
+
+/// What the session's container gets of its node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceSpec {
+    /// CPU, in cores; already multiplied with `factor`, as the others are.
+    pub(crate) cpu: ResourceBounds,
+    /// Memory, in bytes.
+    pub(crate) memory: ResourceBounds,
+    /// Disk of the node, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ephemeral_storage: Option<ResourceBounds>,
+    /// Extended resources, which are counted.
+    pub(crate) extended: BTreeMap<String, u32>,
+    pub(crate) gpus: u32,
+    pub(crate) factor: u32,
+}
+
+/// What a container may count on and what it may not exceed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceBounds {
+    /// What the scheduler reserves.
+    pub request: Quantity,
+    /// What the node enforces, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Quantity>,
+}
+
+impl ResourceSpec {
+    pub(super) fn validate(
+        problems: &mut Problems,
+        config: &Config,
+        request: &SessionRequest,
+    ) -> Option<Self> {
+        let (setting, factor) = match request.resource_factor {
+            Some(factor) => ("--resource-factor", factor),
+            None => (
+                "sandbox.remote_runtime_resource_factor",
+                config.sandbox.remote_runtime_resource_factor,
+            ),
+        };
+        if !FACTORS.contains(&factor) {
+            problems.push(SpecError::Factor { setting, factor });
+        }
+        let kubernetes = &config.kubernetes;
+        let cpu = cpu(problems, request.cpu.as_deref(), kubernetes, factor);
+        let memory = memory(problems, request.memory.as_deref(), kubernetes, factor);
+        let ephemeral_storage = ephemeral_storage(problems, kubernetes, factor);
+        let gpus = gpus(config, request);
+        Some(Self {
+            cpu: cpu?,
+            memory: memory?,
+            ephemeral_storage,
+            extended: extended(problems, kubernetes, gpus),
+            gpus: gpus.unwrap_or(0),
+            factor,
+        })
+    }
+}
+
+fn cpu(
+    problems: &mut Problems,
+    asked: Option<&str>,
+    config: &KubernetesConfig,
+    factor: u32,
+) -> Option<ResourceBounds> {
+    if let Some(asked) = asked {
+        let amount = problems.amount("--cpu", asked);
+        return same(problems, "--cpu", &amount?, factor);
+    }
+    // No limit unless one is set: CPU that nobody else wants is free to use. OpenHands has none either.
+    let request = problems.amount(CPU_REQUEST, &config.resource_cpu_request);
+    let limit = given(config.resource_cpu_limit.as_ref(), |limit| {
+        problems.amount(CPU_LIMIT, limit)
+    });
+    let (request, limit) = (request?, limit.ok()?);
+    bounds(problems, (CPU_REQUEST, request), (CPU_LIMIT, limit), factor)
+}
+
+fn memory(
+    problems: &mut Problems,
+    asked: Option<&str>,
+    config: &KubernetesConfig,
+    factor: u32,
+) -> Option<ResourceBounds> {
+    if let Some(asked) = asked {
+        let amount = problems.bytes("--memory", asked);
+        return same(problems, "--memory", &amount?, factor);
+    }
+    let request = problems.bytes(MEMORY_REQUEST, &config.resource_memory_request);
+    let limit = problems.bytes(MEMORY_LIMIT, &config.resource_memory_limit);
+    let (request, limit) = (request?, limit?);
+    bounds(
+        problems,
+        (MEMORY_REQUEST, request),
+        (MEMORY_LIMIT, Some(limit)),
+        factor,
+    )
+}
+
+fn ephemeral_storage(
+    problems: &mut Problems,
+    config: &KubernetesConfig,
+    factor: u32,
+) -> Option<ResourceBounds> {
+    let request = config.resource_ephemeral_storage_request.as_ref();
+    let limit = config.resource_ephemeral_storage_limit.as_ref();
+    let request = given(request, |request| problems.bytes(STORAGE_REQUEST, request));
+    let limit = given(limit, |limit| problems.bytes(STORAGE_LIMIT, limit));
+    let (request, limit) = (request.ok()?, limit.ok()?);
+    // A limit without a request is the request too: the API server fills it in just so.
+    let request = request.or_else(|| limit.clone())?;
+    bounds(
+        problems,
+        (STORAGE_REQUEST, request),
+        (STORAGE_LIMIT, limit),
+        factor,
+    )
+}
+
+/// What is left of a check whose problem is noted.
+struct Wrong;
+
+/// Checks an amount where one is given.
+fn given(
+    text: Option<&String>,
+    check: impl FnOnce(&str) -> Option<Quantity>,
+) -> Result<Option<Quantity>, Wrong> {
+    text.map(|text| check(text).ok_or(Wrong)).transpose()
+}
+
+fn same(
+    problems: &mut Problems,
+    setting: &'static str,
+    amount: &Quantity,
+    factor: u32,
+) -> Option<ResourceBounds> {
+    let request = times(problems, setting, amount, factor)?;
+    Some(ResourceBounds {
+        limit: Some(request.clone()),
+        request,
+    })
+}
+
+fn bounds(
+    problems: &mut Problems,
+    (request_setting, request): (&'static str, Quantity),
+    (limit_setting, limit): (&'static str, Option<Quantity>),
+    factor: u32,
+) -> Option<ResourceBounds> {
+    if let Some(limit) = limit.as_ref().filter(|limit| request > **limit) {
+        problems.push(SpecError::RequestAboveLimit {
+            request_setting,
+            request,
+            limit_setting,
+            limit: limit.clone(),
+        });
+        return None;
+    }
+    let request = times(problems, request_setting, &request, factor);
+    let limit = match limit {
+        Some(limit) => Some(times(problems, limit_setting, &limit, factor)?),
+        None => None,
+    };
+    Some(ResourceBounds {
+        request: request?,
+        limit,
+    })
+}
+
+fn times(problems: &mut Problems, setting: &'static str, amount: &Quantity, factor: u32) -> Option<Quantity> {
+    let multiple = amount.times(factor);
+    if multiple.is_none() {
+        problems.push(SpecError::MultipleTooLarge {
+            setting,
+            amount: amount.clone(),
+            factor,
+        });
+    }
+    multiple
+}
+
+/// How many GPUs are asked, if anything says so.
+fn gpus(config: &Config, request: &SessionRequest) -> Option<u32> {
+    let listed = config.sandbox.cuda_visible_devices.as_deref().map(|devices| {
+        let devices = devices.split(',').filter(|device| !device.trim().is_empty());
+        u32::try_from(devices.count()).unwrap_or(u32::MAX)
+    });
+    request
+        .gpus
+        .or_else(|| config.sandbox.enable_gpu.then(|| listed.unwrap_or(1)))
+}
+
+fn extended(problems: &mut Problems, config: &KubernetesConfig, gpus: Option<u32>) -> BTreeMap<String, u32> {
+    let configured = config
+        .extended_resources
+        .iter()
+        .map(|(name, count)| (EXTENDED, name, *count));
+    let gpus = gpus.map(|gpus| (GPU_NAME, &config.gpu_resource_name, gpus));
+    let mut extended = BTreeMap::new();
+    // GPUs last: what is asked for them goes before what is listed.
+    for (setting, name, count) in configured.chain(gpus) {
+        if is_extended(name) {
+            extended.insert(name.clone(), count);
+        } else {
+            problems.push(SpecError::ExtendedResource {
+                setting,
+                name: name.clone(),
+            });
+        }
+    }
+    extended.retain(|_, count| *count > 0);
+    extended
+}
+
+/// `IsExtendedResourceName`: a qualified name outside Kubernetes' own domains.
+fn is_extended(name: &str) -> bool {
+    let Some((domain, _)) = name.split_once('/') else {
+        return false;
+    };
+    let own = domain == "kubernetes.io" || domain.ends_with(".kubernetes.io");
+    !own && !domain.starts_with("requests.") && is_qualified_name(name)
+}
+
+impl fmt::Display for ResourceBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.limit {
+            Some(limit) if *limit == self.request => write!(f, "{limit}"),
+            Some(limit) => write!(f, "{} to {limit}", self.request),
+            None => write!(f, "{}, no limit", self.request),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Who the container runs as, and what it may do.
+
+use podbay_config::{Config, KubernetesConfig, ProfileName};
+use serde::{Deserialize, Serialize};
+
+use super::SpecError;
+use super::problems::Problems;
+use crate::{Profile, RunAs, ServerKind, SessionRequest};
+
+const RUN_AS_USER: &str = "kubernetes.run_as_user";
+const RUN_AS_GROUP: &str = "kubernetes.run_as_group";
+const FS_GROUP: &str = "kubernetes.fs_group";
+const UID_FROM_CLUSTER: &str = "kubernetes.uid_from_cluster";
+const ESCALATION: &str = "kubernetes.allow_privilege_escalation";
+const CAPABILITIES_ADD: &str = "kubernetes.capabilities_add";
+const SECCOMP: &str = "kubernetes.seccomp_profile";
+/// Every capability.
+const ALL: &str = "ALL";
+/// The only capability that `restricted` lets a container add.
+const RESTRICTED_CAPABILITY: &str = "NET_BIND_SERVICE";
+/// What `baseline` lets a container add: the default set of container runtimes.
+pub(crate) const BASELINE_CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// How far the session is let out of its cage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecuritySpec {
+    pub(crate) profile: Profile,
+    /// The user that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run_as: Option<RunAs>,
+    /// A group that was asked for without a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fs_group: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) supplemental_groups: Vec<u32>,
+    /// Whether user and groups are left to the cluster (OpenShift).
+    pub(crate) uid_from_cluster: bool,
+    pub(crate) read_only_root: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_privilege_escalation: Option<bool>,
+    /// Without the `CAP_` that Linux' own names start with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) capabilities_add: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) capabilities_drop: Vec<String>,
+    /// `None` is what the profile has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seccomp: Option<Seccomp>,
+}
+
+/// Which system calls a container may make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Seccomp {
+    /// What the container runtime allows by default.
+    RuntimeDefault,
+    /// All.
+    Unconfined,
+    /// A profile on the node, by its path below the kubelet's directory of profiles.
+    Localhost(String),
+}
+
+/// The profile that was asked for or configured. One that contradicts `kubernetes.privileged` is noted.
+pub(super) fn profile(problems: &mut Problems, config: &Config, asked: Option<Profile>) -> Profile {
+    let KubernetesConfig {
+        profile: configured,
+        privileged,
+        ..
+    } = config.kubernetes;
+    let configured = configured.map(|name| match name {
+        ProfileName::Restricted => Profile::Restricted,
+        ProfileName::Baseline => Profile::Baseline,
+        ProfileName::Privileged => Profile::Privileged,
+    });
+    if privileged {
+        for (setting, profile) in [("--profile", asked), ("kubernetes.profile", configured)] {
+            if let Some(asked) = profile.filter(|profile| *profile != Profile::Privileged) {
+                problems.push(SpecError::ProfileContradiction { setting, asked });
+            }
+        }
+        return Profile::Privileged;
+    }
+    asked.or(configured).unwrap_or_default()
+}
+
+impl SecuritySpec {
+    pub(super) fn validate(
+        problems: &mut Problems,
+        profile: Profile,
+        config: &Config,
+        request: &SessionRequest,
+    ) -> Self {
+        let kubernetes = &config.kubernetes;
+        let (run_as, group) = user(problems, profile, config, request);
+        let escalation = kubernetes.allow_privilege_escalation;
+        if escalation == Some(true) {
+            problems.needs_profile(profile, Profile::Baseline, ESCALATION, "true");
+        }
+        if escalation == Some(false) && profile == Profile::Privileged {
+            problems.contradiction(
+                ESCALATION,
+                "the profile privileged",
+                "a privileged container can always gain privileges",
+            );
+        }
+        let capabilities_add = capabilities(problems, CAPABILITIES_ADD, &kubernetes.capabilities_add);
+        for capability in &capabilities_add {
+            let needs = if capability == RESTRICTED_CAPABILITY {
+                Profile::Restricted
+            } else if BASELINE_CAPABILITIES.contains(&capability.as_str()) {
+                Profile::Baseline
+            } else {
+                Profile::Privileged
+            };
+            problems.needs_profile(profile, needs, CAPABILITIES_ADD, capability);
+        }
+        let mut groups = Vec::new();
+        for group in &kubernetes.supplemental_groups {
+            groups.extend(problems.id("kubernetes.supplemental_groups", Some(*group)));
+        }
+        Self {
+            profile,
+            run_as,
+            group,
+            fs_group: problems.id(FS_GROUP, kubernetes.fs_group),
+            supplemental_groups: groups,
+            uid_from_cluster: kubernetes.uid_from_cluster,
+            read_only_root: kubernetes
+                .read_only_root_filesystem
+                // Servers in images write where they were built to.
+                .unwrap_or(profile == Profile::Restricted && request.server.is_none()),
+            allow_privilege_escalation: escalation,
+            capabilities_add,
+            capabilities_drop: capabilities(
+                problems,
+                "kubernetes.capabilities_drop",
+                &kubernetes.capabilities_drop,
+            ),
+            seccomp: seccomp(problems, profile, kubernetes.seccomp_profile.as_deref()),
+        }
+    }
+}
+
+/// The user that was asked for, or a group alone.
+fn user(
+    problems: &mut Problems,
+    profile: Profile,
+    config: &Config,
+    request: &SessionRequest,
+) -> (Option<RunAs>, Option<u32>) {
+    let kubernetes = &config.kubernetes;
+    let group = problems.id(RUN_AS_GROUP, kubernetes.run_as_group);
+    // An OpenHands server makes that user itself, and switches to it.
+    let server_user = request.server == Some(ServerKind::OpenHands);
+    let upstream = config.sandbox.user_id.filter(|_| !server_user);
+    let (setting, user) = if let Some(user) = &request.user {
+        ("--user", problems.take(user.parse(), SpecError::User))
+    } else if let Some(uid) = kubernetes.run_as_user {
+        let uid = problems.id(RUN_AS_USER, Some(uid));
+        (RUN_AS_USER, uid.map(|uid| RunAs::new(uid, group)))
+    } else {
+        let uid = problems.id("sandbox.user_id", upstream);
+        ("sandbox.user_id", uid.map(|uid| RunAs::new(uid, group)))
+    };
+    if let Some(user) = user.filter(|user| user.is_root() && profile == Profile::Restricted) {
+        problems.push(SpecError::Root { setting, user });
+    }
+    if kubernetes.uid_from_cluster {
+        let given = [
+            (user.is_some(), setting),
+            (group.is_some(), RUN_AS_GROUP),
+            (kubernetes.fs_group.is_some(), FS_GROUP),
+        ];
+        for (_, other) in given.into_iter().filter(|(given, _)| *given) {
+            problems.contradiction(
+                UID_FROM_CLUSTER,
+                other,
+                "the cluster chooses user and groups, or you do",
+            );
+        }
+    }
+    (user, group.filter(|_| user.is_none()))
+}
+
+fn capabilities(problems: &mut Problems, setting: &'static str, names: &[String]) -> Vec<String> {
+    let mut capabilities = Vec::new();
+    for name in names {
+        let upper = name.trim().to_ascii_uppercase();
+        let capability = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        let valid = !capability.is_empty()
+            && capability
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        if !valid {
+            problems.push(SpecError::Capability {
+                setting,
+                name: name.clone(),
+            });
+        } else if !capabilities.iter().any(|known| known == capability) {
+            capabilities.push(capability.to_owned());
+        }
+    }
+    // What is dropped besides all is dropped anyway.
+    if capabilities.iter().any(|capability| capability == ALL) {
+        return vec![ALL.into()];
+    }
+    capabilities
+}
+
+fn seccomp(problems: &mut Problems, profile: Profile, text: Option<&str>) -> Option<Seccomp> {
+    match text? {
+        "RuntimeDefault" => Some(Seccomp::RuntimeDefault),
+        "Unconfined" => {
+            problems.needs_profile(profile, Profile::Privileged, SECCOMP, "Unconfined");
+            Some(Seccomp::Unconfined)
+        }
+        other => match other.strip_prefix("Localhost/") {
+            // The API refuses an absolute path, and one that leaves its directory.
+            Some(path) if !path.is_empty() && !path.starts_with('/') && !path.contains("..") => {
+                Some(Seccomp::Localhost(path.into()))
+            }
+            _ => {
+                problems.push(SpecError::Seccomp {
+                    profile: other.into(),
+                });
+                None
+            }
+        },
+    }
+}

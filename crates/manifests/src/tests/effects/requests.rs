@@ -1,0 +1,74 @@
+//! The same for what a client asks: each field changes what is made.
+
+use podbay_config::{Config, NetworkMode, WorkloadKind};
+
+use super::seen;
+use crate::{Profile, ServerKind, SessionRequest};
+
+/// Requests that ask for one thing each; a field that is not in here does not compile.
+fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
+    let full = SessionRequest {
+        image: Some("debian:12".into()),
+        user: Some("1000".into()),
+        profile: Some(Profile::Baseline),
+        env: [("A".to_owned(), "1".into())].into(),
+        workdir: Some("/w".into()),
+        cpu: Some("2".into()),
+        memory: Some("4Gi".into()),
+        persistent: Some(true),
+        labels: [("team".into(), "x".into())].into(),
+        server: Some(ServerKind::OpenHands),
+        ports: vec![3000],
+        vscode: true,
+        network: Some(NetworkMode::None),
+        workload: Some(WorkloadKind::Job),
+        gpus: Some(1),
+        resource_factor: Some(2),
+    };
+    macro_rules! alone {
+        ($($field:ident),+) => {{
+            // Names every field, so that none is forgotten.
+            let SessionRequest { $($field),+ } = full;
+            vec![$((
+                stringify!($field),
+                SessionRequest { $field, ..SessionRequest::default() },
+            )),+]
+        }};
+    }
+    alone![
+        image,
+        user,
+        profile,
+        env,
+        workdir,
+        cpu,
+        memory,
+        persistent,
+        labels,
+        server,
+        ports,
+        vscode,
+        network,
+        workload,
+        gpus,
+        resource_factor
+    ]
+}
+
+#[test]
+fn every_field_of_a_request_changes_what_is_made() {
+    for (field, mut request) in one_by_one() {
+        let mut without = SessionRequest::default();
+        if field == "vscode" {
+            // Which needs a server to start it.
+            request.server = Some(ServerKind::Image);
+            without.server = Some(ServerKind::Image);
+        }
+        let config = Config::default();
+        assert_ne!(
+            seen(&config, without),
+            seen(&config, request),
+            "{field} changes nothing"
+        );
+    }
+}

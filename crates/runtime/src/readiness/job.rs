@@ -1,0 +1,111 @@
+//! Waiting for the pod that a Job makes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_k8s_client::{ClusterClient, Error as ClientError, ErrorKind, ObjectKey};
+use podbay_protocol::{Cause, PhaseTimes, Verdict};
+use tokio::time::Instant;
+
+use super::refusal::of_creation;
+use super::wait::{copy_of, failed};
+use crate::error::Error;
+use crate::watch::{PodFollower, PodState};
+
+/// How long a Job may have no pod before its events are read: its controller makes one within some tens of milliseconds,
+/// and tells of a refusal there alone.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A Job whose pod is waited for.
+pub(crate) struct JobPod<'a> {
+    pub(crate) client: &'a dyn ClusterClient,
+    pub(crate) session: &'a str,
+    pub(crate) job: ObjectKey,
+    pub(crate) uid: &'a str,
+    /// How long to wait at most.
+    pub(crate) patience: Duration,
+}
+
+/// Waits until `is_its` holds for the pod that is there.
+pub(crate) async fn wait_for_pod_of_job(
+    wanted: JobPod<'_>,
+    is_its: impl Fn(&Pod) -> bool + Send,
+    follower: &mut PodFollower,
+) -> Result<Arc<Pod>, Error> {
+    let deadline = Instant::now() + wanted.patience;
+    let mut look = Instant::now() + LOOK;
+    let mut between = LOOK;
+    loop {
+        match follower.state() {
+            PodState::Present(pod) if is_its(&pod) && pod.metadata.deletion_timestamp.is_none() => {
+                return Ok(pod);
+            }
+            PodState::Failed(error) => {
+                return Err(Error::Call {
+                    session: wanted.session.to_owned(),
+                    source: copy_of(&error),
+                });
+            }
+            PodState::Present(_) | PodState::Unseen | PodState::Gone(_) => {}
+        }
+        tokio::select! {
+            () = follower.changed() => {}
+            () = tokio::time::sleep_until(look.min(deadline)) => {
+                let now = Instant::now();
+                let refusal = match wanted.client.events(&wanted.job, wanted.uid).await {
+                    Ok(events) => refusal(&events),
+                    // Events only add to what is known; the right to read them may be missing.
+                    Err(_) => None,
+                };
+                if let Some(verdict) = refusal {
+                    return Err(failed(wanted.session, verdict, PhaseTimes::default()));
+                }
+                if now >= deadline {
+                    let seconds = wanted.patience.as_secs();
+                    let verdict = Verdict::new(
+                        Cause::Deadline,
+                        format!("the Job made no pod within {seconds} s"),
+                        "kubectl describe job tells; the cluster's Job controller may be overloaded",
+                    );
+                    return Err(failed(wanted.session, verdict, PhaseTimes::default()));
+                }
+                between *= 2;
+                look = now + between;
+            }
+        }
+    }
+}
+
+/// Why the Job controller could not create the pod: `Error creating: pods "x" is forbidden: …`.
+fn refusal(events: &[Event]) -> Option<Verdict> {
+    let message = events
+        .iter()
+        .rev()
+        .find(|event| event.reason.as_deref() == Some("FailedCreate"))?
+        .message
+        .clone()?;
+    let words = message.strip_prefix("Error creating: ").unwrap_or(&message);
+    of_creation(&ClientError::new("create pod", ErrorKind::Forbidden).with_message(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_controllers_words_become_a_verdict() {
+        let event = |message: &str| Event {
+            reason: Some("FailedCreate".to_owned()),
+            message: Some(message.to_owned()),
+            ..Event::default()
+        };
+        let verdict = refusal(&[event(
+            "Error creating: pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1",
+        )])
+        .unwrap();
+        assert_eq!(verdict.cause, Cause::Quota);
+        assert!(verdict.message.starts_with("pods \"x\""), "{}", verdict.message);
+        assert_eq!(refusal(&[]), None);
+    }
+}

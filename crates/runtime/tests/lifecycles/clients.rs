@@ -1,0 +1,159 @@
+//! Two and three clients that open, close, delete, pause and resume one session at the same time, their calls interleaved in
+//! any way.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use podbay_embedded::{Fault, On};
+use podbay_runtime::{Config, Error, ErrorCode, Podbay};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use crate::scenario::{Shape, open};
+use crate::world::{SESSION_ID, World};
+
+/// One thing a client does.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Open,
+    Replace,
+    Close,
+    Delete,
+    Pause,
+    Resume,
+    List,
+}
+
+/// A client: what it does, and how long each of its calls takes, in milliseconds.
+type Client = (Vec<Deed>, Vec<u8>);
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => Just(Deed::Open),
+        1 => Just(Deed::Replace),
+        2 => Just(Deed::Close),
+        1 => Just(Deed::Delete),
+        1 => Just(Deed::Pause),
+        1 => Just(Deed::Resume),
+        1 => Just(Deed::List),
+    ]
+}
+
+fn client(deeds: impl Strategy<Value = Deed>) -> impl Strategy<Value = Client> {
+    (
+        prop::collection::vec(deeds, 1..4),
+        prop::collection::vec(0..40_u8, 0..24),
+    )
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    prop::sample::select(Shape::ALL.to_vec())
+}
+
+async fn act(podbay: &Podbay, deed: Deed, shape: Shape) -> Result<(), Error> {
+    match deed {
+        Deed::Open => open(podbay, shape).await,
+        Deed::Replace => {
+            let builder = podbay.session(SESSION_ID).request(shape.request());
+            builder.replace(true).open().await.map(drop)
+        }
+        Deed::Close => podbay.close(SESSION_ID, false).await.map(drop),
+        Deed::Delete => podbay.delete(SESSION_ID, false).await.map(drop),
+        Deed::Pause => podbay.pause(SESSION_ID, false).await,
+        Deed::Resume => podbay.resume(SESSION_ID).await.map(drop),
+        Deed::List => podbay.list("").await.map(drop),
+    }
+}
+
+/// What may come of getting into each other's way: the session was taken away under a client, or is not there. Never that
+/// its objects belong to somebody else, or that something stays.
+fn may_be(error: &Error) -> bool {
+    match error {
+        Error::NothingToKeep { .. } | Error::NotFound { .. } | Error::Unfinished { .. } => true,
+        Error::Start { .. } | Error::Lost { .. } => matches!(
+            error.code(),
+            ErrorCode::Disconnected | ErrorCode::Unavailable | ErrorCode::Timeout
+        ),
+        // A patch of a record that was deleted meanwhile.
+        Error::Call { .. } => matches!(error.code(), ErrorCode::NotFound | ErrorCode::Runtime),
+        _ => false,
+    }
+}
+
+/// Runs the clients side by side on one cluster.
+fn together(clients: Vec<Client>, shape: Shape, judge: impl AsyncFn(&World, Vec<Result<(), Error>>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let world = World::new();
+        let running = clients.into_iter().map(|(deeds, delays)| {
+            let (podbay, faulty) = world.faulty(Config::default());
+            for (call, delay) in delays.into_iter().enumerate() {
+                let latency = Duration::from_millis(delay.into());
+                faulty.inject(On::any().nth(call), Fault::Latency(latency));
+            }
+            async move {
+                let mut results = Vec::new();
+                for deed in deeds {
+                    results.push(act(&podbay, deed, shape).await);
+                }
+                results
+            }
+        });
+        let results: Vec<_> = join_all(running).await.into_iter().flatten().collect();
+        judge(&world, results).await;
+        world.is_left_empty("in the end").await;
+    });
+}
+
+/// A seed of our own, so that a run of the suite says the same each time; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` look
+/// further.
+fn config() -> ProptestConfig {
+    let chosen = ProptestConfig::default();
+    ProptestConfig {
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
+            chosen.cases
+        } else {
+            192
+        },
+        rng_seed: match chosen.rng_seed {
+            RngSeed::Random => RngSeed::Fixed(1),
+            fixed @ RngSeed::Fixed(_) => fixed,
+        },
+        failure_persistence: None,
+        ..chosen
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn clients_that_open_get_the_same_session(
+        clients in prop::collection::vec(client(Just(Deed::Open)), 2..=3), shape in shape(),
+    ) {
+        together(clients, shape, async |world, results| {
+            for result in results {
+                result.unwrap();
+            }
+            assert_eq!(world.living_pods().await, 1);
+        });
+    }
+
+    #[test]
+    fn whatever_clients_do_to_each_other_ends_well(
+        clients in prop::collection::vec(client(deed()), 2..=3), shape in shape(),
+    ) {
+        together(clients, shape, async |world, results| {
+            for error in results.into_iter().filter_map(Result::err) {
+                assert!(may_be(&error), "{error:?}");
+            }
+            // Whatever was left, the session can be had.
+            open(&world.client(), shape).await.unwrap();
+            assert_eq!(world.living_pods().await, 1);
+        });
+    }
+}

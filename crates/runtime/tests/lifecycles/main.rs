@@ -1,0 +1,13 @@
+//! The lifecycles of sessions on a scripted cluster: clients that die at any call, clients that get into each other's way,
+//! calls that fail, limits, retries, Jobs, pauses.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "what was covered is counted, and told")]
+
+mod clients;
+mod crashes;
+mod faults;
+mod keeping;
+mod scenario;
+mod trying_again;
+mod world;

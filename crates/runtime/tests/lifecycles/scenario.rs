@@ -1,0 +1,176 @@
+//! What clients do with a session: each lifecycle with what goes before it.
+
+use podbay_config::{NetworkMode, WorkloadKind};
+use podbay_k8s_client::{ClusterClient as _, Kind};
+use podbay_manifests::SessionRequest;
+use podbay_runtime::{Config, Error, Podbay};
+
+use crate::world::{NAMESPACE, SESSION_ID, World};
+
+/// What a session of a lifecycle is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Record, Secret, pod.
+    Plain,
+    /// A claim, Services, an Ingress and a policy of its own besides.
+    Full,
+    /// Run by a Job, with a claim.
+    Job,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Full, Self::Job];
+
+    pub(crate) fn request(self) -> SessionRequest {
+        let plain = SessionRequest {
+            image: Some("debian:12".to_owned()),
+            ..SessionRequest::default()
+        };
+        match self {
+            Self::Plain => plain,
+            Self::Full => SessionRequest {
+                persistent: Some(true),
+                ports: vec![3000],
+                network: Some(NetworkMode::None),
+                ..plain
+            },
+            Self::Job => SessionRequest {
+                persistent: Some(true),
+                workload: Some(WorkloadKind::Job),
+                ..plain
+            },
+        }
+    }
+
+    pub(crate) fn is_persistent(self) -> bool {
+        self != Self::Plain
+    }
+}
+
+/// A lifecycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifecycle {
+    Open,
+    Attach,
+    Replace,
+    ReplaceEnded,
+    Run,
+    Close,
+    CloseAndWait,
+    CloseAll,
+    Delete,
+    Pause,
+    PauseAndWait,
+    Resume,
+    OpenBeyondLimit,
+}
+
+impl Lifecycle {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Open,
+        Self::Attach,
+        Self::Replace,
+        Self::ReplaceEnded,
+        Self::Run,
+        Self::Close,
+        Self::CloseAndWait,
+        Self::CloseAll,
+        Self::Delete,
+        Self::Pause,
+        Self::PauseAndWait,
+        Self::Resume,
+        Self::OpenBeyondLimit,
+    ];
+
+    /// Whether a session of this shape can go through it.
+    pub(crate) fn fits(self, shape: Shape) -> bool {
+        match self {
+            Self::Pause | Self::PauseAndWait | Self::Resume => shape.is_persistent(),
+            _ => true,
+        }
+    }
+
+    /// Whether the session is there afterwards, whatever moment its client died at: it was there before, and the lifecycle
+    /// does not end it.
+    pub(crate) fn keeps_the_session(self) -> bool {
+        matches!(
+            self,
+            Self::Attach | Self::ReplaceEnded | Self::Pause | Self::PauseAndWait | Self::Resume
+        )
+    }
+
+    pub(crate) fn config(self) -> Config {
+        let mut config = Config::default();
+        if self == Self::OpenBeyondLimit {
+            config.kubernetes.max_sessions = Some(1);
+        }
+        config
+    }
+
+    /// What was there before, made by a client without faults.
+    pub(crate) async fn prepare(self, world: &World, shape: Shape) {
+        let podbay = world.client();
+        match self {
+            Self::Open | Self::Run => {}
+            Self::Attach
+            | Self::Replace
+            | Self::Close
+            | Self::CloseAndWait
+            | Self::CloseAll
+            | Self::Delete
+            | Self::Pause
+            | Self::PauseAndWait => open(&podbay, shape).await.unwrap(),
+            Self::ReplaceEnded => {
+                open(&podbay, shape).await.unwrap();
+                let pods = world.cluster.list(Kind::Pod, NAMESPACE, "").await.unwrap();
+                let name = pods[0].metadata().name.clone().unwrap();
+                world.cluster.exit(NAMESPACE, &name, 1).unwrap();
+            }
+            Self::Resume => {
+                open(&podbay, shape).await.unwrap();
+                podbay.pause(SESSION_ID, true).await.unwrap();
+            }
+            Self::OpenBeyondLimit => {
+                podbay.session("other").image("debian:12").open().await.unwrap();
+            }
+        }
+    }
+
+    /// The lifecycle itself.
+    pub(crate) async fn go(self, podbay: &Podbay, shape: Shape) -> Result<(), Error> {
+        match self {
+            Self::Open | Self::Attach | Self::ReplaceEnded => open(podbay, shape).await,
+            Self::Replace => {
+                let builder = podbay.session(SESSION_ID).request(shape.request());
+                builder.replace(true).open().await.map(drop)
+            }
+            Self::Run => {
+                let builder = podbay.session(SESSION_ID).request(shape.request());
+                let session = builder.open().await?;
+                session.exec(["true"]).await?;
+                session.finish(true).await.map(drop)
+            }
+            Self::Close => podbay.close(SESSION_ID, false).await.map(drop),
+            Self::CloseAndWait => podbay.close(SESSION_ID, true).await.map(drop),
+            Self::CloseAll => {
+                for closed in podbay.close_all("", true).await? {
+                    closed?;
+                }
+                Ok(())
+            }
+            Self::Delete => podbay.delete(SESSION_ID, true).await.map(drop),
+            Self::Pause => podbay.pause(SESSION_ID, false).await,
+            Self::PauseAndWait => podbay.pause(SESSION_ID, true).await,
+            Self::Resume => podbay.resume(SESSION_ID).await.map(drop),
+            Self::OpenBeyondLimit => match open(podbay, shape).await {
+                Err(Error::TooManySessions { .. }) => Ok(()),
+                other => other,
+            },
+        }
+    }
+}
+
+pub(crate) async fn open(podbay: &Podbay, shape: Shape) -> Result<(), Error> {
+    let builder = podbay.session(SESSION_ID).request(shape.request());
+    builder.open().await.map(drop)
+}
