@@ -17,9 +17,9 @@ use podbay_k8s_client::{
 use tempfile::TempDir;
 
 use crate::exec::{self, HostEnvironment};
+use crate::identity::Identities;
 use crate::kubelet::{Sandbox, private_directory};
 use crate::state::State;
-use crate::identity::Identities;
 use crate::store::{Birth, Selector};
 
 /// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
@@ -69,11 +69,7 @@ impl EmbeddedCluster {
     }
 
     fn birth(&self) -> Birth {
-        let mut identities = self
-            .0
-            .identities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut identities = self.0.identities.lock().unwrap_or_else(PoisonError::into_inner);
         identities.birth(Timestamp::now())
     }
 
@@ -149,7 +145,7 @@ impl ClusterClient for EmbeddedCluster {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
-        Ok(self.state().get(key).cloned())
+        Ok(self.state().get(key))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {

@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 /// Changes that watches can still be given; one further behind lists again.
-const HISTORY: usize = 4096;
+const HISTORY: usize = 1024;
 
 /// A cluster's state.
 pub(crate) struct State {
@@ -58,7 +58,7 @@ impl State {
         }
         self.settle_after(object.kind(), now);
         self.attend();
-        Ok(Object::clone(&object))
+        Ok(object.whole())
     }
 
     /// Changes an object by a JSON merge patch.
@@ -66,25 +66,25 @@ impl State {
         let object = self.store.patch(key, patch)?;
         self.settle_after(key.kind, now);
         self.attend();
-        Ok(Object::clone(&object))
+        Ok(object.whole())
     }
 
     /// An object.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {
-        self.store.get(key).map(|object| &**object)
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Object> {
+        self.store.get(key).map(|object| object.whole())
     }
 
     /// A pod that exists, and what it is on this host; the latter is none while the pod does not run.
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<(&Pod, Option<&Arc<Sandbox>>)> {
         let object = self.store.get(&ObjectKey::new(Kind::Pod, namespace, name))?;
-        let Object::Pod(pod) = &**object else { return None };
+        let Object::Pod(pod) = &***object else { return None };
         Some((pod, self.sandboxes.get(object.uid())))
     }
 
     /// The objects a selector matches.
     pub(crate) fn list(&self, kind: Kind, namespace: &str, selector: &Selector) -> Vec<Object> {
         let found = self.store.list(kind, namespace, selector);
-        found.map(|object| Object::clone(object)).collect()
+        found.map(|object| object.whole()).collect()
     }
 
     /// Lists, and watches from there.
@@ -195,11 +195,14 @@ impl State {
     /// Starts each waiting pod that can run, and says of each other why it can't.
     fn settle(&mut self, now: Timestamp) {
         for key in std::mem::take(&mut self.waiting) {
-            let Some(Object::Pod(pod)) = self.store.get(&key).map(|object| &**object) else {
+            let Some(Object::Pod(pod)) = self.get(&key) else {
                 continue;
             };
             let uid = pod.metadata.uid.clone().unwrap_or_default();
-            let opened = admit(pod, &|key: &ObjectKey| self.get(key)).and_then(|containers| {
+            let opened = admit(&pod, &|key: &ObjectKey| {
+                self.store.get(key).map(|object| &***object)
+            })
+            .and_then(|containers| {
                 let container = containers.keys().next().cloned().unwrap_or_default();
                 Sandbox::open(&self.directory, &uid, containers).map_err(|error| Refusal {
                     container,
@@ -210,7 +213,7 @@ impl State {
             match opened {
                 Ok(sandbox) => {
                     self.sandboxes.insert(uid, Arc::new(sandbox));
-                    self.store.modify_pod(&key, |pod| running(pod, now));
+                    self.store.modify_whole_pod(&key, |pod| running(pod, now));
                 }
                 Err(refusal) => {
                     self.refuse(&key, uid, &refusal, now);
@@ -222,7 +225,7 @@ impl State {
 
     /// Says of a pod why it waits, unless it says so already.
     fn refuse(&mut self, key: &ObjectKey, uid: String, refusal: &Refusal, now: Timestamp) {
-        let Some(Object::Pod(pod)) = self.store.get(key).map(|object| &**object) else {
+        let Some(Object::Pod(pod)) = self.store.get(key).map(|object| &***object) else {
             return;
         };
         let number = self.last_event + 1;
@@ -233,6 +236,6 @@ impl State {
         }
         events.push(event);
         self.last_event = number;
-        self.store.modify_pod(key, |pod| refused(pod, refusal, now));
+        self.store.modify_whole_pod(key, |pod| refused(pod, refusal, now));
     }
 }

@@ -51,8 +51,12 @@ impl ClusterClient for FaultyCluster {
 
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
         let what = format!("delete {key}");
-        self.call(about(Operation::Delete, key), &what, self.inner.delete(key, options))
-            .await
+        self.call(
+            about(Operation::Delete, key),
+            &what,
+            self.inner.delete(key, options),
+        )
+        .await
     }
 
     fn watch(

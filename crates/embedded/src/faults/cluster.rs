@@ -129,7 +129,11 @@ impl FaultyCluster {
     /// How many calls changed objects, or tried to.
     pub fn writes(&self) -> usize {
         let state = self.state();
-        state.calls.iter().filter(|call| call.operation.is_write()).count()
+        state
+            .calls
+            .iter()
+            .filter(|call| call.operation.is_write())
+            .count()
     }
 
     /// How many calls read objects or events. Watches are not among them.
@@ -160,11 +164,7 @@ impl FaultyCluster {
                 tokio::time::sleep(time).await;
                 call.await
             }
-            Some(Fault::Error {
-                when,
-                kind,
-                message,
-            }) => {
+            Some(Fault::Error { when, kind, message }) => {
                 if when == When::After {
                     // Refused all the same: the refusal is lost too.
                     drop(call.await);

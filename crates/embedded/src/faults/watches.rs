@@ -108,6 +108,7 @@ impl Watches {
             let ended = event.is_err();
             Some((event, (!ended).then_some(following)))
         })
+        .fuse()
         .boxed()
     }
 

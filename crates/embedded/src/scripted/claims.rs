@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use podbay_k8s_client::{Kind, Object, ObjectKey};
+use podbay_k8s_client::{Object, ObjectKey};
 
 use super::engine::{Due, Engine};
 use super::events::Said;
@@ -43,7 +43,7 @@ impl Engine {
                 let users: Vec<String> = self
                     .store
                     .claim_users(&claim.key())
-                    .filter(|pod| matches!(&***pod, Object::Pod(pod) if waits_for_node(pod)))
+                    .filter(|pod| matches!(&****pod, Object::Pod(pod) if waits_for_node(pod)))
                     .map(|pod| pod.uid().to_owned())
                     .collect();
                 for uid in users {
@@ -59,7 +59,7 @@ impl Engine {
 
     /// A claim's volume is there, or fails once more.
     pub(super) fn provision(&mut self, uid: &str) {
-        let Some(Object::PersistentVolumeClaim(claim)) = self.store.find(uid).map(|object| &**object) else {
+        let Some(Object::PersistentVolumeClaim(claim)) = self.store.find(uid).map(|object| &***object) else {
             return;
         };
         match self.provisioning(claim) {
@@ -93,15 +93,9 @@ impl Engine {
 
     /// Why the scheduler does not look for a node yet: a claim the pod names is not usable.
     pub(super) fn unbound_claim(&self, pod: &ObjectKey) -> Option<String> {
-        let Some(Object::Pod(pod)) = self.store.get(pod).map(|object| &**object) else {
-            return None;
-        };
-        let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-        let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-        let mut claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        claims.find_map(|source| {
-            let name = &source.claim_name;
-            let key = ObjectKey::new(Kind::PersistentVolumeClaim, &namespace, name);
+        let mut claims = self.store.get(pod)?.claims(pod);
+        claims.find_map(|key| {
+            let name = &key.name;
             match self.store.get(&key) {
                 None => Some(format!("persistentvolumeclaim {name:?} not found")),
                 Some(claim) if claim.is_terminating() => {

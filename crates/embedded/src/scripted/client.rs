@@ -21,7 +21,7 @@ impl ClusterClient for ScriptedCluster {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
-        Ok(self.with(|engine| engine.store.get(key).map(|object| Object::clone(object))))
+        Ok(self.with(|engine| engine.store.get(key).map(|object| object.whole())))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
@@ -110,7 +110,9 @@ impl ClusterClient for ScriptedCluster {
             timestamps: _,
         } = request;
         let (mut log, alive) = self.with(|engine| {
-            let uid = engine.pod(namespace, pod).and_then(|pod| pod.metadata.uid.clone());
+            let uid = engine
+                .pod(namespace, pod)
+                .and_then(|pod| pod.metadata.uid.clone());
             let run = uid.and_then(|uid| engine.pods.get(&uid));
             run.map(|run| (run.log.subscribe(), run.alive.clone()))
                 .ok_or_else(|| no_pod(&operation, pod))
@@ -150,12 +152,13 @@ fn running(
     let pod = engine
         .pod(namespace, name)
         .ok_or_else(|| no_pod(operation, name))?;
-    let spec = pod.spec.as_ref();
-    let known = spec.is_some_and(|spec| spec.containers.iter().any(|known| known.name == container));
-    if !known {
+    let uid = pod.metadata.uid.clone().unwrap_or_default();
+    let run = engine.pods.get(&uid);
+    if run.is_none_or(|run| run.containers.iter().all(|known| known != container)) {
         return Err(Error::new(operation, ErrorKind::Invalid)
             .with_message(format!("container {container} is not valid for pod {name}")));
     }
+    let spec = pod.spec.as_ref();
     let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()) else {
         return Err(Error::new(operation, ErrorKind::Invalid)
             .with_message(format!("pod {name} does not have a host assigned")));
@@ -165,15 +168,21 @@ fn running(
         return Err(Error::new(operation, ErrorKind::Server { status: 500 })
             .with_message("error dialing backend: dial tcp 192.0.2.10:10250: i/o timeout"));
     }
-    let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
     let runs = statuses
         .filter(|status| status.name == container)
         .any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
     if !runs {
-        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
-            .with_message(format!("unable to upgrade connection: container not found ({container:?})")));
+        return Err(
+            Error::new(operation, ErrorKind::Server { status: 500 }).with_message(format!(
+                "unable to upgrade connection: container not found ({container:?})"
+            )),
+        );
     }
-    Ok(pod.metadata.uid.clone().unwrap_or_default())
+    Ok(uid)
 }
 
 fn no_pod(operation: &str, name: &str) -> Error {

@@ -204,7 +204,7 @@ impl ScriptedClusterBuilder {
         self
     }
 
-    /// How many changes watches can be given; one that is further behind gets 410. 4096 if not set.
+    /// How many changes watches can be given; one that is further behind gets 410. 1024 if not set.
     #[must_use]
     pub const fn history(mut self, changes: usize) -> Self {
         self.0.history = changes;
@@ -275,13 +275,28 @@ impl Drop for Shared {
     }
 }
 
+/// Things that happen before the driver lets others run: on a paused clock thousands may be due at one instant, and
+/// watches are to keep up with them.
+const AT_ONCE: usize = 64;
+
 /// Has things happen when they are due, for as long as the cluster lives.
 async fn drive(cluster: Weak<Shared>, sooner: Arc<Notify>) {
     loop {
         let next = {
-            let Some(cluster) = cluster.upgrade() else { return };
-            let next = cluster.with(|engine| engine.timers.next());
-            next.map(|at| cluster.clock.instant(at))
+            let Some(cluster) = cluster.upgrade() else {
+                return;
+            };
+            let mut engine = cluster.engine.lock().unwrap_or_else(PoisonError::into_inner);
+            if engine.advance_by(cluster.clock.now(), AT_ONCE) {
+                let next = engine.timers.next();
+                Some(next.map(|at| cluster.clock.instant(at)))
+            } else {
+                None
+            }
+        };
+        let Some(next) = next else {
+            tokio::task::yield_now().await;
+            continue;
         };
         let due = async {
             match next {

@@ -2,6 +2,7 @@
 //! happen later is set as a timer, and time comes in as a value, so that a run depends on calls and times alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::script::{Incident, Script};
 use super::settings::Settings;
 use super::timers::Timers;
 use crate::identity::Identities;
-use crate::store::{Birth, Deleted, Deletion, Denial, News, Store};
+use crate::store::{Birth, Deleted, Deletion, Denial, Kept, News, Store};
 
 /// A pod's script, if the rule is for this pod.
 pub(super) type ScriptRule = Box<dyn Fn(&Pod) -> Option<Script> + Send>;
@@ -96,13 +97,22 @@ impl Engine {
 
     /// Does all that is due by `now`.
     pub(super) fn advance(&mut self, now: Duration) {
+        while !self.advance_by(now, usize::MAX) {}
+    }
+
+    /// Does at most so many things that are due by `now`. Returns whether that was all.
+    pub(super) fn advance_by(&mut self, now: Duration, most: usize) -> bool {
         self.attend();
-        while let Some((at, due)) = self.timers.take(now) {
+        for _ in 0..most {
+            let Some((at, due)) = self.timers.take(now) else {
+                self.now = self.now.max(now);
+                return true;
+            };
             self.now = self.now.max(at);
             self.happen(due);
             self.attend();
         }
-        self.now = self.now.max(now);
+        false
     }
 
     /// Sets a timer.
@@ -115,7 +125,7 @@ impl Engine {
         timestamp(self.now)
     }
 
-    pub(super) fn create(&mut self, object: Object) -> Result<Arc<Object>, Denial> {
+    pub(super) fn create(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
         let birth = self.birth();
         self.store.create(object, birth)
     }
@@ -142,11 +152,7 @@ impl Engine {
     fn happen(&mut self, due: Due) {
         match due {
             Due::Stage { uid, plan } => self.stage(&uid, plan),
-            Due::Incident {
-                uid,
-                start,
-                incident,
-            } => {
+            Due::Incident { uid, start, incident } => {
                 if self.pods.get(&uid).is_some_and(|pod| pod.starts == start) {
                     self.incident(&uid, &incident);
                 }
@@ -187,14 +193,16 @@ impl Engine {
         }
     }
 
-    fn changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
-        let Some(kind) = after.or(before).map(Object::kind) else {
+    fn changed(&mut self, before: Option<&Kept>, after: Option<&Kept>) {
+        let Some(kind) = after.or(before).map(|object| object.kind()) else {
             return;
         };
         match kind {
             Kind::Pod => self.pod_changed(before, after),
-            Kind::PersistentVolumeClaim => self.claim_changed(before, after),
-            Kind::Job => self.job_changed(before, after),
+            Kind::PersistentVolumeClaim => {
+                self.claim_changed(before.map(Deref::deref), after.map(Deref::deref));
+            }
+            Kind::Job => self.job_changed(before.map(Deref::deref), after.map(Deref::deref)),
             _ => {
                 if let (Some(object), None) = (before, after) {
                     self.events.depart(object.uid());
@@ -203,17 +211,22 @@ impl Engine {
         }
     }
 
-    /// A pod by name.
+    /// A pod by name, without containers and volumes.
     pub(super) fn pod(&self, namespace: &str, name: &str) -> Option<&Pod> {
-        match &**self.store.get(&ObjectKey::new(Kind::Pod, namespace, name))? {
+        match &***self.store.get(&ObjectKey::new(Kind::Pod, namespace, name))? {
             Object::Pod(pod) => Some(pod),
             _ => None,
         }
     }
 
-    /// A pod by UID.
+    /// A pod by UID with all that is in it.
+    pub(super) fn whole_pod(&self, uid: &str) -> Option<Pod> {
+        self.store.find(uid)?.whole().into_pod()
+    }
+
+    /// A pod by UID, without containers and volumes.
     pub(super) fn pod_by_uid(&self, uid: &str) -> Option<&Pod> {
-        match &**self.store.find(uid)? {
+        match &***self.store.find(uid)? {
             Object::Pod(pod) => Some(pod),
             _ => None,
         }

@@ -4,7 +4,7 @@ use podbay_k8s_client::{Object, ObjectKey};
 
 use super::engine::{Due, Engine};
 use super::events::Said;
-use super::plan::{self, is_probed};
+use super::plan;
 use super::pods::{SCHEDULER, container_names};
 use super::script::Incident;
 use super::status::{self, ContainerEnd};
@@ -70,7 +70,8 @@ impl Engine {
             Incident::Delete => self.delete_pod(&key, uid),
             Incident::Ready(ready) => {
                 let now = self.time();
-                self.store.modify_pod(&key, |pod| status::set_ready(pod, *ready, now));
+                self.store
+                    .modify_pod(&key, |pod| status::set_ready(pod, *ready, now));
             }
         }
     }
@@ -117,7 +118,7 @@ impl Engine {
         if status::is_finished(pod) || pod.metadata.deletion_timestamp.is_some() {
             return;
         }
-        let ready = pod.spec.as_ref().is_none_or(|spec| !is_probed(spec));
+        let ready = !run.probed;
         let now = self.time();
         self.store
             .modify_pod(&key, |pod| status::restart(pod, ready, now));
@@ -202,7 +203,9 @@ impl Engine {
         }
         let now = self.time();
         for (uid, key) in self.pods_on(node) {
-            let Some(pod) = self.pod_by_uid(&uid) else { continue };
+            let Some(pod) = self.pod_by_uid(&uid) else {
+                continue;
+            };
             if pod.metadata.deletion_timestamp.is_some() {
                 self.later(std::time::Duration::ZERO, Due::Ended { uid });
                 continue;
@@ -238,7 +241,9 @@ impl Engine {
         let Some(key) = self.pods.get(uid).map(|run| run.key.clone()) else {
             return;
         };
-        let lost = self.node_of(uid).is_some_and(|node| self.lost_nodes.contains(&node));
+        let lost = self
+            .node_of(uid)
+            .is_some_and(|node| self.lost_nodes.contains(&node));
         let pod = self.pod_by_uid(uid);
         if !lost || pod.is_none_or(|pod| pod.metadata.deletion_timestamp.is_some()) {
             return;
@@ -266,7 +271,9 @@ impl Engine {
     fn pods_on(&self, node: &str) -> Vec<(String, ObjectKey)> {
         let on_it = self.pods.iter().filter(|(uid, _)| {
             self.store.find(uid).is_some_and(|object| {
-                let Object::Pod(pod) = &**object else { return false };
+                let Object::Pod(pod) = &***object else {
+                    return false;
+                };
                 pod.spec
                     .as_ref()
                     .is_some_and(|spec| spec.node_name.as_deref() == Some(node))

@@ -95,7 +95,7 @@ impl Engine {
     /// Looks at a Job and does what is to be done next.
     pub(super) fn sync_job(&mut self, uid: &str) {
         let pods = self.pods_of(uid);
-        let job = match self.store.find(uid).map(|object| &**object) {
+        let job = match self.store.find(uid).map(|object| &***object) {
             Some(Object::Job(job)) => job.clone(),
             _ => return self.let_go(&pods, |pod| pod.metadata.deletion_timestamp.is_some()),
         };
@@ -123,7 +123,9 @@ impl Engine {
         let Some(memory) = self.jobs.get(uid) else { return };
         let (succeeded, failed) = (memory.succeeded, memory.failed);
         let started = memory.started.unwrap_or(self.now);
-        let deadline = spec.active_deadline_seconds.map(|seconds| started + seconds_of(seconds));
+        let deadline = spec
+            .active_deadline_seconds
+            .map(|seconds| started + seconds_of(seconds));
         let completions = spec.completions.unwrap_or(1);
         let verdict = if deadline.is_some_and(|deadline| self.now >= deadline) {
             Some(&TOO_LONG)
@@ -146,7 +148,7 @@ impl Engine {
     }
 
     fn pods_of(&self, uid: &str) -> Vec<Pod> {
-        let dependents = self.store.dependents(uid).map(|object| &**object);
+        let dependents = self.store.dependents(uid).map(|object| &***object);
         let pods = dependents.filter_map(|object| match object {
             Object::Pod(pod) => Some(pod.clone()),
             _ => None,
@@ -203,7 +205,12 @@ impl Engine {
                 grace_seconds: None,
             };
             if self.delete(&key, &deletion).is_ok() {
-                self.say_job(uid, false, "SuccessfulDelete", &format!("Deleted pod: {}", key.name));
+                self.say_job(
+                    uid,
+                    false,
+                    "SuccessfulDelete",
+                    &format!("Deleted pod: {}", key.name),
+                );
             }
         }
     }
@@ -247,9 +254,16 @@ impl Engine {
     }
 
     fn make_pods(&mut self, key: &ObjectKey, uid: &str, spec: &JobSpec, wanted: i32) {
-        let not_before = self.jobs.get(uid).map(|memory| memory.not_before).unwrap_or_default();
+        let not_before = self
+            .jobs
+            .get(uid)
+            .map(|memory| memory.not_before)
+            .unwrap_or_default();
         if wanted > 0 && self.now < not_before {
-            self.later(not_before.saturating_sub(self.now), Due::Job { uid: uid.to_owned() });
+            self.later(
+                not_before.saturating_sub(self.now),
+                Due::Job { uid: uid.to_owned() },
+            );
             return;
         }
         for _ in 0..wanted {
@@ -282,7 +296,9 @@ impl Engine {
             }
         });
         self.write_counts(key, uid);
-        let ttl = self.job(key).and_then(|job| job.spec.as_ref()?.ttl_seconds_after_finished);
+        let ttl = self
+            .job(key)
+            .and_then(|job| job.spec.as_ref()?.ttl_seconds_after_finished);
         if let Some(seconds) = ttl {
             let uid = uid.to_owned();
             self.later(seconds_of(seconds.into()), Due::Job { uid });
@@ -324,7 +340,7 @@ impl Engine {
     }
 
     fn job(&self, key: &ObjectKey) -> Option<&Job> {
-        match &**self.store.get(key)? {
+        match &***self.store.get(key)? {
             Object::Job(job) => Some(job),
             _ => None,
         }
@@ -382,7 +398,11 @@ fn set_condition(job: &mut Job, type_: &str, holds: bool, reason: &str, message:
     if has_condition(job, type_, status) {
         return;
     }
-    let conditions = job.status.get_or_insert_default().conditions.get_or_insert_default();
+    let conditions = job
+        .status
+        .get_or_insert_default()
+        .conditions
+        .get_or_insert_default();
     conditions.retain(|condition| condition.type_ != type_);
     conditions.push(JobCondition {
         type_: type_.to_owned(),
@@ -395,7 +415,10 @@ fn set_condition(job: &mut Job, type_: &str, holds: bool, reason: &str, message:
 }
 
 fn has_condition(job: &Job, type_: &str, status: &str) -> bool {
-    let conditions = job.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let conditions = job
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
     let mut matching = conditions.filter(|condition| condition.type_ == type_ && condition.status == status);
     matching.next().is_some()
 }

@@ -15,6 +15,7 @@ mod pods;
 mod raw;
 mod script;
 mod settings;
+mod stages;
 mod status;
 mod strike;
 mod timers;

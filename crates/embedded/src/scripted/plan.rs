@@ -18,7 +18,11 @@ pub(super) enum Stage {
     /// Its network is there.
     Sandbox,
     /// An init container starts.
-    StartInit(usize),
+    StartInit {
+        index: usize,
+        /// It goes on beside the others.
+        sidecar: bool,
+    },
     /// An init container has done its work.
     EndInit(usize),
     /// Its images are being pulled.
@@ -85,13 +89,13 @@ pub(super) fn plan(spec: &PodSpec, script: &Script) -> Plan {
     }
     let inits = spec.init_containers.as_deref().unwrap_or_default();
     for (index, container) in inits.iter().enumerate() {
-        plan.push_back((Duration::ZERO, Stage::StartInit(index)));
+        let sidecar = container.restart_policy.as_deref() == Some("Always");
+        plan.push_back((Duration::ZERO, Stage::StartInit { index, sidecar }));
         troubles(
             &mut plan,
             &|trouble| matches!(trouble, Trouble::Init { index: at, .. } if *at == index),
         );
-        // A sidecar goes on.
-        if container.restart_policy.as_deref() != Some("Always") {
+        if !sidecar {
             plan.push_back((timings.init, Stage::EndInit(index)));
         }
     }
@@ -112,7 +116,8 @@ pub(super) fn plan(spec: &PodSpec, script: &Script) -> Plan {
 
 /// Whether readiness is more than that the containers run.
 pub(super) fn is_probed(spec: &PodSpec) -> bool {
-    let probed = |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
+    let probed =
+        |container: &Container| container.readiness_probe.is_some() || container.startup_probe.is_some();
     spec.containers.iter().any(probed)
 }
 
@@ -120,7 +125,7 @@ pub(super) fn is_probed(spec: &PodSpec) -> bool {
 pub(super) fn pause(trouble: &Trouble, tries: u32) -> Duration {
     match trouble {
         // ErrImagePull shows until the next look at the pod, then ImagePullBackOff until the next pull.
-        Trouble::Image(image) if image.backs_off() && tries % 2 == 0 => Duration::from_secs(1),
+        Trouble::Image(image) if image.backs_off() && tries.is_multiple_of(2) => Duration::from_secs(1),
         Trouble::Image(ImageTrouble::InvalidName | ImageTrouble::NeverPresent) => Duration::from_secs(15),
         Trouble::Image(_) => back_off(tries / 2),
         // `unschedulablePods` are tried again after five minutes, and whenever something changes.

@@ -1,5 +1,6 @@
 //! The scheduler and the kubelet: what brings a pod through its plan, and what ends it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +14,14 @@ use super::events::Said;
 use super::plan::{self, Plan, Stage, is_probed};
 use super::script::Script;
 use super::status::{self, ContainerEnd};
-use super::trouble::fit_error;
-use crate::kubelet::environment;
-use crate::store::Deletion;
+use super::trouble::image;
+use crate::store::{Deletion, Kept};
 
 pub(super) const SCHEDULER: &str = "default-scheduler";
 pub(super) const KUBELET: &str = "kubelet";
 
 /// How often a pod that lacks a Secret, a ConfigMap or a bound claim is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A pod that exists, as its scheduler and kubelet know it.
 pub(super) struct PodRun {
@@ -35,12 +35,23 @@ pub(super) struct PodRun {
     /// Cancelled when its containers have ended.
     pub(super) alive: CancellationToken,
     pub(super) log: watch::Sender<String>,
+    /// The names of its containers.
+    pub(super) containers: Vec<String>,
+    /// The image of its first container.
+    pub(super) image: String,
+    /// Whether readiness is more than that its containers run.
+    pub(super) probed: bool,
 }
 
 impl Engine {
-    pub(super) fn pod_changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
-        match (before, after) {
-            (None, Some(Object::Pod(pod))) => self.adopt(pod),
+    pub(super) fn pod_changed(&mut self, before: Option<&Kept>, after: Option<&Kept>) {
+        if let (None, Some(created)) = (before, after) {
+            if let Object::Pod(pod) = created.whole() {
+                self.adopt(&pod);
+            }
+            return;
+        }
+        match (before.map(Deref::deref), after.map(Deref::deref)) {
             (Some(Object::Pod(before)), Some(Object::Pod(after))) => {
                 let uid = after.metadata.uid.as_deref().unwrap_or_default();
                 let grace = |pod: &Pod| pod.metadata.deletion_grace_period_seconds;
@@ -77,7 +88,9 @@ impl Engine {
         let script = self.scripts.iter().rev().find_map(|rule| rule(pod));
         let script = Arc::new(script.unwrap_or_default());
         let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let plan = plan::plan(pod.spec.as_ref().unwrap_or(&PodSpec::default()), &script);
+        let none = PodSpec::default();
+        let spec = pod.spec.as_ref().unwrap_or(&none);
+        let plan = plan::plan(spec, &script);
         let run = PodRun {
             key: pod_key(pod),
             script,
@@ -86,6 +99,13 @@ impl Engine {
             starts: 0,
             alive: CancellationToken::new(),
             log: watch::Sender::default(),
+            containers: spec
+                .containers
+                .iter()
+                .map(|container| container.name.clone())
+                .collect(),
+            image: image(pod),
+            probed: is_probed(spec),
         };
         self.pods.insert(uid.clone(), run);
         self.set_next_stage(&uid);
@@ -114,7 +134,9 @@ impl Engine {
     /// Whether a pod has been told that a claim of its is not bound, and does nothing but wait for it.
     pub(super) fn waits_for_its_claim(&self, uid: &str) -> bool {
         let next = self.pods.get(uid).and_then(|run| run.plan.front());
-        let told = self.pod_by_uid(uid).and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
+        let told = self
+            .pod_by_uid(uid)
+            .and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
         matches!(next, Some((_, Stage::Schedule))) && told.is_some_and(|told| !told.is_empty())
     }
 
@@ -137,146 +159,21 @@ impl Engine {
             self.put_back(uid, stage, LOOK_AGAIN);
             return;
         }
-        if let Some(delay) = self.enter(uid, &key, &stage) {
-            self.put_back(uid, stage, delay);
-            return;
+        let again = match &stage {
+            Stage::Stuck { trouble, left, tries } => self.strike(uid, &key, trouble, *left, *tries),
+            stage => self.enter(uid, &key, stage).map(|delay| (delay, stage.clone())),
+        };
+        match again {
+            Some((delay, stage)) => self.put_back(uid, stage, delay),
+            None => self.set_next_stage(uid),
         }
-        self.set_next_stage(uid);
     }
 
-    pub(super) fn put_back(&mut self, uid: &str, stage: Stage, delay: Duration) {
+    fn put_back(&mut self, uid: &str, stage: Stage, delay: Duration) {
         if let Some(run) = self.pods.get_mut(uid) {
             run.plan.push_front((delay, stage));
         }
         self.set_next_stage(uid);
-    }
-
-    /// Does a stage. Returns after which time to try it again, if it could not be done.
-    fn enter(&mut self, uid: &str, key: &ObjectKey, stage: &Stage) -> Option<Duration> {
-        let now = self.time();
-        match stage {
-            Stage::Schedule => return self.schedule(uid, key),
-            Stage::Accept => {
-                let address = "192.0.2.10";
-                self.store.modify_pod(key, |pod| status::accept(pod, address, now));
-                self.set_pod_deadline(uid);
-            }
-            Stage::Sandbox => {
-                // One of 2^24 addresses of 10.0.0.0/8, in the order the pods were placed.
-                let [_, a, b, c] = u32::try_from(self.placed % (1 << 24)).unwrap_or_default().to_be_bytes();
-                let ip = format!("10.{a}.{b}.{c}");
-                self.store.modify_pod(key, |pod| status::sandbox(pod, &ip, now));
-            }
-            Stage::StartInit(index) => {
-                let state = status::running_state(now);
-                let ready = self.pod_by_uid(uid).is_some_and(|pod| is_sidecar(pod, *index));
-                self.store
-                    .modify_pod(key, |pod| status::set_init(pod, *index, state, ready));
-            }
-            Stage::EndInit(index) => {
-                let state = status::ended_state(ContainerEnd::exited(0), None, now);
-                self.store
-                    .modify_pod(key, |pod| status::set_init(pod, *index, state, true));
-            }
-            Stage::Pull => {
-                let image = self.image(uid);
-                self.say_kubelet(uid, false, "Pulling", &format!("Pulling image {image:?}"));
-            }
-            Stage::Pulled => {
-                let image = self.image(uid);
-                let pull = self.pods.get(uid).map(|run| run.script.timings.pull).unwrap_or_default();
-                let message = if pull.is_zero() {
-                    format!("Container image {image:?} already present on machine")
-                } else {
-                    let seconds = pull.as_secs_f64();
-                    format!("Successfully pulled image {image:?} in {seconds:.3}s ({seconds:.3}s including waiting)")
-                };
-                self.say_kubelet(uid, false, "Pulled", &message);
-            }
-            Stage::Start => return self.start(uid, key),
-            Stage::Ready => self.store.modify_pod(key, |pod| status::set_ready(pod, true, now)),
-            Stage::Stuck {
-                trouble,
-                left,
-                tries,
-            } => self.strike(uid, key, trouble, *left, *tries),
-        }
-        None
-    }
-
-    fn schedule(&mut self, uid: &str, key: &ObjectKey) -> Option<Duration> {
-        let nodes = self.settings.nodes;
-        if let Some(why) = self.unbound_claim(key) {
-            let message = fit_error(nodes, &why, "Preemption is not helpful for scheduling");
-            self.unschedulable(uid, key, &message);
-            return Some(LOOK_AGAIN);
-        }
-        let living = (0..nodes)
-            .map(|index| format!("node-{}", index + 1))
-            .filter(|node| !self.lost_nodes.contains(node));
-        let living: Vec<String> = living.collect();
-        let turn = usize::try_from(self.placed).unwrap_or_default() % living.len().max(1);
-        let Some(node) = living.get(turn) else {
-            let why = format!("{nodes} node(s) had untolerated taint {{node.kubernetes.io/unreachable: }}");
-            let message = fit_error(nodes, &why, "Preemption is not helpful for scheduling");
-            self.unschedulable(uid, key, &message);
-            return Some(LOOK_AGAIN);
-        };
-        self.placed += 1;
-        let now = self.time();
-        self.store.modify_pod(key, |pod| status::schedule(pod, node, now));
-        let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
-        let said = Said {
-            component: SCHEDULER,
-            warning: false,
-            reason: "Scheduled",
-            message: &message,
-        };
-        self.say(uid, said);
-        None
-    }
-
-    pub(super) fn unschedulable(&mut self, uid: &str, key: &ObjectKey, message: &str) {
-        let now = self.time();
-        self.store.modify_pod(key, |pod| {
-            status::set_condition(pod, "PodScheduled", false, Some("Unschedulable"), Some(message), now);
-        });
-        let said = Said {
-            component: SCHEDULER,
-            warning: true,
-            reason: "FailedScheduling",
-            message,
-        };
-        self.say(uid, said);
-    }
-
-    /// Starts the containers, if what they name is there.
-    fn start(&mut self, uid: &str, key: &ObjectKey) -> Option<Duration> {
-        let pod = self.pod_by_uid(uid)?;
-        let spec = pod.spec.as_ref()?;
-        let lookup = |key: &ObjectKey| self.store.get(key).map(|object| &**object);
-        let missing = spec
-            .containers
-            .iter()
-            .find_map(|container| environment(pod, container, &lookup).err());
-        if let Some(missing) = missing {
-            let message = missing.to_string();
-            self.store.modify_pod(key, |pod| {
-                status::wait(pod, "CreateContainerConfigError", Some(&message));
-            });
-            self.say_kubelet(uid, true, "Failed", &format!("Error: {message}"));
-            return Some(LOOK_AGAIN);
-        }
-        let ready = !is_probed(spec);
-        let names: Vec<String> = spec.containers.iter().map(|container| container.name.clone()).collect();
-        let now = self.time();
-        self.store.modify_pod(key, |pod| status::start(pod, ready, now));
-        for name in names {
-            self.say_kubelet(uid, false, "Created", &format!("Created container: {name}"));
-            self.say_kubelet(uid, false, "Started", &format!("Started container {name}"));
-        }
-        self.started(uid);
-        None
     }
 
     /// The containers have been started: what the script has for them begins.
@@ -297,7 +194,7 @@ impl Engine {
         }
     }
 
-    fn set_pod_deadline(&mut self, uid: &str) {
+    pub(super) fn set_pod_deadline(&mut self, uid: &str) {
         let spec = self.pod_by_uid(uid).and_then(|pod| pod.spec.as_ref());
         let seconds = spec.and_then(|spec| spec.active_deadline_seconds);
         if let Some(seconds) = seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
@@ -316,8 +213,11 @@ impl Engine {
         self.say(uid, said);
     }
 
-    fn image(&self, uid: &str) -> String {
-        self.pod_by_uid(uid).map(super::trouble::image).unwrap_or_default()
+    pub(super) fn image(&self, uid: &str) -> String {
+        self.pods
+            .get(uid)
+            .map(|run| run.image.clone())
+            .unwrap_or_default()
     }
 
     /// A pod was deleted: its node ends it, in its own time or when the grace period is over.
@@ -342,7 +242,11 @@ impl Engine {
     pub(super) fn ended(&mut self, uid: &str) {
         let Some(pod) = self.pod_by_uid(uid) else { return };
         let Some(spec) = &pod.spec else { return };
-        if spec.node_name.as_ref().is_some_and(|node| self.lost_nodes.contains(node)) {
+        if spec
+            .node_name
+            .as_ref()
+            .is_some_and(|node| self.lost_nodes.contains(node))
+        {
             return;
         }
         let seconds = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
@@ -373,17 +277,13 @@ impl Engine {
     }
 }
 
-/// The names of a pod's containers.
+/// The names of the containers of a pod that its node has taken on.
 pub(super) fn container_names(pod: &Pod) -> Vec<String> {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers.map(|container| container.name.clone()).collect()
-}
-
-/// Whether an init container goes on beside the others.
-fn is_sidecar(pod: &Pod, index: usize) -> bool {
-    let inits = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
-    let mut policies = inits.map(|container| container.restart_policy.as_deref());
-    policies.nth(index).flatten() == Some("Always")
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    statuses.map(|status| status.name.clone()).collect()
 }
 
 pub(super) fn pod_key(pod: &Pod) -> ObjectKey {

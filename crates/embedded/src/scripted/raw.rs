@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cluster::ScriptedCluster;
 use super::engine::Engine;
-use crate::store::{Deleted, Deletion, Denial, Following, RawWatch, Selector};
+use crate::store::{Deleted, Deletion, Denial, Following, Kept, RawWatch, Selector};
 
 /// A scripted cluster's API as an API server has it: each call one request, nothing repeated, nothing hidden. For
 /// tests of what the client trait does not show.
@@ -42,7 +42,7 @@ impl RawApi {
     pub fn get(&self, key: &ObjectKey) -> Result<Object, Error> {
         self.call(format!("get {key}"), |engine| {
             let found = engine.store.get(key).ok_or_else(|| Denial::not_found(key))?;
-            Ok(Object::clone(found))
+            Ok(found.whole())
         })
     }
 
@@ -53,7 +53,7 @@ impl RawApi {
         self.call(operation, |engine| {
             let items = engine.store.list(kind, namespace, &selector);
             Ok(RawList {
-                items: items.map(|object| Object::clone(object)).collect(),
+                items: items.map(|object| object.whole()).collect(),
                 resource_version: engine.store.revision().to_string(),
             })
         })
@@ -93,7 +93,7 @@ impl RawApi {
     }
 
     /// Replaces an object's status.
-    pub fn update_status(&self, object: Object) -> Result<Object, Error> {
+    pub fn update_status(&self, object: &Object) -> Result<Object, Error> {
         let operation = format!("update the status of {}", object.key());
         self.call(operation, |engine| engine.store.update_status(object).map(own))
     }
@@ -124,7 +124,8 @@ impl RawApi {
 
     /// Sets a ResourceQuota (by its name) in a namespace.
     pub fn set_quota(&self, namespace: &str, quota: &ResourceQuota) {
-        self.cluster.with(|engine| engine.store.set_quota(namespace, quota));
+        self.cluster
+            .with(|engine| engine.store.set_quota(namespace, quota));
     }
 
     /// Removes a ResourceQuota. Returns whether it was there.
@@ -138,10 +139,10 @@ impl RawApi {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Option<
-        std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>,
-    > {
-        self.cluster.with(|engine| engine.store.quota_used(namespace, name))
+    ) -> Option<std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>
+    {
+        self.cluster
+            .with(|engine| engine.store.quota_used(namespace, name))
     }
 
     fn start_watch(
@@ -195,9 +196,9 @@ impl RawApi {
 }
 
 pub(super) fn parse(selector: &str, operation: &str) -> Result<Selector, Error> {
-    selector
-        .parse()
-        .map_err(|error: crate::store::SelectorError| Error::new(operation, ErrorKind::Invalid).with_source(error))
+    selector.parse().map_err(|error: crate::store::SelectorError| {
+        Error::new(operation, ErrorKind::Invalid).with_source(error)
+    })
 }
 
 pub(super) fn deletion(options: DeleteOptions) -> Deletion {
@@ -211,6 +212,7 @@ pub(super) fn deletion(options: DeleteOptions) -> Deletion {
     }
 }
 
-pub(super) fn own(object: Arc<Object>) -> Object {
-    Arc::unwrap_or_clone(object)
+#[expect(clippy::needless_pass_by_value, reason = "maps over results")]
+fn own(object: Arc<Kept>) -> Object {
+    object.whole()
 }

@@ -28,9 +28,9 @@ impl Default for Settings {
         Self {
             seed: 0,
             nodes: 3,
-            // A pod goes through some eight changes: enough for hundreds of them between two looks of a watch, and
+            // A pod goes through some eight changes: enough for a hundred of them between two looks of a watch, and
             // small beside the objects themselves.
-            history: 4096,
+            history: 1024,
             garbage_collection: Duration::from_millis(20),
             controllers: Duration::from_millis(5),
             provisioning: Duration::from_millis(10),

@@ -41,7 +41,11 @@ pub(super) fn set_condition(
     message: Option<&str>,
     now: Timestamp,
 ) {
-    let conditions = pod.status.get_or_insert_default().conditions.get_or_insert_default();
+    let conditions = pod
+        .status
+        .get_or_insert_default()
+        .conditions
+        .get_or_insert_default();
     let status = if holds { "True" } else { "False" };
     let index = conditions.iter().position(|condition| condition.type_ == type_);
     let before = index.map(|index| conditions.remove(index));
@@ -93,7 +97,11 @@ pub(super) fn accept(pod: &mut Pod, host_ip: &str, now: Timestamp) {
     let spec = pod.spec.get_or_insert_default();
     let inits = spec.init_containers.clone().unwrap_or_default();
     let containers = spec.containers.clone();
-    let waiting = if inits.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+    let waiting = if inits.is_empty() {
+        "ContainerCreating"
+    } else {
+        "PodInitializing"
+    };
     let statuses = |containers: &[Container]| -> Vec<ContainerStatus> {
         let status = |container: &Container| ContainerStatus {
             name: container.name.clone(),
@@ -112,24 +120,34 @@ pub(super) fn accept(pod: &mut Pod, host_ip: &str, now: Timestamp) {
     }]);
     status.container_statuses = Some(statuses(&containers));
     status.init_container_statuses = (!inits.is_empty()).then(|| statuses(&inits));
-    let unready = unready_message(&containers);
+    let unready = unready_message(containers.iter().map(|container| container.name.as_str()));
     set_condition(pod, "PodReadyToStartContainers", false, None, None, now);
     let (reason, message) = if inits.is_empty() {
         (None, None)
     } else {
         (
             Some("ContainersNotInitialized"),
-            Some(unready_message(&inits).replace("unready", "incomplete")),
+            Some(
+                unready_message(inits.iter().map(|container| container.name.as_str()))
+                    .replace("unready", "incomplete"),
+            ),
         )
     };
-    set_condition(pod, "Initialized", inits.is_empty(), reason, message.as_deref(), now);
+    set_condition(
+        pod,
+        "Initialized",
+        inits.is_empty(),
+        reason,
+        message.as_deref(),
+        now,
+    );
     for type_ in ["Ready", "ContainersReady"] {
         set_condition(pod, type_, false, Some("ContainersNotReady"), Some(&unready), now);
     }
 }
 
-fn unready_message(containers: &[Container]) -> String {
-    let names: Vec<_> = containers.iter().map(|container| container.name.as_str()).collect();
+fn unready_message<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
     format!("containers with unready status: [{}]", names.join(" "))
 }
 
@@ -157,10 +175,15 @@ pub(super) fn set_init(pod: &mut Pod, index: usize, state: ContainerState, ready
     if let Some(container) = status.init_container_statuses.iter_mut().flatten().nth(index) {
         container.started = Some(state.running.is_some());
         container.ready = ready;
-        let ended = container.state.take().filter(|before| before.terminated.is_some());
-        if ended.is_some() && state.terminated.is_none() {
+        let ended = container
+            .state
+            .take()
+            .filter(|before| before.terminated.is_some());
+        if state.terminated.is_none() && ended.is_some() {
             container.last_state = ended;
-            container.restart_count += i32::from(state.running.is_some());
+        }
+        if state.running.is_some() && container.last_state.is_some() {
+            container.restart_count += 1;
         }
         container.state = Some(state);
     }
@@ -185,8 +208,7 @@ pub(super) fn start(pod: &mut Pod, ready: bool, now: Timestamp) {
 
 /// Readiness of all containers, and so of the pod.
 pub(super) fn set_ready(pod: &mut Pod, ready: bool, now: Timestamp) {
-    let containers = pod.spec.iter().flat_map(|spec| spec.containers.clone());
-    let unready = unready_message(&containers.collect::<Vec<_>>());
+    let unready = unready_message(statuses(pod).map(|status| status.name.as_str()));
     for container in statuses(pod) {
         container.ready = ready;
     }
@@ -203,7 +225,11 @@ pub(super) fn set_ready(pod: &mut Pod, ready: bool, now: Timestamp) {
 /// All containers that run have ended.
 pub(super) fn end_containers(pod: &mut Pod, end: ContainerEnd<'_>, now: Timestamp) {
     for container in statuses(pod) {
-        if container.state.as_ref().is_some_and(|state| state.terminated.is_some()) {
+        if container
+            .state
+            .as_ref()
+            .is_some_and(|state| state.terminated.is_some())
+        {
             continue;
         }
         let running = container.state.as_ref().and_then(|state| state.running.as_ref());
@@ -213,7 +239,11 @@ pub(super) fn end_containers(pod: &mut Pod, end: ContainerEnd<'_>, now: Timestam
         container.started = Some(false);
     }
     let done = end.code == 0;
-    let reason = if done { "PodCompleted" } else { "ContainersNotReady" };
+    let reason = if done {
+        "PodCompleted"
+    } else {
+        "ContainersNotReady"
+    };
     for type_ in ["Ready", "ContainersReady"] {
         set_condition(pod, type_, false, Some(reason), None, now);
     }
@@ -268,11 +298,7 @@ pub(super) fn running_state(now: Timestamp) -> ContainerState {
 }
 
 /// A container that has ended.
-pub(super) fn ended_state(
-    end: ContainerEnd<'_>,
-    started_at: Option<Time>,
-    now: Timestamp,
-) -> ContainerState {
+pub(super) fn ended_state(end: ContainerEnd<'_>, started_at: Option<Time>, now: Timestamp) -> ContainerState {
     ContainerState {
         terminated: Some(ContainerStateTerminated {
             exit_code: end.code,

@@ -9,13 +9,13 @@ use super::events::Said;
 use super::plan::{self, Stage};
 use super::pods::KUBELET;
 use super::status::{self, ContainerEnd};
-use super::trouble::{ImageTrouble, Trouble, VolumeTrouble, image};
+use super::trouble::{ImageTrouble, Trouble, VolumeTrouble};
 
 /// Exit code the kubelet gives a container that could not be started.
 const NOT_STARTED: i32 = 128;
 
 impl Engine {
-    /// A trouble is met. It is met again after a pause, unless its time is over.
+    /// A trouble is met. Returns when it is met again, unless its time is over.
     pub(super) fn strike(
         &mut self,
         uid: &str,
@@ -23,9 +23,10 @@ impl Engine {
         trouble: &Trouble,
         left: Option<Duration>,
         tries: u32,
-    ) {
+    ) -> Option<(Duration, Stage)> {
         if left.is_some_and(|left| left.is_zero()) {
-            return self.pass(key, trouble);
+            self.pass(key, trouble);
+            return None;
         }
         match trouble {
             Trouble::Unschedulable(why) => {
@@ -65,14 +66,15 @@ impl Engine {
             left: left.map(|left| left.saturating_sub(pause)),
             tries: tries + 1,
         };
-        self.put_back(uid, again, pause);
+        Some((pause, again))
     }
 
     /// A trouble is over: what waited for it waits for the next thing.
     fn pass(&mut self, key: &ObjectKey, trouble: &Trouble) {
         match trouble {
             Trouble::Image(_) | Trouble::Config { .. } => {
-                self.store.modify_pod(key, |pod| status::wait(pod, "ContainerCreating", None));
+                self.store
+                    .modify_pod(key, |pod| status::wait(pod, "ContainerCreating", None));
             }
             Trouble::Init { index, .. } => {
                 let now = self.time();
@@ -88,13 +90,18 @@ impl Engine {
     }
 
     fn fail_pull(&mut self, uid: &str, key: &ObjectKey, trouble: &ImageTrouble, tries: u32) {
-        let image = self.pod_by_uid(uid).map(image).unwrap_or_default();
+        let image = self.image(uid);
         let message = trouble.message(&image);
         if trouble.backs_off() && tries % 2 == 1 {
             let message = format!("Back-off pulling image {image:?}: ErrImagePull: {message}");
             self.store
                 .modify_pod(key, |pod| status::wait(pod, "ImagePullBackOff", Some(&message)));
-            self.say_kubelet(uid, false, "BackOff", &format!("Back-off pulling image {image:?}"));
+            self.say_kubelet(
+                uid,
+                false,
+                "BackOff",
+                &format!("Back-off pulling image {image:?}"),
+            );
             self.say_kubelet(uid, true, "Failed", "Error: ImagePullBackOff");
             return;
         }
@@ -117,12 +124,13 @@ impl Engine {
     fn fail_init(&mut self, uid: &str, key: &ObjectKey, index: usize, code: i32, tries: u32) {
         let now = self.time();
         let end = ContainerEnd::exited(code);
-        let Some(spec) = self.pod_by_uid(uid).and_then(|pod| pod.spec.as_ref()) else {
-            return;
-        };
-        let container = spec.init_containers.iter().flatten().nth(index);
-        let name = container.map(|container| container.name.clone()).unwrap_or_default();
-        let ends = spec.restart_policy.as_deref() == Some("Never");
+        let Some(pod) = self.pod_by_uid(uid) else { return };
+        let inits = pod
+            .status
+            .iter()
+            .flat_map(|status| status.init_container_statuses.iter().flatten());
+        let name = inits.map(|init| init.name.clone()).nth(index).unwrap_or_default();
+        let ends = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()) == Some("Never");
         self.store.modify_pod(key, |pod| {
             if tries > 0 {
                 status::set_init(pod, index, status::running_state(now), false);

@@ -101,7 +101,9 @@ impl Unschedulable {
     /// The scheduler's message, for a cluster of this many nodes (`FitError.Error`).
     pub(super) fn message(&self, nodes: usize) -> String {
         let fit = match self {
-            Self::TooLarge { resource } | Self::Full { resource } => format!("{nodes} Insufficient {resource}"),
+            Self::TooLarge { resource } | Self::Full { resource } => {
+                format!("{nodes} Insufficient {resource}")
+            }
             Self::NodeSelector => format!("{nodes} node(s) didn't match Pod's node affinity/selector"),
             Self::Taint { taint } => format!("{nodes} node(s) had untolerated taint {{{taint}}}"),
             Self::PodAffinity => format!("{nodes} node(s) didn't match pod affinity rules"),
@@ -118,7 +120,9 @@ impl Unschedulable {
 
 /// The scheduler's message (`FitError.Error`): why no node fits, and why making room would not help.
 pub(super) fn fit_error(nodes: usize, fit: &str, preemption: &str) -> String {
-    format!("0/{nodes} nodes are available: {fit}. preemption: 0/{nodes} nodes are available: {nodes} {preemption}.")
+    format!(
+        "0/{nodes} nodes are available: {fit}. preemption: 0/{nodes} nodes are available: {nodes} {preemption}."
+    )
 }
 
 impl ImageTrouble {

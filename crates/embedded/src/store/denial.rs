@@ -81,7 +81,11 @@ impl Denial {
         };
         Self::new(
             ErrorKind::Invalid,
-            format!("{} {:?} is invalid: {problems}", qualified_kind(key.kind), key.name),
+            format!(
+                "{} {:?} is invalid: {problems}",
+                qualified_kind(key.kind),
+                key.name
+            ),
         )
     }
 

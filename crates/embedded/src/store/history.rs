@@ -8,8 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use podbay_k8s_client::{Kind, Object};
+use podbay_k8s_client::Kind;
 use tokio::sync::watch;
+
+use super::kept::Kept;
 
 /// A change of one object: at least one side is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +19,9 @@ pub(crate) struct Change {
     /// The cluster's revision after it; the object's `resourceVersion`.
     pub(crate) revision: u64,
     /// The object before; none if it was created.
-    pub(crate) before: Option<Arc<Object>>,
+    pub(crate) before: Option<Arc<Kept>>,
     /// The object after; none if it was deleted.
-    pub(crate) after: Option<Arc<Object>>,
+    pub(crate) after: Option<Arc<Kept>>,
 }
 
 /// All changes of a cluster that are still known.
@@ -118,8 +120,12 @@ impl History {
     /// Forgets all but the last `keep` changes (etcd's compaction).
     pub(crate) fn forget_beyond(&mut self, keep: usize) {
         while self.order.len() > keep {
-            let Some(place) = self.order.pop_front() else { return };
-            let Some(log) = self.logs.get(&place) else { continue };
+            let Some(place) = self.order.pop_front() else {
+                return;
+            };
+            let Some(log) = self.logs.get(&place) else {
+                continue;
+            };
             let mut changes = locked(&log.changes);
             if let Some(oldest) = changes.known.pop_front() {
                 changes.compacted = oldest.revision;
@@ -163,15 +169,12 @@ impl Cursor {
         let at = changes
             .known
             .partition_point(|change| change.revision <= self.seen);
-        match changes.known.get(at) {
-            Some(change) => {
-                self.seen = change.revision;
-                Next::Change(Arc::clone(change))
-            }
-            None => {
-                self.seen = self.seen.max(now);
-                Next::UpToDate(self.seen)
-            }
+        if let Some(change) = changes.known.get(at) {
+            self.seen = change.revision;
+            Next::Change(Arc::clone(change))
+        } else {
+            self.seen = self.seen.max(now);
+            Next::UpToDate(self.seen)
         }
     }
 

@@ -4,6 +4,7 @@
 mod defaults;
 mod denial;
 mod history;
+mod kept;
 mod objects;
 mod quantity;
 mod quota;
@@ -13,6 +14,7 @@ mod selector;
 mod watch;
 
 pub(crate) use denial::Denial;
+pub(crate) use kept::Kept;
 pub(crate) use objects::{Birth, Deleted, Deletion, News, Store};
 pub(crate) use quantity::Amount;
 pub(crate) use selector::{Selector, SelectorError};

@@ -13,15 +13,16 @@ use super::Selector;
 use super::defaults::{self, CLAIM_PROTECTION, GRACE_SECONDS};
 use super::denial::Denial;
 use super::history::{Change, Cursor, History};
+use super::kept::Kept;
 use super::quota::Quotas;
-use super::relations::{Relations, claims};
+use super::relations::Relations;
 use super::revise;
 use crate::validation;
 
 /// All objects of a cluster.
 #[derive(Debug)]
 pub(crate) struct Store {
-    objects: BTreeMap<ObjectKey, Arc<Object>>,
+    objects: BTreeMap<ObjectKey, Arc<Kept>>,
     relations: Relations,
     quotas: Quotas,
     history: History,
@@ -53,9 +54,9 @@ pub(crate) struct Deletion {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Deleted {
     /// It is gone; its last state.
-    Gone(Arc<Object>),
+    Gone(Arc<Kept>),
     /// It waits for its finalizers, or (a pod) for its node.
-    Terminating(Arc<Object>),
+    Terminating(Arc<Kept>),
 }
 
 /// Something a controller looks at.
@@ -83,11 +84,14 @@ impl Store {
 
     /// Adds `object`, and returns it as stored. The order of the checks is the API server's: validation, quota,
     /// then whether the name is free.
-    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Object>, Denial> {
+    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Kept>, Denial> {
         let Birth { uid, at, suffix } = birth;
         let metadata = object.metadata_mut();
         if metadata.name.as_deref().unwrap_or_default().is_empty()
-            && let Some(prefix) = metadata.generate_name.as_deref().filter(|prefix| !prefix.is_empty())
+            && let Some(prefix) = metadata
+                .generate_name
+                .as_deref()
+                .filter(|prefix| !prefix.is_empty())
         {
             metadata.name = Some(format!("{prefix}{suffix}"));
         }
@@ -106,16 +110,16 @@ impl Store {
         if self.objects.contains_key(&key) {
             return Err(Denial::already_exists(&key));
         }
-        Ok(self.put(&key, object))
+        Ok(self.put(&key, &Kept::new(object)))
     }
 
     /// The object called `key`.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Kept>> {
         self.objects.get(key)
     }
 
     /// The object with this UID.
-    pub(crate) fn find(&self, uid: &str) -> Option<&Arc<Object>> {
+    pub(crate) fn find(&self, uid: &str) -> Option<&Arc<Kept>> {
         self.objects.get(self.relations.find(uid)?)
     }
 
@@ -125,7 +129,7 @@ impl Store {
         kind: Kind,
         namespace: &'a str,
         selector: &'a Selector,
-    ) -> impl Iterator<Item = &'a Arc<Object>> {
+    ) -> impl Iterator<Item = &'a Arc<Kept>> {
         self.objects
             .range(ObjectKey::new(kind, namespace, "")..)
             .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
@@ -134,51 +138,61 @@ impl Store {
     }
 
     /// The objects that the one with this UID owns, by key.
-    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
+    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.dependents(uid);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// The pods that name the claim.
-    pub(crate) fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Object>> {
+    pub(crate) fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.users(claim);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// Replaces an object by what a client sent: all but the status, which is the cluster's.
-    pub(crate) fn update(&mut self, object: Object) -> Result<Arc<Object>, Denial> {
+    pub(crate) fn update(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
-        let after = revise::update(&key, before, object)?;
-        Ok(self.change(&key, after))
+        let after = revise::update(&key, &before.whole(), object)?;
+        let after = Kept::after(after, before);
+        Ok(self.change(&key, &after))
     }
 
     /// Replaces an object's status by the one of `object` (subresource `status`).
-    pub(crate) fn update_status(&mut self, object: Object) -> Result<Arc<Object>, Denial> {
+    pub(crate) fn update_status(&mut self, object: &Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
-        let after = revise::update_status(&key, before, object)?;
-        Ok(self.change(&key, after))
+        let after = revise::update_status(&key, &before.whole(), object)?;
+        let after = Kept::after(after, before);
+        Ok(self.change(&key, &after))
     }
 
     /// Changes an object by a JSON merge patch.
-    pub(crate) fn patch(
-        &mut self,
-        key: &ObjectKey,
-        patch: &serde_json::Value,
-    ) -> Result<Arc<Object>, Denial> {
+    pub(crate) fn patch(&mut self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Arc<Kept>, Denial> {
         let before = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
-        let after = revise::patch(key, before, patch)?;
-        Ok(self.change(key, after))
+        let after = revise::patch(key, &before.whole(), patch)?;
+        let after = Kept::after(after, before);
+        Ok(self.change(key, &after))
     }
 
     /// Changes an object as a part of the cluster does; nothing happens if there is none. The function must leave
-    /// name, namespace and UID alone.
+    /// name, namespace and UID alone, and gets no containers and volumes.
     pub(crate) fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
         if let Some(before) = self.objects.get(key) {
-            let mut after = Object::clone(before);
-            change(&mut after);
-            self.change(key, after);
+            let after = before.with(change);
+            self.change(key, &after);
+        }
+    }
+
+    /// The same with a whole pod.
+    pub(crate) fn modify_whole_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+        if let Some(before) = self.objects.get(key) {
+            let mut after = before.whole();
+            if let Object::Pod(pod) = &mut after {
+                change(pod);
+            }
+            let after = Kept::after(after, before);
+            self.change(key, &after);
         }
     }
 
@@ -204,25 +218,31 @@ impl Store {
         {
             return Err(Denial::precondition(key, "UID", uid, object.uid()));
         }
-        let grace = match &**object {
+        let grace = match &***object {
             Object::Pod(pod) => pod_grace(pod, deletion.grace_seconds),
             _ => 0,
         };
-        let held = !object.metadata().finalizers.as_deref().unwrap_or_default().is_empty();
+        let held = !object
+            .metadata()
+            .finalizers
+            .as_deref()
+            .unwrap_or_default()
+            .is_empty();
         if grace == 0 && !held {
             return Ok(Deleted::Gone(self.remove(key)?));
         }
-        let mut after = Object::clone(object);
-        let metadata = after.metadata_mut();
-        // A second deletion can only shorten what the first left.
-        let sooner = metadata
-            .deletion_grace_period_seconds
-            .is_none_or(|before| grace < before);
-        if sooner {
-            metadata.deletion_timestamp = Some(Time(later(now, grace)));
-            metadata.deletion_grace_period_seconds = Some(grace);
-        }
-        let after = self.change(key, after);
+        let after = object.with(|object| {
+            let metadata = object.metadata_mut();
+            // A second deletion can only shorten what the first left.
+            let sooner = metadata
+                .deletion_grace_period_seconds
+                .is_none_or(|before| grace < before);
+            if sooner {
+                metadata.deletion_timestamp = Some(Time(later(now, grace)));
+                metadata.deletion_grace_period_seconds = Some(grace);
+            }
+        });
+        let after = self.change(key, &after);
         if key.kind == Kind::PersistentVolumeClaim {
             self.news.push(News::Claim(key.clone()));
         }
@@ -292,11 +312,11 @@ impl Store {
     }
 
     /// Stores a state of an object that exists. One that only waited to lose its finalizers goes.
-    fn change(&mut self, key: &ObjectKey, after: Object) -> Arc<Object> {
+    fn change(&mut self, key: &ObjectKey, after: &Kept) -> Arc<Kept> {
         let before = self.objects.get(key);
         // As in the API: what changes nothing is no change.
         if let Some(before) = before
-            && **before == after
+            && **before == *after
         {
             return Arc::clone(before);
         }
@@ -311,9 +331,8 @@ impl Store {
         after
     }
 
-    fn put(&mut self, key: &ObjectKey, mut object: Object) -> Arc<Object> {
-        object.metadata_mut().resource_version = Some(self.history.next_revision().to_string());
-        let after = Arc::new(object);
+    fn put(&mut self, key: &ObjectKey, object: &Kept) -> Arc<Kept> {
+        let after = Arc::new(self.versioned(object));
         let before = self.objects.insert(key.clone(), Arc::clone(&after));
         if let Some(before) = &before {
             self.relations.remove(key, before);
@@ -326,13 +345,11 @@ impl Store {
         after
     }
 
-    fn remove(&mut self, key: &ObjectKey) -> Result<Arc<Object>, Denial> {
+    fn remove(&mut self, key: &ObjectKey) -> Result<Arc<Kept>, Denial> {
         let last = self.objects.remove(key).ok_or_else(|| Denial::not_found(key))?;
         self.relations.remove(key, &last);
         // A deletion is a change of its own, and the last state says at which version (API conventions).
-        let mut last = Arc::unwrap_or_clone(last);
-        last.metadata_mut().resource_version = Some(self.history.next_revision().to_string());
-        let last = Arc::new(last);
+        let last = Arc::new(self.versioned(&last));
         self.record(key, Some(Arc::clone(&last)), None);
         let orphans: Vec<ObjectKey> = self
             .dependents(last.uid())
@@ -340,12 +357,17 @@ impl Store {
             .filter(|dependent| self.is_garbage(dependent))
             .collect();
         self.news.extend(orphans.into_iter().map(News::Garbage));
-        let claims = claims(key, &last);
-        self.news.extend(claims.into_iter().map(News::Claim));
+        self.news.extend(last.claims(key).map(News::Claim));
         Ok(last)
     }
 
-    fn record(&mut self, key: &ObjectKey, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
+    /// The object with the version of the next change.
+    fn versioned(&self, object: &Kept) -> Kept {
+        let version = self.history.next_revision().to_string();
+        object.with(|object| object.metadata_mut().resource_version = Some(version))
+    }
+
+    fn record(&mut self, key: &ObjectKey, before: Option<Arc<Kept>>, after: Option<Arc<Kept>>) {
         self.quotas
             .count(&key.namespace, before.as_deref(), after.as_deref());
         let change = Arc::new(Change {

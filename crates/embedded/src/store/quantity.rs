@@ -109,7 +109,10 @@ fn parse_digits(digits: &str) -> Option<i128> {
     if digits.is_empty() {
         return Some(0);
     }
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 fn scale(suffix: &str) -> Option<(i128, bool)> {

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use podbay_k8s_client::{Object, ObjectKey};
 
 use super::denial::{Denial, resource};
+use super::kept::Kept;
 use super::quantity::Amount;
 
 type Amounts = BTreeMap<String, Amount>;
@@ -29,7 +30,7 @@ impl Quotas {
         &mut self,
         namespace: &str,
         quota: &ResourceQuota,
-        objects: impl Iterator<Item = &'a Object>,
+        objects: impl Iterator<Item = &'a Kept>,
     ) {
         let hard = quota.spec.iter().flat_map(|spec| spec.hard.iter().flatten());
         let hard: Amounts = hard
@@ -37,7 +38,7 @@ impl Quotas {
             .collect();
         let mut used = hard.keys().map(|name| (name.clone(), Amount::of(0))).collect();
         for object in objects {
-            add(&mut used, &charge(object));
+            add(&mut used, &charge(&object.whole()));
         }
         let name = quota.metadata.name.clone().unwrap_or_default();
         self.0
@@ -79,10 +80,11 @@ impl Quotas {
     }
 
     /// Counts a change.
-    pub(crate) fn count(&mut self, namespace: &str, before: Option<&Object>, after: Option<&Object>) {
+    pub(crate) fn count(&mut self, namespace: &str, before: Option<&Kept>, after: Option<&Kept>) {
         let Some(quotas) = self.0.get_mut(namespace).filter(|quotas| !quotas.is_empty()) else {
             return;
         };
+        let charge = |object: &Kept| charge(&object.whole());
         let freed = before.map(charge).unwrap_or_default();
         let taken = after.map(charge).unwrap_or_default();
         for quota in quotas.values_mut() {
@@ -195,10 +197,18 @@ fn charge(object: &Object) -> Amounts {
 fn charge_containers(charge: &mut Amounts, pod: &Pod) {
     for container in pod.spec.iter().flat_map(|spec: &PodSpec| &spec.containers) {
         for limits in [false, true] {
-            let Some(resources) = &container.resources else { continue };
-            let amounts = if limits { &resources.limits } else { &resources.requests };
+            let Some(resources) = &container.resources else {
+                continue;
+            };
+            let amounts = if limits {
+                &resources.limits
+            } else {
+                &resources.requests
+            };
             for name in amounts.iter().flatten().map(|(name, _)| name) {
-                let Some(amount) = amount(container, limits, name) else { continue };
+                let Some(amount) = amount(container, limits, name) else {
+                    continue;
+                };
                 let mut count = |name: String| {
                     let sum = charge.entry(name).or_default();
                     *sum = sum.plus(amount);
@@ -219,7 +229,11 @@ fn charge_containers(charge: &mut Amounts, pod: &Pod) {
 
 fn amount(container: &Container, limits: bool, name: &str) -> Option<Amount> {
     let resources = container.resources.as_ref()?;
-    let amounts = if limits { &resources.limits } else { &resources.requests };
+    let amounts = if limits {
+        &resources.limits
+    } else {
+        &resources.requests
+    };
     Amount::parse(amounts.as_ref()?.get(name)?)
 }
 

@@ -1,8 +1,12 @@
 //! Who owns whom and which pods use which claim, kept beside the objects so that nothing is ever searched for.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
-use podbay_k8s_client::{Kind, Object, ObjectKey};
+use podbay_k8s_client::{Object, ObjectKey};
+
+use super::kept::Kept;
 
 /// Indexes over the objects of a cluster.
 #[derive(Debug, Default)]
@@ -17,7 +21,7 @@ pub(crate) struct Relations {
 
 impl Relations {
     /// Takes an object in.
-    pub(crate) fn add(&mut self, key: &ObjectKey, object: &Object) {
+    pub(crate) fn add(&mut self, key: &ObjectKey, object: &Kept) {
         self.by_uid.insert(object.uid().to_owned(), key.clone());
         for owner in owners(object) {
             self.dependents
@@ -25,18 +29,18 @@ impl Relations {
                 .or_default()
                 .insert(key.clone());
         }
-        for claim in claims(key, object) {
+        for claim in object.claims(key) {
             self.users.entry(claim).or_default().insert(key.clone());
         }
     }
 
     /// Forgets an object, as it was taken in.
-    pub(crate) fn remove(&mut self, key: &ObjectKey, object: &Object) {
+    pub(crate) fn remove(&mut self, key: &ObjectKey, object: &Kept) {
         self.by_uid.remove(object.uid());
         for owner in owners(object) {
             leave(&mut self.dependents, owner, key);
         }
-        for claim in claims(key, object) {
+        for claim in object.claims(key) {
             leave(&mut self.users, &claim, key);
         }
     }
@@ -69,10 +73,10 @@ impl Relations {
     }
 }
 
-fn leave<K: std::hash::Hash + Eq, Q>(map: &mut HashMap<K, BTreeSet<ObjectKey>>, at: &Q, key: &ObjectKey)
+fn leave<K, Q>(map: &mut HashMap<K, BTreeSet<ObjectKey>>, at: &Q, key: &ObjectKey)
 where
-    K: std::borrow::Borrow<Q>,
-    Q: std::hash::Hash + Eq + ?Sized,
+    K: Hash + Eq + Borrow<Q>,
+    Q: Hash + Eq + ?Sized,
 {
     if let Some(keys) = map.get_mut(at) {
         keys.remove(key);
@@ -85,14 +89,4 @@ where
 fn owners(object: &Object) -> impl Iterator<Item = &str> {
     let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
     owners.iter().map(|owner| owner.uid.as_str())
-}
-
-/// The claims a pod names.
-pub(crate) fn claims(key: &ObjectKey, object: &Object) -> Vec<ObjectKey> {
-    let Object::Pod(pod) = object else { return Vec::new() };
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    volumes
-        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
-        .map(|claim| ObjectKey::new(Kind::PersistentVolumeClaim, &key.namespace, &claim.claim_name))
-        .collect()
 }

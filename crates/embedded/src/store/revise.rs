@@ -15,10 +15,10 @@ pub(super) fn update(key: &ObjectKey, before: &Object, mut sent: Object) -> Resu
 }
 
 /// An update of the status alone.
-pub(super) fn update_status(key: &ObjectKey, before: &Object, sent: Object) -> Result<Object, Denial> {
-    is_current(key, before, &sent)?;
+pub(super) fn update_status(key: &ObjectKey, before: &Object, sent: &Object) -> Result<Object, Denial> {
+    is_current(key, before, sent)?;
     let mut after = before.clone();
-    keep_status(&sent, &mut after);
+    keep_status(sent, &mut after);
     Ok(after)
 }
 
@@ -89,8 +89,12 @@ fn finish(key: &ObjectKey, before: &Object, mut after: Object) -> Result<Object,
     changed.namespace.clone_from(&metadata.namespace);
     changed.generate_name.clone_from(&metadata.generate_name);
     changed.uid.clone_from(&metadata.uid);
-    changed.creation_timestamp.clone_from(&metadata.creation_timestamp);
-    changed.deletion_timestamp.clone_from(&metadata.deletion_timestamp);
+    changed
+        .creation_timestamp
+        .clone_from(&metadata.creation_timestamp);
+    changed
+        .deletion_timestamp
+        .clone_from(&metadata.deletion_timestamp);
     changed.deletion_grace_period_seconds = metadata.deletion_grace_period_seconds;
     changed.resource_version.clone_from(&metadata.resource_version);
     changed.generation = metadata.generation;

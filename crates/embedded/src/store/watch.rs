@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::denial::Denial;
 use super::history::{Change, Cursor, Next};
+use super::kept::Kept;
 use super::selector::Selector;
 
 /// What a watch of the API yields. Each object carries the `resourceVersion` to go on from.
@@ -39,7 +40,7 @@ pub(crate) struct Following {
     pub(crate) operation: String,
     pub(crate) selector: Selector,
     /// What is there already and not known to the watcher.
-    pub(crate) initial: VecDeque<Arc<Object>>,
+    pub(crate) initial: VecDeque<Arc<Kept>>,
     pub(crate) cursor: Cursor,
     /// How often to say how far the watch has come while nothing happens; none asks for no bookmarks.
     pub(crate) bookmarks: Option<Duration>,
@@ -59,12 +60,13 @@ impl Following {
             let ended = matches!(event, RawEvent::Error(_));
             Some((event, (!ended).then_some((following, ticks))))
         })
+        .fuse()
         .boxed()
     }
 
     async fn next(&mut self, mut ticks: Option<&mut Interval>) -> Option<RawEvent> {
         if let Some(object) = self.initial.pop_front() {
-            return Some(RawEvent::Added(Object::clone(&object)));
+            return Some(RawEvent::Added(object.whole()));
         }
         loop {
             match self.cursor.next() {
@@ -99,17 +101,17 @@ impl Following {
     /// The change as this watch sees it: an object whose labels come to match appears, one whose labels cease to
     /// match disappears.
     fn event(&self, change: &Change) -> Option<RawEvent> {
-        let seen = |object: &Option<Arc<Object>>| {
+        let seen = |object: &Option<Arc<Kept>>| {
             let object = object.as_ref()?;
             self.selector
                 .matches(object.metadata().labels.as_ref())
                 .then(|| Arc::clone(object))
         };
         match (seen(&change.before), seen(&change.after)) {
-            (None, Some(after)) => Some(RawEvent::Added(Object::clone(&after))),
-            (Some(_), Some(after)) => Some(RawEvent::Modified(Object::clone(&after))),
+            (None, Some(after)) => Some(RawEvent::Added(after.whole())),
+            (Some(_), Some(after)) => Some(RawEvent::Modified(after.whole())),
             (Some(before), None) => {
-                let mut last = Object::clone(&before);
+                let mut last = before.whole();
                 last.metadata_mut().resource_version = Some(change.revision.to_string());
                 Some(RawEvent::Deleted(last))
             }
@@ -149,5 +151,6 @@ pub(crate) fn endless(
             }
         }
     })
+    .fuse()
     .boxed()
 }

@@ -50,7 +50,12 @@ fn validate_values<'a>(
 }
 
 pub(super) fn validate_claim(claim: &PersistentVolumeClaim, problems: &mut Problems) {
-    const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+    const MODES: [&str; 4] = [
+        "ReadOnlyMany",
+        "ReadWriteMany",
+        "ReadWriteOnce",
+        "ReadWriteOncePod",
+    ];
     let Some(spec) = &claim.spec else {
         return problems.required("spec", "");
     };
@@ -75,7 +80,10 @@ pub(super) fn validate_claim(claim: &PersistentVolumeClaim, problems: &mut Probl
             }
         }
     }
-    if let Some(class) = spec.storage_class_name.as_deref().filter(|class| !class.is_empty())
+    if let Some(class) = spec
+        .storage_class_name
+        .as_deref()
+        .filter(|class| !class.is_empty())
         && let Some(wrong) = text::subdomain(class)
     {
         problems.invalid("spec.storageClassName", class, &wrong);

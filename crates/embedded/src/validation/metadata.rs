@@ -51,7 +51,12 @@ pub(super) fn validate(object: &Object, problems: &mut Problems) {
             }
         }
     }
-    if owners.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {
+    if owners
+        .iter()
+        .filter(|owner| owner.controller == Some(true))
+        .count()
+        > 1
+    {
         problems.invalid(
             "metadata.ownerReferences",
             "",

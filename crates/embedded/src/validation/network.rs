@@ -84,7 +84,10 @@ pub(super) fn validate_ingress(ingress: &Ingress, problems: &mut Problems) {
                 }
                 let port = service.port.as_ref();
                 if port.is_none_or(|port| port.number.is_none() && port.name.is_none()) {
-                    problems.required(format!("{at}.backend.service.port"), "port name or number is required");
+                    problems.required(
+                        format!("{at}.backend.service.port"),
+                        "port name or number is required",
+                    );
                 }
             } else if path.backend.resource.is_none() {
                 problems.required(format!("{at}.backend"), "");
@@ -151,7 +154,11 @@ fn validate_peers(peers: &[NetworkPolicyPeer], path: &str, problems: &mut Proble
             };
             if !inside {
                 let field = format!("{at}.ipBlock.except[{index}]");
-                problems.invalid(field, except, &format!("must be a strict subset of `cidr` {}", block.cidr));
+                problems.invalid(
+                    field,
+                    except,
+                    &format!("must be a strict subset of `cidr` {}", block.cidr),
+                );
             }
         }
     }
@@ -186,7 +193,12 @@ pub(super) fn validate_route(route: &HttpRoute, problems: &mut Problems) {
     for host in route.spec["hostnames"].as_array().into_iter().flatten() {
         validate_host(host.as_str().unwrap_or_default(), "spec.hostnames", problems);
     }
-    for (index, parent) in route.spec["parentRefs"].as_array().into_iter().flatten().enumerate() {
+    for (index, parent) in route.spec["parentRefs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         if parent["name"].as_str().unwrap_or_default().is_empty() {
             problems.required(format!("spec.parentRefs[{index}].name"), "");
         }

@@ -20,7 +20,10 @@ pub(super) fn validate(spec: &PodSpec, path: &str, problems: &mut Problems) {
     }
     let mut containers = BTreeSet::new();
     let init = spec.init_containers.as_deref().unwrap_or_default();
-    for (list, all) in [("containers", spec.containers.as_slice()), ("initContainers", init)] {
+    for (list, all) in [
+        ("containers", spec.containers.as_slice()),
+        ("initContainers", init),
+    ] {
         for (index, container) in all.iter().enumerate() {
             let place = format!("{path}.{list}[{index}]");
             if !container.name.is_empty() && !containers.insert(container.name.as_str()) {
@@ -45,7 +48,10 @@ pub(super) fn validate(spec: &PodSpec, path: &str, problems: &mut Problems) {
             "must be between 1 and 2147483647, inclusive",
         );
     }
-    if let Some(seconds) = spec.termination_grace_period_seconds.filter(|seconds| *seconds < 0) {
+    if let Some(seconds) = spec
+        .termination_grace_period_seconds
+        .filter(|seconds| *seconds < 0)
+    {
         problems.invalid_number(
             format!("{path}.terminationGracePeriodSeconds"),
             seconds,
@@ -73,7 +79,11 @@ pub(super) fn validate(spec: &PodSpec, path: &str, problems: &mut Problems) {
         let ip = &alias.ip;
         if ip.parse::<std::net::IpAddr>().is_err() {
             let field = format!("{path}.hostAliases[{index}].ip");
-            problems.invalid(field, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+            problems.invalid(
+                field,
+                ip,
+                "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            );
         }
         for name in alias.hostnames.iter().flatten() {
             if let Some(wrong) = text::subdomain(name) {
@@ -120,7 +130,11 @@ fn validate_volumes<'a>(volumes: &'a [Volume], path: &str, problems: &mut Proble
             if host.path.is_empty() {
                 problems.required(format!("{place}.hostPath.path"), "");
             } else if host.path.split('/').any(|part| part == "..") {
-                problems.invalid(format!("{place}.hostPath.path"), &host.path, "must not contain '..'");
+                problems.invalid(
+                    format!("{place}.hostPath.path"),
+                    &host.path,
+                    "must not contain '..'",
+                );
             }
         }
     }
@@ -191,7 +205,11 @@ pub(super) fn validate_job(job: &Job, problems: &mut Problems) {
         return problems.required("spec.template.spec.containers", "");
     };
     validate(pod, "spec.template.spec", problems);
-    if pod.restart_policy.as_deref().is_none_or(|policy| policy == "Always") {
+    if pod
+        .restart_policy
+        .as_deref()
+        .is_none_or(|policy| policy == "Always")
+    {
         problems.unsupported(
             "spec.template.spec.restartPolicy",
             "Always",

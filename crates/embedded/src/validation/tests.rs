@@ -31,13 +31,19 @@ fn pod(fields: &Value) -> Value {
 fn expect(kind: Kind, json: Value, field: &str) {
     let problems = of_new(&object(kind, json));
     assert_eq!(problems.len(), 1, "{field}: {problems:?}");
-    assert!(problems[0].starts_with(&format!("{field}: ")), "{field}: {problems:?}");
+    assert!(
+        problems[0].starts_with(&format!("{field}: ")),
+        "{field}: {problems:?}"
+    );
 }
 
 #[test]
 fn what_is_right_passes() {
     for (kind, json) in [
-        (Kind::Pod, pod(&json!({"volumeMounts": [{"name": "v", "mountPath": "/w"}]}))),
+        (
+            Kind::Pod,
+            pod(&json!({"volumeMounts": [{"name": "v", "mountPath": "/w"}]})),
+        ),
         (Kind::ConfigMap, json!({"data": {"a.b_c-D": "x"}})),
         (Kind::Service, json!({"spec": {"ports": [{"port": 80}]}})),
         (
@@ -45,7 +51,10 @@ fn what_is_right_passes() {
             json!({"spec": {"podSelector": {}, "egress": [
                 {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}}),
         ),
-        (Kind::HttpRoute, json!({"spec": {"hostnames": ["a.b"], "parentRefs": [{"name": "g"}]}})),
+        (
+            Kind::HttpRoute,
+            json!({"spec": {"hostnames": ["a.b"], "parentRefs": [{"name": "g"}]}}),
+        ),
     ] {
         assert_eq!(of_new(&object(kind, json)), [""; 0], "{kind}");
     }
@@ -69,7 +78,10 @@ fn metadata_that_is_wrong_is_named() {
         (json!({"labels": {"a": "x".repeat(64)}}), "metadata.labels"),
         (json!({"labels": {"/a": "x"}}), "metadata.labels"),
         (json!({"annotations": {"a b": "x"}}), "metadata.annotations"),
-        (json!({"annotations": {"a": "x".repeat(300_000)}}), "metadata.annotations"),
+        (
+            json!({"annotations": {"a": "x".repeat(300_000)}}),
+            "metadata.annotations",
+        ),
         (
             json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": ""}]}),
             "metadata.ownerReferences[0].uid",
@@ -93,7 +105,10 @@ fn pods_that_are_wrong_are_named() {
         (json!({"imagePullPolicy": "Often"}), "imagePullPolicy"),
         (json!({"env": [{"name": "A"}, {"name": "A"}]}), "env[1].name"),
         (json!({"env": [{"name": "A=B"}]}), "env[0].name"),
-        (json!({"volumeMounts": [{"name": "w", "mountPath": "/w"}]}), "volumeMounts[0].name"),
+        (
+            json!({"volumeMounts": [{"name": "w", "mountPath": "/w"}]}),
+            "volumeMounts[0].name",
+        ),
         (
             json!({"volumeMounts": [{"name": "v", "mountPath": "/w"}, {"name": "v", "mountPath": "/w"}]}),
             "volumeMounts[1].mountPath",
@@ -103,7 +118,10 @@ fn pods_that_are_wrong_are_named() {
             json!({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}}),
             "resources.requests",
         ),
-        (json!({"resources": {"requests": {"x.y/gpu": "1"}}}), "resources.limits"),
+        (
+            json!({"resources": {"requests": {"x.y/gpu": "1"}}}),
+            "resources.limits",
+        ),
     ] {
         expect(Kind::Pod, pod(&fields), &at(field));
     }
@@ -127,15 +145,27 @@ fn the_rest_that_is_wrong_is_named() {
     for (kind, json, field) in [
         (Kind::ConfigMap, json!({"data": {"a": big}}), "[]"),
         (Kind::ConfigMap, json!({"data": {"a/b": ""}}), "data[a/b]"),
-        (Kind::PersistentVolumeClaim, json!({"spec": {"accessModes": ["ReadWriteOnce"]}}), "spec.resources[storage]"),
+        (
+            Kind::PersistentVolumeClaim,
+            json!({"spec": {"accessModes": ["ReadWriteOnce"]}}),
+            "spec.resources[storage]",
+        ),
         (Kind::Service, json!({"spec": {"ports": []}}), "spec.ports"),
-        (Kind::Service, json!({"spec": {"ports": [{"port": 0}]}}), "spec.ports[0].port"),
+        (
+            Kind::Service,
+            json!({"spec": {"ports": [{"port": 0}]}}),
+            "spec.ports[0].port",
+        ),
         (
             Kind::Service,
             json!({"spec": {"ports": [{"port": 1, "name": "a"}, {"port": 2, "name": "a"}]}}),
             "spec.ports[1].name",
         ),
-        (Kind::Service, json!({"spec": {"ports": [{"port": 1}], "selector": {"a": "x y"}}}), "spec.selector"),
+        (
+            Kind::Service,
+            json!({"spec": {"ports": [{"port": 1}], "selector": {"a": "x y"}}}),
+            "spec.selector",
+        ),
         (Kind::Ingress, ingress("UPPER.example"), "spec.rules[0].host"),
         (Kind::Ingress, ingress("10.0.0.1"), "spec.rules[0].host"),
         (
@@ -144,7 +174,11 @@ fn the_rest_that_is_wrong_is_named() {
                 {"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]}]}}),
             "spec.egress[0].to[0].ipBlock.except[0]",
         ),
-        (Kind::HttpRoute, json!({"spec": {"hostnames": ["A_b"]}}), "spec.hostnames"),
+        (
+            Kind::HttpRoute,
+            json!({"spec": {"hostnames": ["A_b"]}}),
+            "spec.hostnames",
+        ),
     ] {
         expect(kind, json, field);
     }

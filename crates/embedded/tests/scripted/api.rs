@@ -1,0 +1,247 @@
+//! The API's semantics: versions, watches, conflicts, deletion.
+
+use std::time::Duration;
+
+use futures::{FutureExt as _, StreamExt as _};
+use podbay_embedded::{RawEvent, RawWatch, ScriptedCluster};
+use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent};
+use serde_json::json;
+
+use crate::harness::{config_map, exists, key, object, owned_by, seconds};
+
+const MAP: Kind = Kind::ConfigMap;
+
+fn labelled(name: &str, label: &str) -> Object {
+    object(MAP, name, &json!({"metadata": {"labels": {"l": label}}}))
+}
+
+/// The events that are there: `added NAME`, `error KIND`.
+fn drain(watch: &mut RawWatch) -> Vec<String> {
+    let mut seen = Vec::new();
+    while let Some(Some(event)) = watch.next().now_or_never() {
+        seen.push(match event {
+            RawEvent::Added(object) => format!("added {}", object.key().name),
+            RawEvent::Modified(object) => format!("modified {}", object.key().name),
+            RawEvent::Deleted(object) => format!("deleted {}", object.key().name),
+            RawEvent::Bookmark { resource_version } => format!("bookmark {resource_version}"),
+            RawEvent::Error(error) => format!("error {}", error.kind),
+        });
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_have_the_servers_words() {
+    let raw = ScriptedCluster::new().raw();
+    let created = raw.create(config_map("x")).unwrap();
+    let words = |error: podbay_k8s_client::Error| (error.kind, error.message.unwrap());
+    assert_eq!(
+        words(raw.create(config_map("x")).unwrap_err()),
+        (
+            ErrorKind::AlreadyExists,
+            r#"configmaps "x" already exists"#.to_owned()
+        )
+    );
+    assert_eq!(
+        words(raw.get(&key(Kind::Job, "x")).unwrap_err()),
+        (ErrorKind::NotFound, r#"jobs.batch "x" not found"#.to_owned())
+    );
+    raw.patch(&key(MAP, "x"), &json!({"data": {"a": "1"}})).unwrap();
+    let stale = words(raw.update(created.clone()).unwrap_err());
+    assert_eq!(stale.0, ErrorKind::Conflict);
+    assert!(
+        stale
+            .1
+            .starts_with(r#"Operation cannot be fulfilled on configmaps "x": the object has been modified"#)
+    );
+    let version = created.metadata().resource_version.clone();
+    let stale = raw.patch(&key(MAP, "x"), &json!({"metadata": {"resourceVersion": version}}));
+    assert_eq!(stale.unwrap_err().kind, ErrorKind::Conflict);
+    let other = words(raw.delete(&key(MAP, "x"), DeleteOptions::only("u")).unwrap_err());
+    assert_eq!(other.0, ErrorKind::Conflict);
+    assert!(
+        other
+            .1
+            .contains("Precondition failed: UID in precondition: u, UID in object meta: "),
+        "{}",
+        other.1
+    );
+    let invalid = words(raw.create(config_map("X")).unwrap_err());
+    assert_eq!(invalid.0, ErrorKind::Invalid);
+    assert!(
+        invalid
+            .1
+            .starts_with(r#"ConfigMap "X" is invalid: metadata.name: Invalid value: "X": "#),
+        "{}",
+        invalid.1
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_merges_and_nulls_remove() {
+    let cluster = ScriptedCluster::new();
+    let map = object(MAP, "x", &json!({"data": {"a": "1", "b": "2"}}));
+    let created = cluster.create(map).await.unwrap();
+    let patch = json!({"data": {"a": null, "c": "3"}});
+    let patched = cluster.patch(&key(MAP, "x"), patch.clone()).await.unwrap();
+    assert_eq!(patched.uid(), created.uid());
+    assert_ne!(
+        patched.metadata().resource_version,
+        created.metadata().resource_version
+    );
+    let data = patched.clone().into_config_map().unwrap().data.unwrap();
+    assert_eq!(serde_json::to_value(data).unwrap(), json!({"b": "2", "c": "3"}));
+    // What changes nothing is no change.
+    let again = cluster.patch(&key(MAP, "x"), patch).await.unwrap();
+    assert_eq!(again, patched);
+    let gone = cluster.patch(&key(MAP, "y"), json!({})).await.unwrap_err();
+    assert_eq!(gone.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_can_be_generated_and_runs_are_the_same() {
+    let run = || {
+        let raw = ScriptedCluster::builder().seed(7).build().raw();
+        let mut map = config_map("");
+        map.metadata_mut().generate_name = Some("x-".to_owned());
+        let map = raw.create(map).unwrap();
+        (
+            map.key().name,
+            map.uid().to_owned(),
+            map.metadata().creation_timestamp.clone(),
+        )
+    };
+    let first = run();
+    assert!(first.0.starts_with("x-") && first.0.len() == 7, "{}", first.0);
+    assert_eq!(first, run());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_on_from_any_version_that_is_known() {
+    let raw = ScriptedCluster::new().raw();
+    raw.create(labelled("a", "1")).unwrap();
+    let from = raw.list(MAP, "test", "").unwrap().resource_version;
+    raw.create(labelled("b", "1")).unwrap();
+    raw.patch(&key(MAP, "a"), &json!({"metadata": {"labels": {"l": "2"}}}))
+        .unwrap();
+    raw.delete(&key(MAP, "b"), DeleteOptions::default()).unwrap();
+    let watch = |selector: &str, version| raw.watch_from(MAP, "test", selector, version).unwrap();
+    assert_eq!(
+        drain(&mut watch("", Some(&from))),
+        ["added b", "modified a", "deleted b"]
+    );
+    assert_eq!(
+        drain(&mut watch("l=1", Some(&from))),
+        ["added b", "deleted a", "deleted b"]
+    );
+    assert_eq!(drain(&mut watch("l=2", Some(&from))), ["added a"]);
+    assert_eq!(drain(&mut watch("", None)), ["added a"]);
+    assert_eq!(drain(&mut watch("", Some("0"))), ["added a"]);
+    let mut behind = watch("", Some(&from));
+    raw.compact();
+    assert_eq!(drain(&mut behind), ["error version expired"]);
+    assert!(behind.next().await.is_none());
+    let expired = raw.watch_from(MAP, "test", "", Some(&from)).err().unwrap();
+    assert_eq!(expired.kind, ErrorKind::Expired);
+    let future = raw.watch_from(MAP, "test", "", Some("99")).err().unwrap();
+    assert_eq!(future.kind, ErrorKind::Server { status: 504 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_watch_gets_bookmarks() {
+    let raw = ScriptedCluster::new().raw();
+    let mut watch = raw.watch_with_bookmarks(MAP, "test", "", None).unwrap();
+    raw.create(object(Kind::Secret, "s", &json!({}))).unwrap();
+    let event = tokio::time::timeout(Duration::from_secs(61), watch.next())
+        .await
+        .unwrap();
+    let Some(RawEvent::Bookmark { resource_version }) = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!(resource_version, raw.resource_version());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_too_slow_lists_again() {
+    let cluster = ScriptedCluster::builder().history(4).build();
+    let mut watch = cluster.watch(MAP, "test", "");
+    assert_eq!(
+        watch.next().await.unwrap().unwrap(),
+        WatchEvent::Reset(Vec::new())
+    );
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        cluster.create(config_map(name)).await.unwrap();
+    }
+    let Some(Ok(WatchEvent::Reset(objects))) = watch.next().await else {
+        panic!("not listed again")
+    };
+    assert_eq!(objects.len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_loses_its_owners_is_deleted_later() {
+    let cluster = ScriptedCluster::new();
+    let owners = [
+        cluster.create(config_map("a")).await.unwrap(),
+        cluster.create(config_map("b")).await.unwrap(),
+    ];
+    let both = owned_by(config_map("both"), &[&owners[0], &owners[1]]);
+    cluster.create(both).await.unwrap();
+    let child = cluster
+        .create(owned_by(config_map("child"), &[&owners[0]]))
+        .await
+        .unwrap();
+    cluster
+        .create(owned_by(config_map("grandchild"), &[&child]))
+        .await
+        .unwrap();
+    cluster
+        .delete(&key(MAP, "a"), DeleteOptions::default())
+        .await
+        .unwrap();
+    // Not at once.
+    assert!(exists(&cluster, MAP, "child").await);
+    seconds(1).await;
+    for (name, expected) in [("child", false), ("grandchild", false), ("both", true)] {
+        assert_eq!(exists(&cluster, MAP, name).await, expected, "{name}");
+    }
+    // One that is created for an owner that is gone goes too.
+    cluster
+        .create(owned_by(config_map("late"), &[&owners[0]]))
+        .await
+        .unwrap();
+    assert!(exists(&cluster, MAP, "late").await);
+    seconds(1).await;
+    assert!(!exists(&cluster, MAP, "late").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn finalizers_hold_what_is_deleted() {
+    let cluster = ScriptedCluster::new();
+    let held = object(
+        MAP,
+        "x",
+        &json!({"metadata": {"finalizers": ["example.com/hold"]}}),
+    );
+    cluster.create(held).await.unwrap();
+    assert!(
+        cluster
+            .delete(&key(MAP, "x"), DeleteOptions::default())
+            .await
+            .unwrap()
+    );
+    seconds(1).await;
+    assert!(
+        cluster
+            .get(&key(MAP, "x"))
+            .await
+            .unwrap()
+            .unwrap()
+            .is_terminating()
+    );
+    cluster
+        .patch(&key(MAP, "x"), json!({"metadata": {"finalizers": null}}))
+        .await
+        .unwrap();
+    assert!(!exists(&cluster, MAP, "x").await);
+}

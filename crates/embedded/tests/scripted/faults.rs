@@ -1,0 +1,155 @@
+//! Faults on calls and watches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt as _, StreamExt as _};
+use podbay_embedded::{Fault, FaultyCluster, On, Operation, Outcome, ScriptedCluster, When};
+use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, WatchEvent};
+use tokio::time::Instant;
+
+use crate::harness::{NAMESPACE, config_map, exists, key, seconds};
+
+const MAP: Kind = Kind::ConfigMap;
+
+fn faulty() -> (ScriptedCluster, FaultyCluster) {
+    let cluster = ScriptedCluster::new();
+    let faulty = FaultyCluster::new(Arc::new(cluster.clone()));
+    (cluster, faulty)
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_come_before_or_after_the_effect() {
+    let (cluster, faulty) = faulty();
+    faulty.inject(On::any().name("a"), Fault::before(ErrorKind::Unreachable));
+    faulty.inject(On::any().writes().nth(1), Fault::after(ErrorKind::Disconnected));
+    let retry_after = Duration::from_secs(3);
+    faulty.inject(
+        On::any().operation(Operation::Get).times(1),
+        Fault::too_many_requests(retry_after),
+    );
+    assert_eq!(
+        faulty.create(config_map("a")).await.unwrap_err().kind,
+        ErrorKind::Unreachable
+    );
+    assert_eq!(
+        faulty.create(config_map("b")).await.unwrap_err().kind,
+        ErrorKind::Disconnected
+    );
+    assert!(!exists(&cluster, MAP, "a").await);
+    assert!(exists(&cluster, MAP, "b").await);
+    let busy = faulty.get(&key(MAP, "b")).await.unwrap_err();
+    let expected = ErrorKind::TooManyRequests {
+        retry_after: Some(retry_after),
+    };
+    assert_eq!(busy.kind, expected);
+    assert!(faulty.get(&key(MAP, "b")).await.unwrap().is_some());
+    let outcomes: Vec<Outcome> = faulty.calls().into_iter().map(|call| call.outcome).collect();
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Faulted(ErrorKind::Unreachable),
+            Outcome::Faulted(ErrorKind::Disconnected),
+            Outcome::Faulted(expected),
+            Outcome::Succeeded,
+        ]
+    );
+    assert_eq!((faulty.writes(), faulty.reads()), (2, 2));
+    assert_eq!(faulty.counts()[&(Operation::Create, Some(MAP))], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_and_silence() {
+    let (cluster, faulty) = faulty();
+    faulty.inject(On::any().name("late"), Fault::Latency(Duration::from_secs(7)));
+    faulty.inject(On::any().name("never"), Fault::Silence(When::After));
+    let begun = Instant::now();
+    faulty.create(config_map("late")).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(7));
+    let never = tokio::time::timeout(Duration::from_secs(3600), faulty.create(config_map("never"))).await;
+    assert!(never.is_err());
+    assert!(exists(&cluster, MAP, "never").await);
+    assert_eq!(faulty.calls()[1].outcome, Outcome::Unanswered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_stops_everything_that_comes_after() {
+    for (when, first) in [(When::Before, false), (When::After, true)] {
+        let (cluster, faulty) = faulty();
+        faulty.inject(On::any().nth(1), Fault::Crash(when));
+        let client = faulty.clone();
+        let process = async move {
+            for name in ["a", "b", "c"] {
+                client.create(config_map(name)).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = process => panic!("it did not crash"),
+            () = faulty.crashed().cancelled_owned() => {}
+        }
+        let late = tokio::time::timeout(Duration::from_secs(9), faulty.create(config_map("c"))).await;
+        assert!(late.is_err());
+        assert!(exists(&cluster, MAP, "a").await);
+        assert_eq!(exists(&cluster, MAP, "b").await, first, "{when:?}");
+        assert!(!exists(&cluster, MAP, "c").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_fall_silent_miss_events_and_start_over() {
+    let (cluster, faulty) = faulty();
+    let mut watch = faulty.watch(MAP, NAMESPACE, "");
+    let names = |event: Option<Result<WatchEvent, podbay_k8s_client::Error>>| match event.unwrap().unwrap() {
+        WatchEvent::Reset(objects) => objects.iter().map(|object| object.key().name).collect(),
+        WatchEvent::Applied(object) => format!("+{}", object.key().name),
+        WatchEvent::Deleted(object) => format!("-{}", object.key().name),
+    };
+    assert_eq!(names(watch.next().await), "");
+    faulty.stall_watches(&On::any().kind(MAP));
+    cluster.create(config_map("a")).await.unwrap();
+    cluster.create(config_map("b")).await.unwrap();
+    cluster
+        .delete(&key(MAP, "b"), DeleteOptions::default())
+        .await
+        .unwrap();
+    assert!(watch.next().now_or_never().is_none());
+    faulty.resume_watches();
+    assert_eq!(names(watch.next().await), "a");
+    cluster.create(config_map("c")).await.unwrap();
+    assert_eq!(names(watch.next().await), "+c");
+    faulty.lose_watch_events(&On::any(), 1);
+    cluster
+        .delete(&key(MAP, "c"), DeleteOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(names(watch.next().await), "a");
+    faulty.fail_watches(&On::any(), ErrorKind::Forbidden);
+    assert_eq!(
+        watch.next().await.unwrap().unwrap_err().kind,
+        ErrorKind::Forbidden
+    );
+    assert!(watch.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_cuts_everything_off_until_it_is_healed() {
+    let (cluster, faulty) = faulty();
+    let mut watch = faulty.watch(MAP, NAMESPACE, "");
+    watch.next().await.unwrap().unwrap();
+    faulty.partition();
+    assert_eq!(
+        faulty.create(config_map("a")).await.unwrap_err().kind,
+        ErrorKind::Unreachable
+    );
+    let mut second = faulty.watch(MAP, NAMESPACE, "");
+    cluster.create(config_map("b")).await.unwrap();
+    seconds(100).await;
+    assert!(watch.next().now_or_never().is_none());
+    assert!(second.next().now_or_never().is_none());
+    faulty.heal();
+    for watch in [&mut watch, &mut second] {
+        let event = watch.next().await.unwrap().unwrap();
+        assert!(matches!(event, WatchEvent::Reset(objects) if objects.len() == 1));
+    }
+    faulty.create(config_map("a")).await.unwrap();
+}
