@@ -5,6 +5,7 @@
     reason = "the functions beside the tests are tests' code too"
 )]
 
+mod configuration;
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -296,87 +297,6 @@ fn rendering_needs_no_cluster_and_hides_values() {
         finish(there.podbay(["render", "demo", "--image", "a b"])).code,
         Some(2)
     );
-}
-
-#[test]
-fn the_configuration_is_shown_with_its_origins_and_loads_again() {
-    let there = Surroundings::new();
-    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
-    std::fs::write(
-        file.path(),
-        "[kubernetes]\nnetwork = \"none\"\n[sandbox]\nruntime_startup_env_vars = { TOKEN = \"hunter2\" }\n",
-    )
-    .unwrap();
-    let path = file.path().to_str().unwrap();
-    let shown = finish(there.podbay(["config", "show", "--origin", "--config", path, "-n", "agents"]));
-    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
-    assert!(!shown.out().contains("hunter2"), "{}", shown.out());
-    for line in [
-        &format!("# {path}:2:11\nnetwork = \"none\""),
-        "# --namespace\nnamespace = \"agents\"",
-    ] {
-        assert!(shown.out().contains(line), "{line}: {}", shown.out());
-    }
-    // The secret can't come back.
-    let values = || {
-        let shown = finish(there.podbay(["config", "show", "--config", path]));
-        let lines = shown
-            .out()
-            .lines()
-            .filter(|line| !line.contains("runtime_startup_env_vars"));
-        lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
-    };
-    let plain = values();
-    std::fs::write(file.path(), &plain).unwrap();
-    assert_eq!(values(), plain);
-    let checked = finish(there.podbay(["config", "check", path]));
-    assert_eq!(
-        (checked.code, checked.out()),
-        (Some(0), &*format!("{path}: ok\n")),
-        "{}",
-        checked.stderr
-    );
-}
-
-#[test]
-fn every_error_of_a_file_is_told_at_once() {
-    let there = Surroundings::new();
-    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
-    let path = file.path().to_str().unwrap();
-    let check = |text: &str| {
-        std::fs::write(file.path(), text).unwrap();
-        let done = finish(there.podbay(["config", "check", path]));
-        assert_eq!((done.code, done.out()), (Some(2), ""), "{text}: {}", done.stderr);
-        done.stderr
-    };
-    let said = check("[kubernetes]\nnetwrok = \"none\"\nworkload = \"pods\"\n");
-    assert!(
-        said.contains(":2:1") && said.contains("kubernetes.network"),
-        "{said}"
-    );
-    assert!(said.contains(":3:12") && said.contains("pod"), "{said}");
-    // What the file alone can't tell: quantities, pieces of the Kubernetes API, causes of failures.
-    let said = check("[kubernetes]\nresource_memory_limit = \"lots\"\naffinity = { nodeAfinity = {} }\n");
-    assert!(
-        said.contains("resource_memory_limit") && said.contains("nodeAffinity"),
-        "{said}"
-    );
-    let said = check("[kubernetes]\nstart_retries = { evictions = 1 }\n");
-    assert!(said.contains("evicted"), "{said}");
-    let missing = finish(there.podbay(["config", "check", "/no/such/file"]));
-    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
-}
-
-#[test]
-fn the_schema_is_json_and_the_example_is_a_right_file() {
-    let there = Surroundings::new();
-    let schema = finish(there.podbay(["config", "schema"]));
-    let schema: serde_json::Value = serde_json::from_str(schema.out()).unwrap();
-    assert!(schema["$schema"].is_string());
-    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
-    std::fs::write(file.path(), finish(there.podbay(["config", "example"])).out()).unwrap();
-    let checked = finish(there.podbay(["config", "check", file.path().to_str().unwrap()]));
-    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::declaration::settings;
+use crate::declaration::{Group, settings};
 use crate::error::ConfigError;
+use crate::file::Positions;
 use crate::kubernetes::KubernetesConfig;
 use crate::kubernetes_rule::{MOUNT_PATH, RUNTIME};
 use crate::loader::Loader;
@@ -59,6 +60,7 @@ settings! {
 pub(crate) struct Provenance {
     /// By key; a setting that has its default is not listed.
     pub(crate) places: BTreeMap<String, Place>,
+    pub(crate) positions: Positions,
     pub(crate) warnings: Vec<Warning>,
 }
 
@@ -86,6 +88,21 @@ impl Config {
             .get(key)
             .cloned()
             .unwrap_or_else(|| Origin::Default.into())
+    }
+
+    /// Where something inside the value of a setting stands, as `[1].effect` is inside `kubernetes.tolerations`: as near
+    /// to it as the source tells, which is the value itself where that is a text.
+    pub fn place_inside(&self, key: &str, inside: &str) -> Place {
+        let origin = self.origin(key);
+        self.provenance.positions.place(&origin, key, inside)
+    }
+
+    /// Gives a setting its default back, as if no source had named it. Does nothing for a key that does not exist.
+    ///
+    /// A check that has found one value wrong goes on to the others with it.
+    pub fn reset(&mut self, key: &str) {
+        Group::reset(self, key);
+        self.provenance.places.remove(key);
     }
 
     /// What a person should know although it stops nothing: values that were ignored and why.

@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use crate::error::Fault;
+use crate::kubernetes::KubernetesConfig;
 use crate::reader::Reader;
-use crate::vocabulary::{ProfileName, WorkloadKind, WorkspaceVolume};
+use crate::vocabulary::{NetworkMode, ProfileName, WorkloadKind, WorkspaceVolume};
 use crate::warning::Warning;
 
 const SELECTOR_KEY: &str = "kubernetes.node_selector_key";
@@ -31,6 +32,12 @@ const NO_SOURCE: &str = "a source is mounted with mount_source = true alone";
 const ON_THE_NODE: &str =
     "the network of the node is for the profile privileged alone; set profile = \"privileged\"";
 const CLAIM_NEEDED: &str = "it is for a workspace on a claim; set workspace_volume to \"pvc\" or \"auto\"";
+
+const NETWORK: &str = "kubernetes.network";
+const INGRESS: &str = "kubernetes.ingress";
+const ONLY_LISTED: &str =
+    "lists are for the mode \"default\"; a session that asks for that mode itself (--network) has them";
+const NOT_SERVED: &str = "no host is served to the outside";
 
 /// What cannot be meant.
 const CONTRADICTIONS: &[Pair] = &[
@@ -155,6 +162,22 @@ const CONTRADICTIONS: &[Pair] = &[
         reason: "the cluster chooses the user id, or you do",
     },
     Pair {
+        keys: &[
+            "kubernetes.extended_resources",
+            "sandbox.enable_gpu",
+            "kubernetes.gpu_resource_name",
+        ],
+        clash: |config| {
+            let KubernetesConfig {
+                extended_resources,
+                gpu_resource_name,
+                ..
+            } = &config.kubernetes;
+            config.sandbox.enable_gpu && extended_resources.contains_key(gpu_resource_name)
+        },
+        reason: "both say how many GPUs there are (kubernetes.gpu_resource_name); keep one of them",
+    },
+    Pair {
         keys: &["kubernetes.fs_group", "kubernetes.uid_from_cluster"],
         clash: |config| config.kubernetes.uid_from_cluster && config.kubernetes.fs_group.is_some(),
         reason: "the cluster chooses the group of the volumes, or you do",
@@ -163,6 +186,46 @@ const CONTRADICTIONS: &[Pair] = &[
 
 /// What has no effect as things stand.
 const IDLE: &[Pair] = &[
+    Pair {
+        keys: &["kubernetes.network_allow", NETWORK],
+        clash: |config| config.kubernetes.network != NetworkMode::Default,
+        reason: ONLY_LISTED,
+    },
+    Pair {
+        keys: &["kubernetes.network_deny", NETWORK],
+        clash: |config| config.kubernetes.network != NetworkMode::Default,
+        reason: ONLY_LISTED,
+    },
+    Pair {
+        keys: &["kubernetes.ingress_class", "kubernetes.gateway"],
+        clash: |config| config.kubernetes.gateway.is_some(),
+        reason: "hosts are served by a Gateway in place of an Ingress",
+    },
+    Pair {
+        keys: &["kubernetes.gateway", INGRESS],
+        clash: |config| !config.kubernetes.ingress,
+        reason: NOT_SERVED,
+    },
+    Pair {
+        keys: &["kubernetes.ingress_domain", INGRESS],
+        clash: |config| !config.kubernetes.ingress,
+        reason: NOT_SERVED,
+    },
+    Pair {
+        keys: &["kubernetes.ingress_class", INGRESS],
+        clash: |config| !config.kubernetes.ingress,
+        reason: NOT_SERVED,
+    },
+    Pair {
+        keys: &["kubernetes.ingress_annotations", INGRESS],
+        clash: |config| !config.kubernetes.ingress,
+        reason: NOT_SERVED,
+    },
+    Pair {
+        keys: &["kubernetes.ingress_tls_secret", INGRESS],
+        clash: |config| !config.kubernetes.ingress,
+        reason: NOT_SERVED,
+    },
     Pair {
         keys: &["kubernetes.job_ttl_seconds_after_finished", "kubernetes.workload"],
         clash: |config| config.kubernetes.workload != WorkloadKind::Job,

@@ -13,6 +13,8 @@ pub(crate) trait Group: Default {
     fn read(reader: &mut Reader<'_>) -> Self;
     /// Adds the values of its settings in the order of the table, without those that are ignored.
     fn values(&self, values: &mut Vec<Option<Value>>);
+    /// Gives the setting of this full key its default, where it is one of this group.
+    fn reset(&mut self, key: &str);
 }
 
 /// Declares the settings of one section:
@@ -105,6 +107,13 @@ macro_rules! settings {
             fn values(&self, values: &mut Vec<Option<serde_json::Value>>) {
                 $(values.push($crate::decode::SettingType::to_json(&self.$field));)+
                 $($($crate::declaration::Group::values(&self.$nested, values);)+)?
+            }
+
+            fn reset(&mut self, key: &str) {
+                $(if key == $section.key(stringify!($field)) {
+                    self.$field = $default;
+                })+
+                $($($crate::declaration::Group::reset(&mut self.$nested, key);)+)?
             }
         }
     };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::nearest::suggestion;
-use crate::origin::Place;
+use crate::origin::{Origin, Place};
 
 /// Everything that was wrong in one load, never empty. Display lists all of it, causes included, because a list
 /// has no single source.
@@ -52,6 +52,17 @@ pub enum Fault {
         place: Place,
         /// The section.
         section: String,
+    },
+
+    /// A section that is almost one of ours; others that nobody knows are warned of.
+    #[error("{place}: there is no section [{name}]; did you mean [{nearest}]?")]
+    UnknownSection {
+        /// Where.
+        place: Place,
+        /// The section as it stands there.
+        name: String,
+        /// The one of ours.
+        nearest: &'static str,
     },
 
     /// There is no such setting.
@@ -128,6 +139,52 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Where it is, if in a place at all.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Fault::UnreadableFile { .. } => None,
+            Fault::Syntax {
+                path, line, column, ..
+            } => Some(Place {
+                origin: Origin::File { path: path.clone() },
+                line: Some(*line),
+                column: Some(*column),
+            }),
+            Fault::NotASection { place, .. }
+            | Fault::UnknownSection { place, .. }
+            | Fault::UnknownKey { place, .. }
+            | Fault::InvalidValue { place, .. }
+            | Fault::Alone { place, .. }
+            | Fault::Contradiction { place, .. }
+            | Fault::NotMore { place, .. } => Some(place.clone()),
+        }
+    }
+
+    /// The full keys of the settings that it is about, the one at fault first; none where no setting is.
+    pub fn keys(&self) -> Vec<&str> {
+        match self {
+            Fault::UnreadableFile { .. }
+            | Fault::Syntax { .. }
+            | Fault::NotASection { .. }
+            | Fault::UnknownSection { .. }
+            | Fault::UnknownKey { .. } => Vec::new(),
+            Fault::InvalidValue { key, .. } => vec![key],
+            Fault::Alone { key, missing, .. } => vec![key, missing],
+            Fault::Contradiction { key, other, .. } => vec![key, other],
+            Fault::NotMore { key, least_key, .. } => vec![key, least_key],
+        }
+    }
+}
+
+/// Puts faults in the order of the file, and those that stand elsewhere after them.
+pub(crate) fn sort(faults: &mut [Fault]) {
+    faults.sort_by_key(|fault| {
+        let position = fault.place().and_then(|place| place.position());
+        (position.is_none(), position)
+    });
+}
+
 impl ConfigError {
     /// An error when there are faults.
     pub(crate) fn check(faults: Vec<Fault>) -> Result<(), ConfigError> {
@@ -143,7 +200,7 @@ impl ConfigError {
         "config_invalid"
     }
 
-    /// What is wrong, at least one.
+    /// What is wrong, at least one: in the order of the file, and what stands elsewhere after that.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }

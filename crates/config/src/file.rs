@@ -14,6 +14,11 @@ use crate::raw::Raw;
 use crate::setting::{self, Section};
 use crate::warning::Warning;
 
+const OUR_SECTIONS: [&str; 3] = ["kubernetes", "sandbox", "podbay"];
+/// Letters by which the name of a section may differ from one of ours and still be meant as that: then all that is in it
+/// would be passed over in silence. None of OpenHands' sections is as near.
+const MOST_MISSPELT: usize = 2;
+
 /// A file's path and content as read from the disk.
 pub(crate) struct Content {
     pub(crate) path: PathBuf,
@@ -33,24 +38,31 @@ pub(crate) struct File<'a> {
 
 /// Line and column of the values of a file, and of what is inside them, both counted from 1. By full key, with what
 /// is inside as in `kubernetes.tolerations[0].key`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Positions(BTreeMap<String, (usize, usize)>);
 
 impl Positions {
     /// Where a value is from, or what is inside of it as far as that is known.
     pub(crate) fn place(&self, origin: &Origin, key: &str, inside: &str) -> Place {
         let position = match origin {
-            Origin::File { .. } => self
-                .0
-                .get(&format!("{key}{inside}"))
-                .or_else(|| self.0.get(key))
-                .copied(),
+            Origin::File { .. } => self.nearest(key, inside),
             Origin::Default | Origin::Environment { .. } | Origin::Flag { .. } => None,
         };
         Place {
             origin: origin.clone(),
             line: position.map(|(line, _)| line),
             column: position.map(|(_, column)| column),
+        }
+    }
+
+    /// The position of the innermost part of `inside` that has one; a value that is a text has none inside.
+    fn nearest(&self, key: &str, inside: &str) -> Option<(usize, usize)> {
+        let mut inside = inside;
+        loop {
+            if let Some(position) = self.0.get(&format!("{key}{inside}")) {
+                return Some(*position);
+            }
+            inside = &inside[..inside.rfind(['.', '['])?];
         }
     }
 }
@@ -105,13 +117,20 @@ impl<'a> File<'a> {
                 (openhands::CORE, _) => {}
                 (name, _) if openhands::SECTIONS.contains(&name) => {}
                 (name, _) if setting::names_in(Section::TopLevel).any(|known| known == name) => {}
-                (name, _) => self.warn_of_unknown(name, at),
+                (name, value) => match misspelt(name).filter(|_| matches!(value, DeValue::Table(_))) {
+                    Some(nearest) => self.faults.push(Fault::UnknownSection {
+                        place: self.place(at),
+                        name: name.to_owned(),
+                        nearest,
+                    }),
+                    None => self.warn_of_unknown(name, at),
+                },
             }
         }
     }
 
     fn warn_of_unknown(&mut self, name: &str, at: usize) {
-        let known = ["kubernetes", "sandbox", "podbay"]
+        let known = OUR_SECTIONS
             .into_iter()
             .chain(setting::names_in(Section::TopLevel));
         self.warnings.push(Warning::Unknown {
@@ -201,6 +220,16 @@ impl<'a> File<'a> {
             column: Some(column),
         }
     }
+}
+
+/// The section of ours that an unknown one was most likely meant to be.
+fn misspelt(name: &str) -> Option<&'static str> {
+    OUR_SECTIONS
+        .into_iter()
+        .map(|section| (strsim::osa_distance(&name.to_lowercase(), section), section))
+        .filter(|(distance, _)| *distance <= MOST_MISSPELT)
+        .min()
+        .map(|(_, section)| section)
 }
 
 fn raw(value: &DeValue<'_>) -> Raw {

@@ -153,7 +153,7 @@ settings! {
     /// `max_concurrent_conversations` holds, and without that there is no limit.
     max_sessions: Option<u32> = None, OPTIONAL_SESSIONS;
 
-    /// How often a start that failed is tried anew, by the cause of the failure: `{ node_lost = 1, eviction = 1 }`.
+    /// How often a start that failed is tried anew, by the cause of the failure: `{ node_lost = 1, evicted = 1 }`.
     /// A cause that is not named is not tried again.
     start_retries: BTreeMap<String, u32> = BTreeMap::new(), RETRIES;
 

@@ -7,7 +7,7 @@ use crate::config::{Config, Provenance};
 use crate::consistency;
 use crate::declaration::Group;
 use crate::environment::{Environment, ProcessEnvironment};
-use crate::error::{ConfigError, Fault};
+use crate::error::{self, ConfigError, Fault};
 use crate::file::{Content, File, Positions};
 use crate::flag::FlagValue;
 use crate::layers::Layers;
@@ -91,6 +91,15 @@ impl Loader {
 
     /// Loads, or tells everything that is wrong.
     pub fn load(self) -> Result<Config, ConfigError> {
+        let (config, faults) = self.load_leniently();
+        ConfigError::check(faults)?;
+        Ok(config)
+    }
+
+    /// Loads what can be, with everything that is wrong: for a check that goes deeper and tells what it finds along with
+    /// these. A value that is wrong is at its default, and all values are where the file is not TOML at all; of settings
+    /// that contradict each other each has the value it was given. Not for use.
+    pub fn load_leniently(self) -> (Config, Vec<Fault>) {
         let mut faults = Vec::new();
         let mut warnings = Vec::new();
         let mut positions = Positions::default();
@@ -128,13 +137,17 @@ impl Loader {
         consistency::check(&config, &mut reader);
         let Findings {
             places,
-            faults,
+            mut faults,
             warnings: noted,
         } = reader.finish();
-        ConfigError::check(faults)?;
+        error::sort(&mut faults);
         warnings.extend(noted);
-        config.provenance = Provenance { places, warnings };
-        Ok(config)
+        config.provenance = Provenance {
+            places,
+            positions,
+            warnings,
+        };
+        (config, faults)
     }
 
     /// The file there is, if any.

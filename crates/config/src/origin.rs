@@ -36,6 +36,13 @@ pub struct Place {
     pub column: Option<usize>,
 }
 
+impl Place {
+    /// Line and column, where it is one in a file.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        self.line.zip(self.column)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -154,6 +154,7 @@ fn wrong_key(fault: &Fault) -> Option<String> {
         Fault::UnreadableFile { .. }
         | Fault::Syntax { .. }
         | Fault::NotASection { .. }
+        | Fault::UnknownSection { .. }
         | Fault::UnknownKey { .. }
         | Fault::Alone { .. }
         | Fault::Contradiction { .. }

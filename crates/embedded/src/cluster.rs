@@ -157,7 +157,7 @@ impl ClusterClient for EmbeddedCluster {
         let patched = self
             .state()
             .patch(key, &patch, Timestamp::now())
-            .map_err(|denial| denial.during(format!("patch {key}")))?;
+            .map_err(|denial| denial.of_patch().during(format!("patch {key}")))?;
         self.collect_garbage().await;
         Ok(patched)
     }

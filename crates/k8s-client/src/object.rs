@@ -46,14 +46,11 @@ macro_rules! kinds {
             }
         }
 
-        /// An object of one of the kinds.
+        /// An object of one of the kinds. In a box, because a pod takes thousands of bytes even when it is empty, and what
+        /// passes objects on would keep room for one.
         #[derive(Clone, PartialEq)]
-        #[expect(
-            clippy::large_enum_variant,
-            reason = "a pod is the common case; the others are rare and short-lived"
-        )]
         pub enum Object {
-            $($(#[doc = $doc])+ $Kind($Kind),)+
+            $($(#[doc = $doc])+ $Kind(Box<$Kind>),)+
         }
 
         impl Object {
@@ -65,14 +62,14 @@ macro_rules! kinds {
             }
 
             /// Its metadata.
-            pub const fn metadata(&self) -> &ObjectMeta {
+            pub fn metadata(&self) -> &ObjectMeta {
                 match self {
                     $(Self::$Kind(object) => &object.metadata,)+
                 }
             }
 
             /// Its metadata, to change.
-            pub const fn metadata_mut(&mut self) -> &mut ObjectMeta {
+            pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
                 match self {
                     $(Self::$Kind(object) => &mut object.metadata,)+
                 }
@@ -88,7 +85,7 @@ macro_rules! kinds {
             /// An object of `kind` from the API's JSON.
             pub fn from_json(kind: Kind, json: serde_json::Value) -> serde_json::Result<Self> {
                 match kind {
-                    $(Kind::$Kind => serde_json::from_value(json).map(Self::$Kind),)+
+                    $(Kind::$Kind => serde_json::from_value(json).map(Box::new).map(Self::$Kind),)+
                 }
             }
 
@@ -96,7 +93,7 @@ macro_rules! kinds {
                 #[doc = concat!("The ", $lower, ", if it is one.")]
                 pub fn $into(self) -> Option<$Kind> {
                     if let Self::$Kind(object) = self {
-                        Some(object)
+                        Some(*object)
                     } else {
                         None
                     }
@@ -107,6 +104,12 @@ macro_rules! kinds {
         $(
             impl From<$Kind> for Object {
                 fn from(object: $Kind) -> Self {
+                    Self::$Kind(Box::new(object))
+                }
+            }
+
+            impl From<Box<$Kind>> for Object {
+                fn from(object: Box<$Kind>) -> Self {
                     Self::$Kind(object)
                 }
             }
@@ -152,7 +155,7 @@ impl Object {
     }
 
     /// Whether it is being deleted.
-    pub const fn is_terminating(&self) -> bool {
+    pub fn is_terminating(&self) -> bool {
         self.metadata().deletion_timestamp.is_some()
     }
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod strict;
+mod words;
 
 /// What is wrong with a piece of the Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,16 @@ pub enum ApiObjectError {
         /// The field that was most likely meant.
         nearest: Option<String>,
     },
+    /// A word that the field does not take.
+    #[error("{path} can't be {value:?}: {}", one_of(.allowed))]
+    Word {
+        /// The field.
+        path: String,
+        /// What it is.
+        value: String,
+        /// What it may be; an empty text stands for a field that is left out.
+        allowed: &'static [&'static str],
+    },
     /// A value does not have the type of its field.
     #[error("{path} can't be used: {reason}")]
     Type {
@@ -31,7 +42,7 @@ pub enum ApiObjectError {
     },
 }
 
-/// Reads `value` as a `T`, with the paths of all unknown fields, or of the first value of a wrong type.
+/// Reads `value` as a `T`, with the paths of all unknown fields and words, and of the first value of a wrong type.
 pub(crate) fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<ApiObjectError>> {
     let mut unknown = Vec::new();
     let parsed = T::deserialize(strict::Strict::new(value, &mut unknown));
@@ -48,6 +59,11 @@ pub(crate) fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<ApiObje
     }
 }
 
+fn one_of(words: &[&str]) -> String {
+    let words: Vec<_> = words.iter().copied().filter(|word| !word.is_empty()).collect();
+    words.join(" or ")
+}
+
 fn known(nearest: Option<&str>, kind: &str) -> String {
     match nearest {
         Some(nearest) => format!(" in the API's {kind}; did you mean {nearest}?"),
@@ -57,7 +73,7 @@ fn known(nearest: Option<&str>, kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::{Affinity, Pod, Volume};
+    use k8s_openapi::api::core::v1::{Affinity, Pod, TopologySpreadConstraint, Volume};
     use serde_json::json;
 
     use super::*;
@@ -102,6 +118,25 @@ mod tests {
         assert_eq!(
             errors::<Affinity>(&json!({ "node_affinity": {} })),
             ["there is no field node_affinity in the API's Affinity; did you mean nodeAffinity?"]
+        );
+    }
+
+    #[test]
+    fn a_word_that_the_api_does_not_know_has_its_path_and_those_it_does() {
+        let constraint =
+            |word: &str| json!({ "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": word });
+        assert_eq!(
+            errors::<TopologySpreadConstraint>(&constraint("Sometimes")),
+            ["whenUnsatisfiable can't be \"Sometimes\": DoNotSchedule or ScheduleAnyway"]
+        );
+        assert_eq!(
+            errors::<TopologySpreadConstraint>(&constraint("ScheduleAnyway")),
+            [""; 0]
+        );
+        let wrong = errors::<Volume>(&json!({ "name": "a", "hostPath": { "path": "/a", "type": "Dir" } }));
+        assert!(
+            wrong[0].starts_with("hostPath.type can't be \"Dir\": DirectoryOrCreate or"),
+            "{wrong:?}"
         );
     }
 

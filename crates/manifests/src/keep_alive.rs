@@ -7,11 +7,13 @@
 ///   (PostgreSQL), `QUIT` (nginx), `WINCH` (Apache httpd), 37 (`RTMIN+3`, systemd).
 /// * A shell runs no handler while a program is in its foreground: hence the sleep in the background and
 ///   `wait`, which a signal ends at once. `wait` also reaps what orphans commands leave behind.
+/// * It ends with 143 (128 + SIGTERM), as a program does that such a signal ends. With 0 the kubelet would take the pod
+///   for one that succeeded, and drop why it ended it: `phase: Succeeded` in place of `Failed` with the reason `Evicted`.
 /// * One hour, because not every `sleep` knows `infinity`; a wake-up an hour costs nothing. A sleep that
 ///   something in the sandbox killed is started again; one that can't be executed (126) or is not there (127)
 ///   ends the container with a message, not in a busy loop.
 pub const SCRIPT: &str = "\
-trap 'exit 0' HUP INT QUIT TERM WINCH 37
+trap 'exit 143' HUP INT QUIT TERM WINCH 37
 while :; do
   sleep 3600 &
   wait \"$!\"
@@ -49,11 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn each_stop_signal_ends_it_with_success() {
+    fn each_stop_signal_ends_it_as_one() {
         for signal in ["HUP", "QUIT", "TERM", "WINCH", "37"] {
             // In the background, `$$` is still the waiting shell.
             let output = run(&format!("sleep() {{ kill -{signal} $$; }}"), "");
-            assert_eq!(output.status.code(), Some(0), "{signal}: {output:?}");
+            assert_eq!(output.status.code(), Some(143), "{signal}: {output:?}");
         }
     }
 
@@ -61,7 +63,7 @@ mod tests {
     fn a_killed_sleep_is_started_again() {
         let sleep = "sleep() { if read -r line <&3; then echo killed; return 137; else kill -TERM $$; fi; }";
         let output = run(sleep, "1\n2\n");
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(output.status.code(), Some(143), "{output:?}");
         assert_eq!(output.stdout, b"killed\nkilled\n");
     }
 

@@ -12,7 +12,9 @@ use crate::{
 };
 
 mod addresses;
+mod concerned;
 mod error;
+mod errors;
 mod exposure;
 mod image;
 mod network;
@@ -27,7 +29,8 @@ mod v1;
 mod validate;
 mod workload;
 
-pub use error::{SpecError, SpecErrors};
+pub use error::SpecError;
+pub use errors::SpecErrors;
 pub use exposure::{ExposureSpec, GatewayRef, PublicBy, PublicSpec};
 pub use image::PullSpec;
 pub use network::NetworkSpec;

@@ -269,7 +269,9 @@ impl FromStr for Cause {
         Self::ALL
             .into_iter()
             .find(|cause| cause.as_str() == text)
-            .ok_or_else(|| CauseError { text: text.to_owned() })
+            .ok_or_else(|| CauseError {
+                text: text.to_owned(),
+            })
     }
 }
 

@@ -4,6 +4,7 @@ use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_manifests::{RecordError, SpecErrors};
 use podbay_protocol::{ErrorCode, PhaseTimes, Verdict};
 
+use crate::check::ConfigurationProblems;
 use crate::copy::CopyError;
 
 /// A failed operation on a session.
@@ -45,7 +46,7 @@ pub enum Error {
     Configuration {
         /// Everything that is wrong.
         #[source]
-        source: SpecErrors,
+        source: ConfigurationProblems,
     },
     /// What was asked of the session is not valid. Nothing was created.
     #[error("session {session:?} is not valid")]
@@ -210,25 +211,25 @@ impl Error {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoCluster { .. } | Self::Connect { .. } | Self::Embedded { .. } => ErrorCode::Unavailable,
+            Self::NoCluster { .. }
+            | Self::Connect { .. }
+            | Self::Embedded { .. }
+            | Self::TooManySessions { .. } => ErrorCode::Unavailable,
             Self::Setting { .. }
             | Self::Configuration { .. }
             | Self::Spec { .. }
             | Self::Id { .. }
             | Self::EmptyCommand => ErrorCode::InvalidRequest,
             Self::NotFound { .. } => ErrorCode::NotFound,
-            Self::TooManySessions { .. } => ErrorCode::Unavailable,
-            Self::NothingToKeep { .. } => ErrorCode::Unsupported,
-            Self::Paused { .. } => ErrorCode::NotReady,
             Self::Cancelled { .. }
             | Self::NameTaken { .. }
             | Self::Record { .. }
             | Self::LocalStream { .. } => ErrorCode::Runtime,
             Self::Call { source, .. } | Self::Cluster { source } => code_of(source.kind),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => verdict.cause.code(),
-            Self::Unfinished { .. } => ErrorCode::NotReady,
+            Self::Unfinished { .. } | Self::Paused { .. } => ErrorCode::NotReady,
             Self::StillThere { .. } => ErrorCode::Timeout,
-            Self::Unsupported { .. } => ErrorCode::Unsupported,
+            Self::Unsupported { .. } | Self::NothingToKeep { .. } => ErrorCode::Unsupported,
             Self::Copy { source, .. } => source.code(),
         }
     }
@@ -348,6 +349,10 @@ fn hint_of(error: &ClientError) -> Option<String> {
         ErrorKind::Unreachable => "is the API server up, and is this the right kubeconfig and context?",
         ErrorKind::Deadline(_) => "the API server is overloaded or the network drops packets",
         ErrorKind::TooManyRequests { .. } => "the API server sheds load; fewer sessions at once help",
+        ErrorKind::Invalid if error.operation.starts_with("create ") => {
+            "the message names the field that is not valid; podbay render shows the object, with what settings such as \
+             kubernetes.pod_template add to it"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -42,7 +42,7 @@
 //!   readiness/              from a pod's state to ready, wait or hopeless (pure but for wait.rs)
 //!   command/                a command run in a session: streams, time-outs, outcome
 //!   copy/                   files in and out
-//!   watch.rs                one watch over pods, shared
+//!   watch.rs                one watch over pods, shared; pod_outline.rs: what it keeps of one
 //! ```
 
 pub mod backend;
@@ -51,13 +51,14 @@ pub mod command;
 pub mod copy;
 pub mod error;
 pub mod lifecycle;
+mod pod_outline;
 pub mod podbay;
 mod readiness;
 pub mod session;
 mod watch;
 
 pub use backend::{Backend, BackendKind};
-pub use check::check_configuration;
+pub use check::{ConfigurationProblem, ConfigurationProblems, check_configuration};
 pub use command::{Command, Running};
 pub use error::Error;
 pub use lifecycle::{Closed, RetainedClaim};

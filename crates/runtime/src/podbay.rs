@@ -228,6 +228,11 @@ impl Podbay {
         Duration::from_secs(self.0.config.podbay.deletion_timeout_seconds)
     }
 
+    /// Whether one watch serves all sessions.
+    pub(crate) fn shares_its_watch(&self) -> bool {
+        self.0.scope == WatchScope::Namespace
+    }
+
     /// The watch to wait on for a session's pod.
     pub(crate) fn watch(&self, names: &SessionNames) -> PodWatch {
         if self.0.scope == WatchScope::Session {
@@ -311,8 +316,10 @@ impl Podbay {
         let id = parse_id(id)?;
         let record = self.record(&id).await?;
         // First the claim, which stays while its pod does: from now on no new session takes it for its own.
-        let deleted = delete_claim(&*self.0.client, &id, &self.0.namespace).await?;
+        let deleted = delete_claim(&*self.0.client, &id, &self.0.namespace).await;
+        // A claim that can't be deleted keeps nothing else from it.
         let closed = self.close_found(&id, record.as_ref(), wait).await?;
+        let deleted = deleted?;
         let claim = deleted.then(|| RetainedClaim {
             name: SessionNames::of(&id).claim(),
             namespace: self.0.namespace.clone(),

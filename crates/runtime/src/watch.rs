@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::lifecycle::is_finished;
+use crate::pod_outline::outline;
 
 /// What is known of the pod of a session.
 #[derive(Clone, Debug, Default)]
@@ -30,12 +32,17 @@ pub(crate) enum PodState {
     Failed(Arc<ClientError>),
 }
 
+/// How long the first sessions of a process wait for the watch's list: many times what one takes.
+const SYNC: Duration = Duration::from_secs(5);
+
 /// A watch over the pods of a namespace that a selector matches. Ends when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct PodWatch(Arc<Shared>);
 
 struct Shared {
     index: Arc<Mutex<Index>>,
+    /// Whether the first answer has come.
+    synced: watch::Receiver<bool>,
     task: AbortHandle,
 }
 
@@ -60,13 +67,16 @@ impl PodWatch {
         let mut events = client.watch(Kind::Pod, namespace, selector);
         let index = Arc::<Mutex<Index>>::default();
         let fed = Arc::clone(&index);
+        let (told, synced) = watch::channel(false);
         let task = tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 locked(&fed).apply(event);
+                told.send_replace(true);
             }
         });
         Self(Arc::new(Shared {
             index,
+            synced,
             task: task.abort_handle(),
         }))
     }
@@ -74,6 +84,14 @@ impl PodWatch {
     /// Whether it ended with an error.
     pub(crate) fn has_failed(&self) -> bool {
         self.0.index().failed.is_some()
+    }
+
+    /// Waits, not for long, until the watch knows what there is. Its list is small before many sessions start, and large
+    /// after; a cluster that does not answer is told by the calls that follow.
+    pub(crate) async fn synced(&self) {
+        let mut synced = self.0.synced.clone();
+        let known = synced.wait_for(|synced| *synced);
+        let _ = tokio::time::timeout(SYNC, known).await;
     }
 
     /// Follows the pod of the session with these names. Holds the state of now; changes wake it.
@@ -186,7 +204,7 @@ pub(crate) fn foremost<P: Borrow<Pod>>(pods: impl Iterator<Item = P>) -> Option<
 }
 
 fn foremost_of(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
-    foremost(pods.values().map(|pod| Counted(pod))).map(|Counted(pod)| pod)
+    foremost(pods.values().map(Counted)).map(|Counted(pod)| pod)
 }
 
 /// A pod that is shared, to be compared as a pod.
@@ -202,7 +220,7 @@ impl Borrow<Pod> for Counted<'_> {
 fn labelled_pod(object: Object) -> Option<(String, String, Arc<Pod>)> {
     let pod = object.into_pod()?;
     let session = pod.metadata.labels.as_ref()?.get(SESSION)?.clone();
-    Some((session, pod.metadata.name.clone()?, Arc::new(pod)))
+    Some((session, pod.metadata.name.clone()?, Arc::new(outline(pod))))
 }
 
 /// One who waits for changes of a pod.

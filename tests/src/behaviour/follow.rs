@@ -23,7 +23,7 @@ pub struct Follow {
     state: Value,
 }
 
-#[expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#[expect(clippy::expect_used, reason = "tests fail by panicking")]
 impl Follow {
     /// Starts with the state there is now.
     pub async fn start(client: &dyn ClusterClient, key: ObjectKey) -> Self {
@@ -44,9 +44,12 @@ impl Follow {
                 self.next().await;
             }
         };
-        if tokio::time::timeout(LIMIT, found).await.is_err() {
-            panic!("{} was not {what} within {LIMIT:?}: {}", self.key, self.state);
-        }
+        let in_time = tokio::time::timeout(LIMIT, found).await.is_ok();
+        assert!(
+            in_time,
+            "{} was not {what} within {LIMIT:?}: {}",
+            self.key, self.state
+        );
         self.state.clone()
     }
 

@@ -93,6 +93,19 @@ impl Observed {
     }
 }
 
+/// A refusal without the value that was refused: the server writes whole structs of its own language there.
+pub fn without_values(mut error: Error) -> Error {
+    const START: &str = "Invalid value: ";
+    if let Some(message) = &mut error.message
+        && let Some(start) = message.find(START)
+        && let Some(end) = message.rfind(": ")
+        && start + START.len() < end
+    {
+        message.replace_range(start + START.len()..end, "VALUE");
+    }
+    error
+}
+
 struct Shown<'a>(Option<&'a Note>);
 
 impl fmt::Display for Shown<'_> {

@@ -139,7 +139,7 @@ pub fn to_json(object: &Object) -> Value {
     object.to_json().expect("JSON")
 }
 
-/// An object's resource version as a number. They are such since Kubernetes 1.35 by KEP-5504, and were before.
+/// An object's resource version as a number. They can be compared as such (KEP-5504).
 #[expect(clippy::expect_used, reason = "tests fail by panicking")]
 pub fn version(object: &Object) -> u64 {
     let version = object.metadata().resource_version.as_deref();

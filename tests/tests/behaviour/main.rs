@@ -1,5 +1,7 @@
 //! The behaviour suite: the same cases on the scripted cluster and on a real API server.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

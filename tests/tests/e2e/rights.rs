@@ -115,15 +115,17 @@ async fn everything(namespace: &Namespace, podbay: &Podbay, routes: bool) -> Res
     finished(&namespace.api(), "openhands-runtime-s").await;
     let over = async {
         let jobs: Api<Job> = namespace.api();
-        while jobs
-            .get_status("openhands-runtime-j")
-            .await
-            .unwrap()
-            .status
-            .unwrap()
-            .conditions
-            .is_none()
-        {
+        let has_failed = async || {
+            let status = jobs
+                .get_status("openhands-runtime-j")
+                .await
+                .unwrap()
+                .status
+                .unwrap();
+            let mut conditions = status.conditions.into_iter().flatten();
+            conditions.any(|condition| condition.type_ == "Failed" && condition.status == "True")
+        };
+        while !has_failed().await {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     };

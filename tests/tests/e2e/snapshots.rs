@@ -68,7 +68,7 @@ impl Manifest {
     fn profile(&self) -> String {
         let record = self.find("ConfigMap").unwrap();
         let spec: Value = serde_json::from_str(record["data"]["spec"].as_str().unwrap()).unwrap();
-        spec["profile"].as_str().unwrap().to_owned()
+        spec["security"]["profile"].as_str().unwrap().to_owned()
     }
 
     /// The pod, or the one that its Job would make.

@@ -44,6 +44,15 @@ async fn an_image_without_a_shell_and_one_that_ends() {
         let podbay = namespace.podbay();
         let pause = [&["--image", PAUSE], &SMALL[..]].concat();
         expect_verdict(&namespace, &podbay, &pause, "image_unsupported").await;
+        // A server that ends: its log goes with the session, so that its last words are in the verdict.
+        let speaking = podbay.clone().env(
+            "PODBAY_KUBERNETES_POD_TEMPLATE",
+            r#"{"spec": {"containers": [{"name": "runtime", "command": ["/bin/sh", "-c", "echo no license; exit 3"]}]}}"#,
+        );
+        let server = [&["--image", DEBIAN, "--server"], &SMALL[..]].concat();
+        let record = expect_verdict(&namespace, &speaking, &server, "exited").await;
+        let message = record["verdict"]["message"].as_str().unwrap();
+        assert!(message.contains("exit code 3") && message.ends_with("no license"), "{message}");
         // An image said to carry a server whose command ends at once: it is busybox's shell without input.
         let ends = [&["--image", BUSYBOX, "--server"], &SMALL[..]].concat();
         expect_verdict(&namespace, &podbay, &ends, "exited").await;
@@ -232,6 +241,93 @@ async fn an_evicted_or_deleted_pod_ends_its_command_with_a_verdict() {
             let record = running.await.unwrap().expect(125).json();
             assert_eq!(cause(&record), expected, "{record}");
             assert_eq!(record["end"]["kind"], "killed", "{record}");
+        }
+    })
+    .await;
+}
+
+/// What the kubelet does with a pod on its own: its processes end first, and only then it says why.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_pod_that_the_kubelet_ends_ends_its_command_with_a_verdict() {
+    in_namespace("kubelet", async |namespace| {
+        let cases = [
+            (
+                "full",
+                ("PODBAY_KUBERNETES_WORKSPACE_SIZE_LIMIT", "64Mi"),
+                "head -c 100M /dev/zero >/workspace/x; sleep 1000",
+                ("evicted", "infrastructure", "elsewhere"),
+            ),
+            (
+                "late",
+                ("PODBAY_KUBERNETES_ACTIVE_DEADLINE_SECONDS", "5"),
+                "sleep 1000",
+                ("deadline", "configuration", "never"),
+            ),
+        ];
+        for (id, (variable, value), script, expected) in cases {
+            let podbay = namespace.podbay().env(variable, value);
+            let open = [&["open", id, "--image", DEBIAN], &SMALL[..]].concat();
+            let _ = podbay.run(&open).await.expect(0);
+            // The kubelet measures volumes once a minute or so.
+            let exec = ["exec", "-o", "json", id, "--", "sh", "-c", script];
+            let found = podbay.run(&exec).await.expect(125).json();
+            let told = |field: &str| found["verdict"][field].as_str().unwrap_or("none");
+            assert_eq!((told("cause"), told("blame"), told("retry")), expected, "{found}");
+            assert_eq!(found["end"]["kind"], "killed", "{found}");
+            // And so it is for those who come later.
+            let later = podbay.run(&["exec", "-o", "json", id, "--", "true"]).await;
+            let later = later.expect(125).json();
+            assert_eq!(cause(&later), expected.0, "{later}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn what_a_setting_names_and_is_not_there_is_the_configurations_fault() {
+    in_namespace("absent", async |namespace| {
+        let small = [&["--image", DEBIAN], &SMALL[..]].concat();
+        for (variable, value, expected, setting, seconds) in [
+            (
+                "PODBAY_KUBERNETES_PVC_EXISTING_CLAIM",
+                "nope",
+                "claim_pending",
+                "kubernetes.pvc_existing_claim",
+                8,
+            ),
+            (
+                "PODBAY_KUBERNETES_CA_BUNDLE_CONFIG_MAP",
+                "nope",
+                "container_config",
+                "kubernetes.ca_bundle_config_map",
+                10,
+            ),
+            (
+                "PODBAY_KUBERNETES_RUNTIME_CLASS",
+                "nope",
+                "admission",
+                "kubernetes.runtime_class",
+                5,
+            ),
+            (
+                "PODBAY_KUBERNETES_PRIORITY_CLASS",
+                "nope",
+                "admission",
+                "kubernetes.priority_class",
+                5,
+            ),
+        ] {
+            let podbay = namespace.podbay().env(variable, value);
+            let begun = Instant::now();
+            let record = expect_verdict(&namespace, &podbay, &small, expected).await;
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(seconds), "{variable} took {took:?}");
+            assert_eq!(record["verdict"]["blame"], "configuration", "{record}");
+            assert_eq!(record["verdict"]["retry"], "never", "{record}");
+            let hint = record["verdict"]["hint"].as_str().unwrap();
+            assert!(hint.contains(setting), "{hint}");
         }
     })
     .await;

@@ -60,11 +60,11 @@ pub(crate) fn run(global: &GlobalArgs, args: &ConfigArgs) -> Result<u8, Failure>
         }
         ConfigCommand::Check { file } => {
             let none: [(&str, &str); 0] = [];
-            let config = Config::loader().environment(none).file(file).load()?;
+            let (config, outcome) = check_configuration(Config::loader().environment(none).file(file));
             for warning in config.warnings() {
                 warn(warning);
             }
-            check_configuration(&config)?;
+            outcome?;
             print_line(format_args!("{}: ok", file.display()))?;
         }
         ConfigCommand::Schema => print(json(&schema())?.as_bytes())?,

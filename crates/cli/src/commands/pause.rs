@@ -31,6 +31,6 @@ pub(crate) async fn run(global: &GlobalArgs, args: PauseArgs) -> Result<u8, Fail
     let PauseArgs { session_id, wait } = args;
     let podbay = connect_to_cluster(global, "pause", Needs::default()).await?;
     podbay.pause(&session_id, wait).await?;
-    print_line(&format!("session/{session_id} paused"))?;
+    print_line(format_args!("session/{session_id} paused"))?;
     Ok(0)
 }

@@ -59,9 +59,7 @@ Examples:
 /// What a run goes by, once its flags are taken apart.
 struct Run {
     id: String,
-    /// Whether nobody named the session, or asked that its workspace be kept.
-    throwaway: bool,
-    keep: bool,
+    afterwards: Afterwards,
     argv: Vec<String>,
     stdin: bool,
     tty: bool,
@@ -70,6 +68,17 @@ struct Run {
     keep_output: Option<usize>,
     session: SessionArgs,
     progress: Progress,
+}
+
+/// What becomes of a run's session when its command has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Afterwards {
+    /// It stays open.
+    Keep,
+    /// It is closed; its claim is kept, if it has one.
+    Close,
+    /// It is closed, and its claim goes too: nobody named the session, or asked that its workspace be kept.
+    Discard,
 }
 
 /// How far a run has come, for its record.
@@ -95,9 +104,12 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
     let begun = Instant::now();
     let signals = listen()?;
     let run = Run {
-        throwaway: name.is_none() && !session.persistent,
+        afterwards: match (keep, &name) {
+            (true, _) => Afterwards::Keep,
+            (false, None) if !session.persistent => Afterwards::Discard,
+            (false, _) => Afterwards::Close,
+        },
         id: name.unwrap_or_else(new_name),
-        keep,
         argv: command.clone(),
         stdin,
         tty,
@@ -141,7 +153,7 @@ impl Run {
             start_timeout: self.start_timeout,
         };
         let podbay = connect(global, needs).await?;
-        if self.keep && podbay.kind() == BackendKind::Embedded {
+        if self.afterwards == Afterwards::Keep && podbay.kind() == BackendKind::Embedded {
             let why = "the embedded backend's sessions end with this process".to_owned();
             return Err(Error::Unsupported { what: "--keep", why }.into());
         }
@@ -170,13 +182,13 @@ impl Run {
             cancel: signals.token(),
         };
         let result = execute(&session, execution).await;
-        if self.keep {
+        if self.afterwards == Afterwards::Keep {
             kept(&self.id);
         } else {
             let succeeded = result.as_ref().is_ok_and(succeeded);
             let end = End {
                 succeeded,
-                throwaway: self.throwaway,
+                discard: self.afterwards == Afterwards::Discard,
             };
             end.close(&podbay, session).await;
         }
@@ -188,8 +200,8 @@ impl Run {
 struct End {
     /// Whether the command did what it should.
     succeeded: bool,
-    /// Whether nobody named the session, or asked that its workspace be kept.
-    throwaway: bool,
+    /// Whether its claim goes too.
+    discard: bool,
 }
 
 impl End {
@@ -199,7 +211,7 @@ impl End {
         let id = session.id().to_owned();
         let ended = match session.finish(self.succeeded).await {
             // A claim that the configuration alone asked for, of a session that nobody can name again.
-            Ok(Some(closed)) if closed.claim.is_some() && self.throwaway => {
+            Ok(Some(closed)) if closed.claim.is_some() && self.discard => {
                 podbay.delete(&id, false).await.map(|_| None)
             }
             Ok(Some(closed)) => Ok(closed.claim),

@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use podbay_runtime::Description;
 use podbay_runtime::Summary;
+use podbay_runtime::session::EventLine;
 
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
@@ -126,7 +127,12 @@ fn text(description: &Description, now: Timestamp) -> String {
                 .collect(),
         ),
     );
-    let mut text = table.to_text();
+    table.to_text() + &events_text(events, events_error.as_deref(), now)
+}
+
+/// What the cluster says of the session's pod.
+fn events_text(events: &[EventLine], error: Option<&str>, now: Timestamp) -> String {
+    let mut text = String::new();
     if !events.is_empty() {
         let mut table = Table::new();
         table.row(["  AGE", "TYPE", "REASON", "MESSAGE"]);
@@ -142,7 +148,7 @@ fn text(description: &Description, now: Timestamp) -> String {
         text.push_str("Events:\n");
         text.push_str(&table.to_text());
     }
-    if let Some(error) = events_error {
+    if let Some(error) = error {
         text.push_str("Events: not known: ");
         text.push_str(error);
         text.push('\n');

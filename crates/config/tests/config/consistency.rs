@@ -107,12 +107,28 @@ fn contradictions() {
 }
 
 #[test]
+fn gpus_are_counted_in_one_place() {
+    let text = "[kubernetes]\nextended_resources = { 'nvidia.com/gpu' = 2 }\n[sandbox]\nenable_gpu = true";
+    let error = load(text, &[]).expect_err(text);
+    let [fault] = error.faults() else {
+        panic!("{error}")
+    };
+    let expected = "kubernetes.extended_resources = { \"nvidia.com/gpu\" = 2 } does not go with sandbox.enable_gpu = true (";
+    assert!(fault.to_string().contains(expected), "{fault}");
+    let other = text.replace("[sandbox]", "gpu_resource_name = 'amd.com/gpu'\n[sandbox]");
+    assert!(load(&other, &[]).is_ok());
+}
+
+#[test]
 fn what_goes_together() {
     for text in [
         "[kubernetes]\nprivileged = true\nprofile = 'privileged'",
         "[kubernetes]\nprivileged = true\nhost_network = true",
         "[kubernetes]\nprofile = 'privileged'\nhost_network = true\n[sandbox]\nuse_host_network = true",
         "[kubernetes]\nworkspace_volume = 'pvc'\npvc_existing_claim = 'a'",
+        "[kubernetes]\ngateway = 'public'\ningress_tls_secret = 'tls'\ningress_annotations = { 'a/b' = 'c' }",
+        "[kubernetes]\nextended_resources = { 'nvidia.com/gpu' = 1 }",
+        "[kubernetes]\nextended_resources = { 'a.example/fpga' = 1 }\n[sandbox]\nenable_gpu = true",
         "[kubernetes]\npvc_snapshot = 'a'",
         "[kubernetes]\nruntime_image_repo = 'a'",
         "[kubernetes]\nrun_as_user = 1\nrun_as_group = 1\nfs_group = 1",
@@ -149,6 +165,26 @@ fn what_has_no_effect_as_things_stand_is_told() {
         (
             "[kubernetes]\nca_bundle_key = 'a'",
             "kubernetes.ca_bundle_key has no effect with kubernetes.ca_bundle_config_map not set (default)",
+        ),
+        (
+            "[kubernetes]\nnetwork = 'none'\nnetwork_allow = ['10.0.0.0/8']",
+            "kubernetes.network_allow has no effect with kubernetes.network = \"none\" (",
+        ),
+        (
+            "[kubernetes]\nnetwork = 'open'\nnetwork_deny = ['10.0.0.0/8']",
+            "kubernetes.network_deny has no effect with kubernetes.network = \"open\" (",
+        ),
+        (
+            "[kubernetes]\ngateway = 'public'\ningress_class = 'nginx'",
+            "kubernetes.ingress_class has no effect with kubernetes.gateway = \"public\" (",
+        ),
+        (
+            "[kubernetes]\ningress = false\ningress_domain = 'a.example'",
+            "kubernetes.ingress_domain has no effect with kubernetes.ingress = false (",
+        ),
+        (
+            "[kubernetes]\ningress = false\ngateway = 'public'",
+            "kubernetes.gateway has no effect with kubernetes.ingress = false (",
         ),
         (
             "[sandbox]\ncuda_visible_devices = '0'",

@@ -29,6 +29,9 @@ fn faults_of_files() {
         ("[kubernetes]\nzzz = 'a'", "config.toml:2:1: there is no setting kubernetes.zzz".to_owned()),
         ("\n[podbay]\nstart_timeout = 3", "config.toml:3:1: there is no setting podbay.start_timeout; did you mean podbay.start_timeout_seconds?".to_owned()),
         ("[sandbox]\nbase_image = 'a'", "config.toml:2:1: there is no setting sandbox.base_image; did you mean sandbox.base_container_image?".to_owned()),
+        ("[kubernetess]\nnamespace = 'a'", "config.toml:1:2: there is no section [kubernetess]; did you mean [kubernetes]?".to_owned()),
+        ("[Podbay]", "config.toml:1:2: there is no section [Podbay]; did you mean [podbay]?".to_owned()),
+        ("sandbx.timeout = 3", "config.toml:1:1: there is no section [sandbx]; did you mean [sandbox]?".to_owned()),
         ("kubernetes = 3", "config.toml:1:1: kubernetes must be a table: write [kubernetes]".to_owned()),
         ("[[podbay]]", "config.toml:1:3: podbay must be a table: write [podbay]".to_owned()),
         ("[kubernetes]\nnamespace = ''", "config.toml:2:13: kubernetes.namespace is \"\"; allowed is text that is not empty".to_owned()),
@@ -216,4 +219,68 @@ fn all_errors_are_told_at_once() {
         .unwrap_err();
     assert_eq!(error.faults().len(), 5, "{error}");
     assert_eq!(error.to_string().lines().count(), 6, "{error}");
+}
+
+#[test]
+fn errors_are_in_the_order_of_the_file_and_others_come_after() {
+    let (_directory, path) = toml_file(
+        "[podbay]\nrequest_burst = 0\n[kubernetes]\nrun_as_user = 1\nuid_from_cluster = true\nnope = 1\n[sandbx]\n\
+         [sandbox]\ntimeout = -1\n",
+    );
+    let error = Config::loader()
+        .file(path)
+        .environment(environment(&[("OH_K8S_PRIVILEGED", "x")]))
+        .load()
+        .unwrap_err();
+    let lines: Vec<_> = error
+        .faults()
+        .iter()
+        .map(|fault| fault.place().and_then(|place| place.line))
+        .collect();
+    assert_eq!(
+        lines,
+        [Some(2), Some(4), Some(6), Some(7), Some(9), None],
+        "{error}"
+    );
+}
+
+#[test]
+fn a_lenient_load_has_the_right_values_and_tells_of_the_wrong_ones() {
+    let (_directory, path) = toml_file("[podbay]\nrequest_burst = 0\n[kubernetes]\nnamespace = 'mine'");
+    let (config, faults) = Config::loader()
+        .file(path)
+        .environment(environment(&[]))
+        .load_leniently();
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].keys(), ["podbay.request_burst"]);
+    assert_eq!(
+        config.podbay.request_burst,
+        Config::default().podbay.request_burst
+    );
+    assert_eq!(config.kubernetes.namespace, "mine");
+}
+
+#[test]
+fn places_are_as_near_as_the_source_tells() {
+    let text = "[kubernetes]\nannotations = { 'a/b.c' = 'd' }\nhost_aliases = [\n  { ip = 'x' },\n  { ip = 'y' },\n]\n\
+                affinity = '{}'\n";
+    let mut config = load(text, &[]).unwrap();
+    for (key, inside, expected) in [
+        ("kubernetes.annotations", ".a/b.c", Some((2, 27))),
+        ("kubernetes.annotations", ".other", Some((2, 15))),
+        ("kubernetes.host_aliases", "[1].ip", Some((5, 10))),
+        ("kubernetes.host_aliases", "[1].hostnames[0]", Some((5, 3))),
+        ("kubernetes.affinity", ".nodeAffinity", Some((7, 12))),
+        ("kubernetes.namespace", "", None),
+    ] {
+        assert_eq!(
+            config.place_inside(key, inside).position(),
+            expected,
+            "{key}{inside}"
+        );
+    }
+    config.reset("kubernetes.host_aliases");
+    assert!(config.kubernetes.host_aliases.is_empty());
+    assert_eq!(config.place("kubernetes.host_aliases").position(), None);
+    assert!(config.kubernetes.affinity.is_some());
 }

@@ -66,11 +66,7 @@ fn it_loads_with_a_warning_for_each_setting_without_effect() {
 
 #[test]
 fn sections_nobody_knows_are_told() {
-    let config = load(
-        "debugg = true\n[kubernets]\nnamespace = 'a'\n[core]\nnope = 1",
-        &[],
-    )
-    .unwrap();
+    let config = load("debugg = true\n[kuber]\nnamespace = 'a'\n[core]\nnope = 1", &[]).unwrap();
     let texts: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 2, "{texts:?}");
     assert!(
@@ -82,7 +78,7 @@ fn sections_nobody_knows_are_told() {
     );
     assert!(
         texts.iter().any(|text| text
-            .ends_with("config.toml:2:2: kubernets is not known and ignored; did you mean kubernetes?")),
+            .ends_with("config.toml:2:2: kuber is not known and ignored; did you mean kubernetes?")),
         "{texts:?}"
     );
 }

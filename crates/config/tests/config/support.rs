@@ -34,3 +34,12 @@ pub(crate) fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Con
         .environment(environment(variables))
         .load()
 }
+
+/// Its values as a file would have them, without where they are from and without secrets, which are never shown.
+pub(crate) fn values(config: &Config) -> Vec<(String, Option<String>)> {
+    config
+        .entries()
+        .filter(|entry| !entry.setting.secret)
+        .map(|entry| (entry.setting.key.clone(), entry.value))
+        .collect()
+}

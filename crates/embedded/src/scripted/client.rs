@@ -12,27 +12,43 @@ use podbay_k8s_client::{
 use super::cluster::ScriptedCluster;
 use super::engine::Engine;
 use super::exec::{self, ExecCall};
+use super::pods::PodRun;
 use crate::store::endless;
+
+/// No call over a network is answered at once: whoever else has something to do comes first. Without this, a thousand
+/// clients would each do all they have to do before a watch has its turn, and it could only start over.
+async fn answered_later() {
+    tokio::task::yield_now().await;
+}
 
 #[async_trait]
 impl ClusterClient for ScriptedCluster {
     async fn create(&self, object: Object) -> Result<Object, Error> {
+        answered_later().await;
         self.raw().create(object)
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
+        answered_later().await;
         Ok(self.with(|engine| engine.store.get(key).map(|object| object.whole())))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
+        answered_later().await;
         self.raw().list(kind, namespace, selector).map(|list| list.items)
     }
 
     async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error> {
-        self.raw().patch(key, &patch)
+        answered_later().await;
+        let patched = self.with(|engine| engine.store.patch(key, &patch));
+        match patched {
+            Ok(object) => Ok(object.whole()),
+            Err(denial) => Err(denial.of_patch().during(format!("patch {key}"))),
+        }
     }
 
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
+        answered_later().await;
         let only = options.uid.is_some();
         match self.raw().delete(key, options) {
             Ok(_) => Ok(true),
@@ -103,7 +119,7 @@ impl ClusterClient for ScriptedCluster {
     async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
         let operation = format!("read the log of pod {namespace}/{pod}");
         let LogRequest {
-            container: _,
+            container,
             follow,
             tail_lines,
             since_seconds: _,
@@ -114,8 +130,12 @@ impl ClusterClient for ScriptedCluster {
                 .pod(namespace, pod)
                 .and_then(|pod| pod.metadata.uid.clone());
             let run = uid.and_then(|uid| engine.pods.get(&uid));
-            run.map(|run| (run.log.subscribe(), run.alive.clone()))
-                .ok_or_else(|| no_pod(&operation, pod))
+            let run = run.ok_or_else(|| no_pod(&operation, pod))?;
+            // A pod's only container need not be named.
+            if !container.is_empty() || run.containers.len() != 1 {
+                has_container(run, &operation, pod, &container)?;
+            }
+            Ok::<_, Error>((run.log.subscribe(), run.alive.clone()))
         })?;
         let text = log.borrow_and_update().clone();
         let read = text.len();
@@ -153,16 +173,13 @@ fn running(
         .pod(namespace, name)
         .ok_or_else(|| no_pod(operation, name))?;
     let uid = pod.metadata.uid.clone().unwrap_or_default();
-    let run = engine.pods.get(&uid);
-    if run.is_none_or(|run| run.containers.iter().all(|known| known != container)) {
-        return Err(Error::new(operation, ErrorKind::Invalid)
-            .with_message(format!("container {container} is not valid for pod {name}")));
-    }
     let spec = pod.spec.as_ref();
     let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()) else {
         return Err(Error::new(operation, ErrorKind::Invalid)
             .with_message(format!("pod {name} does not have a host assigned")));
     };
+    let run = engine.pods.get(&uid).ok_or_else(|| no_pod(operation, name))?;
+    has_container(run, operation, name, container)?;
     if engine.lost_nodes.contains(node) {
         // The API server can't reach the kubelet.
         return Err(Error::new(operation, ErrorKind::Server { status: 500 })
@@ -176,13 +193,18 @@ fn running(
         .filter(|status| status.name == container)
         .any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
     if !runs {
-        return Err(
-            Error::new(operation, ErrorKind::Server { status: 500 }).with_message(format!(
-                "unable to upgrade connection: container not found ({container:?})"
-            )),
-        );
+        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
+            .with_message(format!("container not found ({container:?})")));
     }
     Ok(uid)
+}
+
+fn has_container(run: &PodRun, operation: &str, pod: &str, container: &str) -> Result<(), Error> {
+    if run.containers.iter().any(|known| known == container) {
+        return Ok(());
+    }
+    Err(Error::new(operation, ErrorKind::Invalid)
+        .with_message(format!("container {container} is not valid for pod {pod}")))
 }
 
 fn no_pod(operation: &str, name: &str) -> Error {

@@ -165,6 +165,8 @@ impl Engine {
                 if self.store.is_garbage(&key) {
                     // It may wait for its finalizers or its node; either way it is on its way.
                     drop(self.delete(&key, &Deletion::default()));
+                } else {
+                    self.store.forget_absent_owners(&key);
                 }
             }
             Due::ReleaseClaim(key) => self.store.release_claim(&key),

@@ -1,5 +1,7 @@
 //! What happens to pods that run, and to their nodes.
 
+use std::time::Duration;
+
 use podbay_k8s_client::{Object, ObjectKey};
 
 use super::engine::{Due, Engine};
@@ -13,6 +15,9 @@ use crate::store::Deletion;
 
 /// What a pod is marked with that something else than its own end takes away (KEP-3329).
 const DISRUPTION: &str = "DisruptionTarget";
+
+/// How long until the kubelet sees that a container has ended: its relist period.
+const FIRST_RESTART: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Something happens to a pod; nothing does to one that has ended.
@@ -100,7 +105,12 @@ impl Engine {
         run.alive.cancel();
         run.alive = tokio_util::sync::CancellationToken::new();
         let start = run.starts;
-        let pause = plan::back_off(start.saturating_sub(1));
+        let Some(tries) = start.checked_sub(2) else {
+            // The first time the kubelet does not wait for longer than it takes to look again.
+            let uid = uid.to_owned();
+            return self.later(FIRST_RESTART, Due::Restart { uid, start });
+        };
+        let pause = plan::back_off(tries);
         let message = restart_message(&name, key, uid, pause);
         self.store.modify_pod(key, |pod| status::back_off(pod, &message));
         self.say_back_off(uid, key, &name);

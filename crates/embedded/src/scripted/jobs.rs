@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec};
+use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
@@ -15,7 +15,7 @@ use super::engine::{Due, Engine};
 use super::events::Said;
 use super::plan::back_off;
 use super::status::{holds, is_finished, phase};
-use crate::store::Deletion;
+use crate::store::{Deletion, drop_finalizer};
 
 /// Keeps a Job's pod until the Job has counted it.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -61,6 +61,34 @@ const TOO_LONG: Verdict = Verdict {
     reason: "DeadlineExceeded",
     message: "Job was active longer than specified deadline",
 };
+
+/// How many pods of a Job are in which state.
+#[derive(Debug)]
+struct Counts {
+    active: i32,
+    ready: i32,
+    terminating: i32,
+    succeeded: i32,
+    failed: i32,
+}
+
+impl Counts {
+    /// Into a Job's status, which leaves some out where they are zero.
+    fn write(&self, status: &mut JobStatus) {
+        let Self {
+            active,
+            ready,
+            terminating,
+            succeeded,
+            failed,
+        } = *self;
+        status.active = (active > 0).then_some(active);
+        status.succeeded = (succeeded > 0).then_some(succeeded);
+        status.failed = (failed > 0).then_some(failed);
+        status.ready = Some(ready);
+        status.terminating = Some(terminating);
+    }
+}
 
 impl Engine {
     pub(super) fn job_changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
@@ -150,7 +178,7 @@ impl Engine {
     fn pods_of(&self, uid: &str) -> Vec<Pod> {
         let dependents = self.store.dependents(uid).map(|object| &***object);
         let pods = dependents.filter_map(|object| match object {
-            Object::Pod(pod) => Some(pod.clone()),
+            Object::Pod(pod) => Some(Pod::clone(pod)),
             _ => None,
         });
         pods.collect()
@@ -185,9 +213,7 @@ impl Engine {
         for pod in pods.iter().filter(|pod| which(pod)) {
             let key = super::pods::pod_key(pod);
             self.store.modify_pod(&key, |pod| {
-                if let Some(finalizers) = &mut pod.metadata.finalizers {
-                    finalizers.retain(|finalizer| finalizer != TRACKING);
-                }
+                drop_finalizer(&mut pod.metadata, TRACKING);
             });
         }
     }
@@ -287,15 +313,17 @@ impl Engine {
         } else {
             self.say_job(uid, true, verdict.reason, verdict.message);
         }
+        let counts = self.counts(uid);
         self.modify_job(key, |job| {
             for type_ in [verdict.herald, verdict.type_] {
                 set_condition(job, type_, true, verdict.reason, verdict.message, now);
             }
+            let status = job.status.get_or_insert_default();
             if complete {
-                job.status.get_or_insert_default().completion_time = Some(Time(now));
+                status.completion_time = Some(Time(now));
             }
+            counts.write(status);
         });
-        self.write_counts(key, uid);
         let ttl = self
             .job(key)
             .and_then(|job| job.spec.as_ref()?.ttl_seconds_after_finished);
@@ -318,25 +346,26 @@ impl Engine {
     }
 
     fn write_counts(&mut self, key: &ObjectKey, uid: &str) {
+        let counts = self.counts(uid);
+        self.modify_job(key, |job| counts.write(job.status.get_or_insert_default()));
+    }
+
+    /// A Job's pods, counted.
+    fn counts(&self, uid: &str) -> Counts {
         let pods = self.pods_of(uid);
         let count = |which: &dyn Fn(&Pod) -> bool| {
             let count = pods.iter().filter(|pod| which(pod)).count();
             i32::try_from(count).unwrap_or(i32::MAX)
         };
         let deleted = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
-        let active = count(&|pod| !is_finished(pod) && !deleted(pod));
-        let ready = count(&|pod| !is_finished(pod) && !deleted(pod) && holds(pod, "Ready"));
-        let terminating = count(&|pod| !is_finished(pod) && deleted(pod));
-        let Some(memory) = self.jobs.get(uid) else { return };
-        let (succeeded, failed) = (memory.succeeded, memory.failed);
-        self.modify_job(key, |job| {
-            let status = job.status.get_or_insert_default();
-            status.active = (active > 0).then_some(active);
-            status.succeeded = (succeeded > 0).then_some(succeeded);
-            status.failed = (failed > 0).then_some(failed);
-            status.ready = Some(ready);
-            status.terminating = Some(terminating);
-        });
+        let memory = self.jobs.get(uid);
+        Counts {
+            active: count(&|pod| !is_finished(pod) && !deleted(pod)),
+            ready: count(&|pod| !is_finished(pod) && !deleted(pod) && holds(pod, "Ready")),
+            terminating: count(&|pod| !is_finished(pod) && deleted(pod)),
+            succeeded: memory.map(|memory| memory.succeeded).unwrap_or_default(),
+            failed: memory.map(|memory| memory.failed).unwrap_or_default(),
+        }
     }
 
     fn job(&self, key: &ObjectKey) -> Option<&Job> {

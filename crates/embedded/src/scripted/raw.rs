@@ -62,8 +62,8 @@ impl RawApi {
     /// Watches from a version: all changes after it. Without one (or with `0`), what there is comes first, each
     /// object as added.
     ///
-    /// A version whose changes are no longer known is [`ErrorKind::Expired`] (410); one that was never given out is
-    /// [`ErrorKind::Server`] (504, as the API server answers after waiting for it).
+    /// A version whose changes are no longer known is [`ErrorKind::Expired`] (410); the API server says so as the watch's
+    /// first event. From one that was never given out nothing is sent until it is passed.
     pub fn watch_from(
         &self,
         kind: Kind,
@@ -164,12 +164,6 @@ impl RawApi {
         };
         let following = self.call(operation.clone(), |engine| {
             let current = engine.store.revision();
-            if let Some(version) = version.filter(|version| *version > current) {
-                return Err(Denial::new(
-                    ErrorKind::Server { status: 504 },
-                    format!("Timeout: Too large resource version: {version}, current: {current}"),
-                ));
-            }
             let initial = match version {
                 Some(_) => std::collections::VecDeque::new(),
                 None => engine.store.list(kind, namespace, &selector).cloned().collect(),

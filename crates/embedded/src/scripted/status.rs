@@ -238,14 +238,9 @@ pub(super) fn end_containers(pod: &mut Pod, end: ContainerEnd<'_>, now: Timestam
         container.ready = false;
         container.started = Some(false);
     }
-    let done = end.code == 0;
-    let reason = if done {
-        "PodCompleted"
-    } else {
-        "ContainersNotReady"
-    };
+    let unready = unready_message(statuses(pod).map(|status| status.name.as_str()));
     for type_ in ["Ready", "ContainersReady"] {
-        set_condition(pod, type_, false, Some(reason), None, now);
+        set_condition(pod, type_, false, Some("ContainersNotReady"), Some(&unready), now);
     }
 }
 
@@ -274,6 +269,21 @@ pub(super) fn finish(pod: &mut Pod, phase: &str, reason: Option<&str>, message: 
     status.phase = Some(phase.to_owned());
     status.reason = reason.map(str::to_owned);
     status.message = message.map(str::to_owned);
+    // What else the kubelet says of its conditions then (`GeneratePodReadyCondition`).
+    let succeeded = phase == "Succeeded";
+    let why = if succeeded { "PodCompleted" } else { "PodFailed" };
+    for condition in status.conditions.iter_mut().flatten() {
+        let holds = condition.status == "True";
+        let told = match condition.type_.as_str() {
+            "Ready" | "ContainersReady" => !holds,
+            "Initialized" => holds && succeeded,
+            _ => false,
+        };
+        if told {
+            condition.reason = Some(why.to_owned());
+            condition.message = None;
+        }
+    }
 }
 
 /// A container that waits.

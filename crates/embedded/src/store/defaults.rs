@@ -50,6 +50,10 @@ pub(crate) fn fill(object: &mut Object) {
             spec.suspend.get_or_insert(false);
             spec.completion_mode
                 .get_or_insert_with(|| "NonIndexed".to_owned());
+            if spec.pod_failure_policy.is_none() {
+                spec.pod_replacement_policy
+                    .get_or_insert_with(|| "TerminatingOrFailed".to_owned());
+            }
             if let Some(pod) = &mut spec.template.spec {
                 fill_pod(pod);
             }
@@ -58,7 +62,8 @@ pub(crate) fn fill(object: &mut Object) {
             job.status = Some(JobStatus::default());
         }
         Object::Service(service) => {
-            fill_service(service.spec.get_or_insert_default());
+            let uid = service.metadata.uid.clone().unwrap_or_default();
+            fill_service(service.spec.get_or_insert_default(), &uid);
             service.status = Some(ServiceStatus::default());
         }
         Object::Ingress(ingress) => {
@@ -67,7 +72,9 @@ pub(crate) fn fill(object: &mut Object) {
         }
         Object::NetworkPolicy(policy) => {
             policy.metadata.generation = Some(1);
-            fill_policy_types(policy.spec.get_or_insert_default());
+            let spec = policy.spec.get_or_insert_default();
+            fill_policy_types(spec);
+            fill_policy_ports(spec);
         }
         Object::HttpRoute(route) => route.metadata.generation = Some(1),
         Object::ConfigMap(_) => {}
@@ -126,12 +133,31 @@ fn select_own_pods(job: &ObjectMeta, spec: &mut JobSpec) {
     });
 }
 
-fn fill_service(spec: &mut ServiceSpec) {
+fn fill_service(spec: &mut ServiceSpec, uid: &str) {
     spec.type_.get_or_insert_with(|| "ClusterIP".to_owned());
     spec.session_affinity.get_or_insert_with(|| "None".to_owned());
     for port in spec.ports.iter_mut().flatten() {
         port.protocol.get_or_insert_with(|| "TCP".to_owned());
         port.target_port.get_or_insert(IntOrString::Int(port.port));
+    }
+    if spec.type_.as_deref() != Some("ExternalName") {
+        let address = spec.cluster_ip.get_or_insert_with(|| service_address(uid));
+        spec.cluster_ips = Some(vec![address.clone()]);
+    }
+}
+
+/// One of 2^16 addresses of 10.96.0.0/16, out of the UID: nothing here listens there, and the same run gives the same.
+fn service_address(uid: &str) -> String {
+    let digits = uid.get(..4).unwrap_or_default();
+    let [high, low] = u16::from_str_radix(digits, 16).unwrap_or_default().to_be_bytes();
+    format!("10.96.{high}.{low}")
+}
+
+fn fill_policy_ports(spec: &mut k8s_openapi::api::networking::v1::NetworkPolicySpec) {
+    let egress = spec.egress.iter_mut().flatten().map(|rule| &mut rule.ports);
+    let ingress = spec.ingress.iter_mut().flatten().map(|rule| &mut rule.ports);
+    for port in egress.chain(ingress).flatten().flatten() {
+        port.protocol.get_or_insert_with(|| "TCP".to_owned());
     }
 }
 

@@ -44,12 +44,50 @@ impl Denial {
         )
     }
 
-    /// 409, reason Conflict: the object is another one than was meant.
-    pub(crate) fn precondition(key: &ObjectKey, field: &str, asked: &str, found: &str) -> Self {
+    /// 409, reason AlreadyExists: the name is that of an object that is still being deleted.
+    pub(crate) fn still_exists(key: &ObjectKey) -> Self {
+        let mut denial = Self::already_exists(key);
+        denial.message = format!("object is being deleted: {}", denial.message);
+        denial
+    }
+
+    /// 500: a new object can't have a version.
+    pub(crate) fn versioned() -> Self {
+        Self::new(
+            ErrorKind::Server { status: 500 },
+            "resourceVersion should not be set on objects to be created",
+        )
+    }
+
+    /// 400: a patch that is for an object of another name or namespace.
+    pub(crate) fn misdirected(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// 409, reason Conflict: the object to be deleted is another one than was meant.
+    pub(crate) fn another_object(key: &ObjectKey, asked: &str, found: &str) -> Self {
+        // Here the server names the kind, not the resource.
+        Self::new(
+            ErrorKind::Conflict,
+            format!(
+                "Operation cannot be fulfilled on {} {:?}: the UID in the precondition ({asked}) does not match the UID in \
+                 record ({found}). The object might have been deleted and then recreated",
+                qualified_kind(key.kind),
+                key.name
+            ),
+        )
+    }
+
+    /// 409, reason Conflict: the object to be replaced is another one than was meant.
+    pub(crate) fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
         Self::conflict(
             key,
             &format!(
-                "Precondition failed: {field} in precondition: {asked}, {field} in object meta: {found}"
+                "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {asked}, UID in object meta: {found}",
+                key.kind.resource(),
+                key.namespace,
+                key.name
             ),
         )
     }
@@ -95,6 +133,15 @@ impl Denial {
             ErrorKind::Expired,
             format!("too old resource version: {asked} ({oldest})"),
         )
+    }
+
+    /// As [`podbay_k8s_client::ClusterClient::patch`] has it: the API says 422 where a patch names another UID, for a
+    /// UID can't be changed; what it means is that the object is another one.
+    pub(crate) fn of_patch(mut self) -> Self {
+        if self.kind == ErrorKind::Invalid && self.message.contains(" metadata.uid: ") {
+            self.kind = ErrorKind::Conflict;
+        }
+        self
     }
 
     /// The error of a call.

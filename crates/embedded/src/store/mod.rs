@@ -15,7 +15,7 @@ mod watch;
 
 pub(crate) use denial::Denial;
 pub(crate) use kept::Kept;
-pub(crate) use objects::{Birth, Deleted, Deletion, News, Store};
+pub(crate) use objects::{Birth, Deleted, Deletion, News, Store, drop_finalizer};
 pub(crate) use quantity::Amount;
 pub(crate) use selector::{Selector, SelectorError};
 pub(crate) use watch::{Following, Relist, endless};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 
 use super::Selector;
@@ -64,7 +64,7 @@ pub(crate) enum Deleted {
 pub(crate) enum News {
     /// An object changed.
     Changed(Arc<Change>),
-    /// An object whose owners are gone.
+    /// An object that may have lost its owners, or some of them.
     Garbage(ObjectKey),
     /// A terminating claim that may have lost its last user.
     Claim(ObjectKey),
@@ -99,7 +99,7 @@ impl Store {
         metadata.creation_timestamp = Some(Time(at));
         metadata.deletion_timestamp = None;
         metadata.deletion_grace_period_seconds = None;
-        metadata.resource_version = None;
+        let version = metadata.resource_version.take();
         defaults::fill(&mut object);
         let key = object.key();
         let problems = validation::of_new(&object);
@@ -107,8 +107,15 @@ impl Store {
             return Err(Denial::invalid(&key, &problems));
         }
         self.quotas.admit(&key, &object)?;
-        if self.objects.contains_key(&key) {
-            return Err(Denial::already_exists(&key));
+        if version.is_some_and(|version| !matches!(version.as_str(), "" | "0")) {
+            return Err(Denial::versioned());
+        }
+        if let Some(there) = self.objects.get(&key) {
+            return Err(if there.is_terminating() {
+                Denial::still_exists(&key)
+            } else {
+                Denial::already_exists(&key)
+            });
         }
         Ok(self.put(&key, &Kept::new(object)))
     }
@@ -216,7 +223,7 @@ impl Store {
         if let Some(uid) = &deletion.uid
             && uid != object.uid()
         {
-            return Err(Denial::precondition(key, "UID", uid, object.uid()));
+            return Err(Denial::another_object(key, uid, object.uid()));
         }
         let grace = match &***object {
             Object::Pod(pod) => pod_grace(pod, deletion.grace_seconds),
@@ -256,9 +263,7 @@ impl Store {
         let terminating = self.objects.get(key).is_some_and(|claim| claim.is_terminating());
         if terminating && !used {
             self.modify(key, |claim| {
-                if let Some(finalizers) = &mut claim.metadata_mut().finalizers {
-                    finalizers.retain(|finalizer| finalizer != CLAIM_PROTECTION);
-                }
+                drop_finalizer(claim.metadata_mut(), CLAIM_PROTECTION);
             });
         }
     }
@@ -268,6 +273,18 @@ impl Store {
         self.objects
             .get(key)
             .is_some_and(|object| self.relations.is_garbage(key, object))
+    }
+
+    /// Takes the owners that are gone out of an object that has others.
+    pub(crate) fn forget_absent_owners(&mut self, key: &ObjectKey) {
+        let object = self.objects.get(key);
+        let Some(object) = object.filter(|object| self.relations.misses_owner(key, object)) else {
+            return;
+        };
+        let owners = self.relations.owners_there(key, object);
+        self.modify(key, |object| {
+            object.metadata_mut().owner_references = Some(owners);
+        });
     }
 
     /// What controllers are to look at, since this was last called.
@@ -324,11 +341,12 @@ impl Store {
         let held = !metadata.finalizers.as_deref().unwrap_or_default().is_empty();
         let over = metadata.deletion_grace_period_seconds.unwrap_or_default() == 0;
         let goes = metadata.deletion_timestamp.is_some() && over && !held;
-        let after = self.put(key, after);
-        if goes && let Ok(last) = self.remove(key) {
-            return last;
+        if goes {
+            // As in the API: the state without finalizers is answered, and never stored.
+            let answer = Arc::new(after.clone());
+            return self.remove(key).map_or(Arc::clone(&answer), |_| answer);
         }
-        after
+        self.put(key, after)
     }
 
     fn put(&mut self, key: &ObjectKey, object: &Kept) -> Arc<Kept> {
@@ -339,7 +357,7 @@ impl Store {
         }
         self.relations.add(key, &after);
         self.record(key, before, Some(Arc::clone(&after)));
-        if self.relations.is_garbage(key, &after) && !after.is_terminating() {
+        if self.relations.misses_owner(key, &after) && !after.is_terminating() {
             self.news.push(News::Garbage(key.clone()));
         }
         after
@@ -354,7 +372,6 @@ impl Store {
         let orphans: Vec<ObjectKey> = self
             .dependents(last.uid())
             .map(|dependent| dependent.key())
-            .filter(|dependent| self.is_garbage(dependent))
             .collect();
         self.news.extend(orphans.into_iter().map(News::Garbage));
         self.news.extend(last.claims(key).map(News::Claim));
@@ -378,6 +395,16 @@ impl Store {
         self.history.push(key.kind, &key.namespace, Arc::clone(&change));
         self.news.push(News::Changed(change));
     }
+}
+
+/// Takes a finalizer away; without any the field is absent, as the API has it.
+pub(crate) fn drop_finalizer(metadata: &mut ObjectMeta, finalizer: &str) {
+    let finalizers = metadata.finalizers.take().unwrap_or_default();
+    let left: Vec<_> = finalizers
+        .into_iter()
+        .filter(|other| other != finalizer)
+        .collect();
+    metadata.finalizers = (!left.is_empty()).then_some(left);
 }
 
 /// The seconds a pod has left once it is deleted: none if no node runs it (`podStrategy.CheckGracefulDelete`).

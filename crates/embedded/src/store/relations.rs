@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podbay_k8s_client::{Object, ObjectKey};
 
 use super::kept::Kept;
@@ -48,13 +49,27 @@ impl Relations {
     /// Whether it has owners, and none of them exists in its namespace any more.
     pub(crate) fn is_garbage(&self, key: &ObjectKey, object: &Object) -> bool {
         let mut owners = owners(object).peekable();
-        // An owner is in its dependent's namespace: all kinds here are namespaced.
-        owners.peek().is_some()
-            && !owners.any(|uid| {
-                self.by_uid
-                    .get(uid)
-                    .is_some_and(|owner| owner.namespace == key.namespace)
-            })
+        owners.peek().is_some() && !owners.any(|uid| self.is_there(key, uid))
+    }
+
+    /// Whether an owner of it does not exist.
+    pub(crate) fn misses_owner(&self, key: &ObjectKey, object: &Object) -> bool {
+        owners(object).any(|uid| !self.is_there(key, uid))
+    }
+
+    /// Its owners that exist.
+    pub(crate) fn owners_there(&self, key: &ObjectKey, object: &Object) -> Vec<OwnerReference> {
+        let owners = object.metadata().owner_references.iter().flatten();
+        owners
+            .filter(|owner| self.is_there(key, &owner.uid))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether an owner exists: in its dependent's namespace, for all kinds here are namespaced.
+    fn is_there(&self, dependent: &ObjectKey, uid: &str) -> bool {
+        let owner = self.by_uid.get(uid);
+        owner.is_some_and(|owner| owner.namespace == dependent.namespace)
     }
 
     /// The dependents of the object with this UID.

@@ -1,5 +1,6 @@
 //! What a client's update makes of an object: optimistic concurrency, and which fields are not the client's.
 
+use k8s_openapi::api::core::v1::Service;
 use podbay_k8s_client::{ErrorKind, Object, ObjectKey};
 use serde_json::Value;
 
@@ -26,25 +27,55 @@ pub(super) fn update_status(key: &ObjectKey, before: &Object, sent: &Object) -> 
 pub(super) fn patch(key: &ObjectKey, before: &Object, patch: &Value) -> Result<Object, Denial> {
     let broken = |error: serde_json::Error| Denial::new(ErrorKind::Invalid, error.to_string());
     let mut json = before.to_json().map_err(broken)?;
-    let sent = &patch["metadata"];
-    for (field, current) in [
-        ("resourceVersion", before.metadata().resource_version.as_deref()),
-        ("uid", before.metadata().uid.as_deref()),
-    ] {
-        if let Some(asked) = sent[field].as_str().filter(|asked| !asked.is_empty())
-            && Some(asked) != current
-        {
-            let found = current.unwrap_or_default();
-            return Err(match field {
-                "uid" => Denial::precondition(key, "UID", asked, found),
-                _ => Denial::stale(key),
-            });
-        }
+    let current = before.metadata().resource_version.as_deref();
+    let asked = patch["metadata"]["resourceVersion"].as_str();
+    if asked.is_some_and(|asked| !asked.is_empty() && Some(asked) != current) {
+        return Err(Denial::stale(key));
     }
     merge(&mut json, patch);
     let mut after = Object::from_json(key.kind, json).map_err(broken)?;
     keep_status(before, &mut after);
+    is_for(key, before, &after)?;
     finish(key, before, after)
+}
+
+/// Whether what a patch makes of an object is still the same object.
+fn is_for(key: &ObjectKey, before: &Object, after: &Object) -> Result<(), Denial> {
+    let (old, new) = (before.metadata(), after.metadata());
+    if let Some(name) = new.name.as_ref().filter(|name| **name != key.name) {
+        return Err(Denial::misdirected(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            key.name
+        )));
+    }
+    if new
+        .namespace
+        .as_ref()
+        .is_some_and(|namespace| *namespace != key.namespace)
+    {
+        return Err(Denial::misdirected(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let mut problems = Vec::new();
+    let mut fixed = |field: &str, value: &str| {
+        problems.push(format!(
+            "metadata.{field}: Invalid value: {value:?}: field is immutable"
+        ));
+    };
+    if let Some(uid) = new.uid.as_deref().filter(|uid| *uid != before.uid()) {
+        fixed("uid", uid);
+    }
+    if let Some(time) = &new.deletion_timestamp
+        && old.deletion_timestamp.as_ref() != Some(time)
+    {
+        fixed("deletionTimestamp", &time.0.to_string());
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Denial::invalid(key, &problems))
+    }
 }
 
 /// RFC 7386, section 2.
@@ -74,7 +105,7 @@ fn is_current(key: &ObjectKey, before: &Object, sent: &Object) -> Result<(), Den
     match sent.uid() {
         "" => Ok(()),
         uid if uid == before.uid() => Ok(()),
-        uid => Err(Denial::precondition(key, "UID", uid, before.uid())),
+        uid => Err(Denial::precondition(key, uid, before.uid())),
     }
 }
 
@@ -82,6 +113,9 @@ fn is_current(key: &ObjectKey, before: &Object, sent: &Object) -> Result<(), Den
 fn finish(key: &ObjectKey, before: &Object, mut after: Object) -> Result<Object, Denial> {
     if let Object::Secret(secret) = &mut after {
         merge_string_data(secret);
+    }
+    if let (Object::Service(before), Object::Service(after)) = (before, &mut after) {
+        keep_address(before, after);
     }
     let metadata = before.metadata();
     let changed = after.metadata_mut();
@@ -107,6 +141,16 @@ fn finish(key: &ObjectKey, before: &Object, mut after: Object) -> Result<Object,
         Ok(after)
     } else {
         Err(Denial::invalid(key, &problems))
+    }
+}
+
+/// An update that does not name the address keeps it.
+fn keep_address(before: &Service, after: &mut Service) {
+    if let (Some(before), Some(after)) = (&before.spec, &mut after.spec)
+        && after.cluster_ip.is_none()
+    {
+        after.cluster_ip.clone_from(&before.cluster_ip);
+        after.cluster_ips.clone_from(&before.cluster_ips);
     }
 }
 

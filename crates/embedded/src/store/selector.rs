@@ -24,6 +24,10 @@ enum Test {
     In(Vec<String>),
     /// `key!=value`, `key notin (a,b)`; an object without the key meets it.
     NotIn(Vec<String>),
+    /// `key>number`
+    Greater(i64),
+    /// `key<number`
+    Less(i64),
 }
 
 /// A label selector that can't be read.
@@ -48,9 +52,16 @@ impl Selector {
                 Test::Missing => value.is_none(),
                 Test::In(values) => value.is_some_and(|value| values.contains(value)),
                 Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
+                // A value that is no number is neither.
+                Test::Greater(bound) => number(value).is_some_and(|number| number > *bound),
+                Test::Less(bound) => number(value).is_some_and(|number| number < *bound),
             }
         })
     }
+}
+
+fn number(value: Option<&String>) -> Option<i64> {
+    value?.parse().ok()
 }
 
 impl FromStr for Selector {
@@ -94,6 +105,10 @@ impl Reader<'_> {
             Test::NotIn(vec![self.value()])
         } else if self.take("==") || self.take("=") {
             Test::In(vec![self.value()])
+        } else if self.take(">") {
+            Test::Greater(self.number()?)
+        } else if self.take("<") {
+            Test::Less(self.number()?)
         } else if self.at_end() || self.rest().starts_with(',') {
             Test::Exists
         } else {
@@ -122,6 +137,15 @@ impl Reader<'_> {
             return Err(self.expected("\",\" or \")\""));
         }
         Ok(values)
+    }
+
+    fn number(&mut self) -> Result<i64, SelectorError> {
+        self.skip_space();
+        let start = self.position;
+        self.value().parse().map_err(|_| {
+            self.position = start;
+            self.expected("an integer")
+        })
     }
 
     fn word(&mut self, expected: &'static str) -> Result<String, SelectorError> {
@@ -184,7 +208,7 @@ mod tests {
 
     #[test]
     fn selects_as_kubernetes_does() {
-        let labels = BTreeMap::from([("app", "web"), ("tier", "a"), ("x.io/y", "")])
+        let labels = BTreeMap::from([("app", "web"), ("tier", "a"), ("x.io/y", ""), ("n", "10")])
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect::<BTreeMap<_, _>>();
@@ -207,6 +231,11 @@ mod tests {
             ("other notin (db)", true),
             ("x.io/y=", true),
             ("x.io/y in (,z)", true),
+            ("n>9", true),
+            ("n > 10", false),
+            ("n<11", true),
+            ("app>1", false),
+            ("other<1", false),
             ("app=web,tier=a", true),
             ("app=web, tier in (b), app", false),
         ] {
@@ -222,7 +251,8 @@ mod tests {
         for (selector, position, expected) in [
             (",", 0, "a label key or \"!\""),
             ("a,", 2, "a label key or \"!\""),
-            ("a > 1", 2, "an operator"),
+            ("a > b", 4, "an integer"),
+            ("a ~ 1", 2, "an operator"),
             ("a in b", 5, "\"(\""),
             ("a in (b", 7, "\",\" or \")\""),
             ("a=b c", 4, "\",\" or the end"),

@@ -8,6 +8,7 @@ use super::problems::Problems;
 const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 
 pub(super) fn validate(before: &Object, after: &Object, problems: &mut Problems) {
+    validate_finalizers(before, after, problems);
     match (before, after) {
         (Object::ConfigMap(before), Object::ConfigMap(after)) if before.immutable == Some(true) => {
             if after.immutable != Some(true) {
@@ -41,6 +42,7 @@ pub(super) fn validate(before: &Object, after: &Object, problems: &mut Problems)
             let (Some(before), Some(after)) = (&before.spec, &after.spec) else {
                 return;
             };
+            validate_deadline(before, after, problems);
             if fixed(before, before) != fixed(after, before) {
                 problems.forbidden(
                     "spec",
@@ -70,9 +72,13 @@ pub(super) fn validate(before: &Object, after: &Object, problems: &mut Problems)
             }
         }
         (Object::PersistentVolumeClaim(before), Object::PersistentVolumeClaim(after)) => {
+            // A bound one may grow.
+            let bound = before.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
             let fixed = |claim: &k8s_openapi::api::core::v1::PersistentVolumeClaim| {
                 let mut spec = claim.spec.clone().unwrap_or_default();
-                spec.resources = None;
+                if bound {
+                    spec.resources = None;
+                }
                 spec
             };
             if fixed(before) != fixed(after) {
@@ -105,5 +111,46 @@ fn fixed(spec: &PodSpec, model: &PodSpec) -> PodSpec {
 fn take_images(containers: &mut [Container], model: &[Container]) {
     for (container, model) in containers.iter_mut().zip(model) {
         container.image.clone_from(&model.image);
+    }
+}
+
+/// What is being deleted waits for nothing new.
+fn validate_finalizers(before: &Object, after: &Object, problems: &mut Problems) {
+    if !before.is_terminating() {
+        return;
+    }
+    let old = before.metadata().finalizers.as_deref().unwrap_or_default();
+    let new = after.metadata().finalizers.iter().flatten();
+    let added: Vec<_> = new
+        .filter(|finalizer| !old.contains(finalizer))
+        .map(|finalizer| format!("{finalizer:?}"))
+        .collect();
+    if !added.is_empty() {
+        problems.forbidden(
+            "metadata.finalizers",
+            &format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
+            ),
+        );
+    }
+}
+
+/// A pod's deadline can only come nearer.
+fn validate_deadline(before: &PodSpec, after: &PodSpec, problems: &mut Problems) {
+    const FIELD: &str = "spec.activeDeadlineSeconds";
+    let Some(old) = before.active_deadline_seconds else {
+        return;
+    };
+    match after.active_deadline_seconds {
+        None => problems.invalid_number(
+            FIELD,
+            "null",
+            "must not update from a positive integer to nil value",
+        ),
+        Some(new) if new > old => {
+            problems.invalid_number(FIELD, new, "must be less than or equal to previous value");
+        }
+        Some(_) => {}
     }
 }

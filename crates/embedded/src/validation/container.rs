@@ -119,6 +119,10 @@ fn validate_resources(resources: &ResourceRequirements, path: &str, problems: &m
     for (field, amounts) in [("requests", resources.requests.as_ref()), ("limits", limits)] {
         for (name, quantity) in amounts.into_iter().flatten() {
             let at = format!("{path}.{field}[{name}]");
+            if !is_resource(name) {
+                problems.invalid(&at, name, "must be a standard resource type or fully qualified");
+                problems.invalid(&at, name, "must be a standard resource for containers");
+            }
             match Amount::parse(quantity) {
                 None => problems.invalid(at, &quantity.0, "must be a quantity"),
                 Some(amount) if Amount::of(0).exceeds(amount) => {
@@ -138,8 +142,10 @@ fn validate_resources(resources: &ResourceRequirements, path: &str, problems: &m
             }
             // What can't be shared must have both, and the same.
             (Some(_), None) if name.contains('/') => {
-                let detail = format!("Limit must be set for non overcommitable resources ({name})");
-                problems.required(format!("{path}.limits"), &detail);
+                problems.required(
+                    format!("{path}.limits"),
+                    "Limit must be set for non overcommitable resources",
+                );
             }
             (Some(asked), Some(limit)) if name.contains('/') && asked != limit => {
                 let detail = format!("must be equal to {name} limit of {limit}");
@@ -148,4 +154,11 @@ fn validate_resources(resources: &ResourceRequirements, path: &str, problems: &m
             _ => {}
         }
     }
+}
+
+/// Whether a container can ask for it: Kubernetes' own resources have no prefix, all others have one.
+fn is_resource(name: &str) -> bool {
+    matches!(name, "cpu" | "memory" | "ephemeral-storage")
+        || name.starts_with("hugepages-")
+        || name.contains('/')
 }

@@ -1,7 +1,5 @@
 //! ConfigMaps, Secrets and claims.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 
 use super::problems::Problems;
@@ -17,10 +15,17 @@ pub(super) fn validate_config_map(map: &ConfigMap, problems: &mut Problems) {
     let binaries = map.binary_data.iter().flatten();
     let binaries = binaries.map(|(key, value)| ("binaryData", key, value.0.len()));
     validate_values(texts.chain(binaries), "", problems);
-    let keys: BTreeSet<_> = map.data.iter().flatten().map(|(key, _)| key).collect();
-    for (key, _) in map.binary_data.iter().flatten() {
-        if keys.contains(key) {
-            problems.duplicate(format!("binaryData[{key}]"), key);
+    for (key, _) in map.data.iter().flatten() {
+        if map
+            .binary_data
+            .as_ref()
+            .is_some_and(|binary| binary.contains_key(key))
+        {
+            problems.invalid(
+                format!("data[{key}]"),
+                key,
+                "duplicate of key present in binaryData",
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use podbay_k8s_client::{Kind, Object};
 
 use super::problems::Problems;
@@ -43,24 +44,24 @@ pub(super) fn validate(object: &Object, problems: &mut Problems) {
             ("uid", &owner.uid),
         ] {
             if value.is_empty() {
-                problems.invalid(
+                problems.required(
                     format!("metadata.ownerReferences[{index}].{field}"),
-                    "",
                     "must not be empty",
                 );
             }
         }
     }
-    if owners
-        .iter()
-        .filter(|owner| owner.controller == Some(true))
-        .count()
-        > 1
-    {
-        problems.invalid(
+    let mut controllers = owners.iter().filter(|owner| owner.controller == Some(true));
+    if let (Some(first), Some(second)) = (controllers.next(), controllers.next()) {
+        let named = |owner: &OwnerReference| format!("{}/{}", owner.kind, owner.name);
+        problems.invalid_number(
             "metadata.ownerReferences",
-            "",
-            "Only one reference can have Controller set to true",
+            serde_json::to_string(owners).unwrap_or_default(),
+            &format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+                named(first),
+                named(second)
+            ),
         );
     }
     for finalizer in metadata.finalizers.iter().flatten() {

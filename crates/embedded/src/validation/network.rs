@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy, NetworkPolicyPeer};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use podbay_k8s_client::HttpRoute;
 
 use super::metadata::labels;
@@ -40,6 +41,11 @@ pub(super) fn validate_service(service: &Service, problems: &mut Problems) {
         if !(1..=65535).contains(&port.port) {
             problems.invalid_number(format!("{at}.port"), port.port, PORT);
         }
+        if let Some(IntOrString::Int(target)) = port.target_port
+            && !(1..=65535).contains(&target)
+        {
+            problems.invalid_number(format!("{at}.targetPort"), target, PORT);
+        }
         let protocol = port.protocol.as_deref().unwrap_or("TCP");
         if !["SCTP", "TCP", "UDP"].contains(&protocol) {
             problems.unsupported(format!("{at}.protocol"), protocol, &["SCTP", "TCP", "UDP"]);
@@ -57,7 +63,11 @@ pub(super) fn validate_ingress(ingress: &Ingress, problems: &mut Problems) {
     };
     let rules = spec.rules.as_deref().unwrap_or_default();
     if rules.is_empty() && spec.default_backend.is_none() {
-        problems.invalid("spec", "", "either `defaultBackend` or `rules` must be specified");
+        problems.invalid_number(
+            "spec",
+            "null",
+            "either `defaultBackend` or `rules` must be specified",
+        );
     }
     for (index, rule) in rules.iter().enumerate() {
         let at = format!("spec.rules[{index}]");
@@ -154,11 +164,7 @@ fn validate_peers(peers: &[NetworkPolicyPeer], path: &str, problems: &mut Proble
             };
             if !inside {
                 let field = format!("{at}.ipBlock.except[{index}]");
-                problems.invalid(
-                    field,
-                    except,
-                    &format!("must be a strict subset of `cidr` {}", block.cidr),
-                );
+                problems.invalid(field, except, "must be a strict subset of `cidr`");
             }
         }
     }

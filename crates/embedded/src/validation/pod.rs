@@ -48,16 +48,6 @@ pub(super) fn validate(spec: &PodSpec, path: &str, problems: &mut Problems) {
             "must be between 1 and 2147483647, inclusive",
         );
     }
-    if let Some(seconds) = spec
-        .termination_grace_period_seconds
-        .filter(|seconds| *seconds < 0)
-    {
-        problems.invalid_number(
-            format!("{path}.terminationGracePeriodSeconds"),
-            seconds,
-            "must be greater than or equal to 0",
-        );
-    }
     labels(
         spec.node_selector.as_ref(),
         &format!("{path}.nodeSelector"),
@@ -105,21 +95,25 @@ fn validate_volumes<'a>(volumes: &'a [Volume], path: &str, problems: &mut Proble
         } else if !names.insert(volume.name.as_str()) {
             problems.duplicate(format!("{place}.name"), &volume.name);
         }
+        // In the server's order: all but the first are one too many.
         let sources = [
-            volume.empty_dir.is_some(),
-            volume.persistent_volume_claim.is_some(),
-            volume.host_path.is_some(),
-            volume.config_map.is_some(),
-            volume.secret.is_some(),
-            volume.projected.is_some(),
-            volume.downward_api.is_some(),
-            volume.image.is_some(),
-            volume.nfs.is_some(),
-            volume.csi.is_some(),
-            volume.ephemeral.is_some(),
+            ("emptyDir", volume.empty_dir.is_some()),
+            ("hostPath", volume.host_path.is_some()),
+            ("secret", volume.secret.is_some()),
+            ("nfs", volume.nfs.is_some()),
+            ("persistentVolumeClaim", volume.persistent_volume_claim.is_some()),
+            ("downwardAPI", volume.downward_api.is_some()),
+            ("configMap", volume.config_map.is_some()),
+            ("projected", volume.projected.is_some()),
+            ("csi", volume.csi.is_some()),
+            ("ephemeral", volume.ephemeral.is_some()),
+            ("image", volume.image.is_some()),
         ];
-        if sources.into_iter().filter(|given| *given).count() > 1 {
-            problems.forbidden(&place, "may not specify more than 1 volume type");
+        for (source, _) in sources.into_iter().filter(|(_, given)| *given).skip(1) {
+            problems.forbidden(
+                format!("{place}.{source}"),
+                "may not specify more than 1 volume type",
+            );
         }
         if let Some(claim) = &volume.persistent_volume_claim
             && claim.claim_name.is_empty()
@@ -210,10 +204,9 @@ pub(super) fn validate_job(job: &Job, problems: &mut Problems) {
         .as_deref()
         .is_none_or(|policy| policy == "Always")
     {
-        problems.unsupported(
+        problems.required(
             "spec.template.spec.restartPolicy",
-            "Always",
-            &["OnFailure", "Never"],
+            "valid values: \"OnFailure\", \"Never\"",
         );
     }
 }

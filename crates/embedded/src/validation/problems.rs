@@ -16,7 +16,7 @@ impl Problems {
         self.push(field, &format!("Invalid value: {value:?}"), detail);
     }
 
-    /// The same for a number.
+    /// The same for a number, or what else is written without quotes.
     pub(super) fn invalid_number(&mut self, field: impl Display, value: impl Display, detail: &str) {
         self.push(field, &format!("Invalid value: {value}"), detail);
     }

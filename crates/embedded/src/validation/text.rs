@@ -61,7 +61,7 @@ pub(super) fn subdomain(text: &str) -> Option<String> {
 /// A label's value.
 pub(super) fn label_value(text: &str) -> Option<String> {
     if text.len() > LABEL_BYTES {
-        return Some(too_long(LABEL_BYTES));
+        return Some(format!("must be no more than {LABEL_BYTES} bytes"));
     }
     (!text.is_empty() && !is_name_part(text)).then(|| LABEL_VALUE.to_owned())
 }
@@ -72,6 +72,9 @@ pub(super) fn qualified(text: &str) -> Option<String> {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
     };
+    if prefix == Some("") {
+        return Some("prefix part must be non-empty".to_owned());
+    }
     if let Some(wrong) = prefix.and_then(subdomain) {
         return Some(format!("prefix part {wrong}"));
     }
@@ -96,10 +99,15 @@ pub(super) fn data_key(text: &str) -> Option<String> {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if !ok || matches!(text, "." | "..") {
+    if !ok {
         return Some(DATA_KEY.to_owned());
     }
-    None
+    match text {
+        "." | ".." => Some(format!("must not be '{text}'")),
+        _ => text
+            .starts_with("..")
+            .then(|| "must not start with '..'".to_owned()),
+    }
 }
 
 /// The name of a port (`IsValidPortName`).

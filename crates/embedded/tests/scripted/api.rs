@@ -7,7 +7,7 @@ use podbay_embedded::{RawEvent, RawWatch, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent};
 use serde_json::json;
 
-use crate::harness::{config_map, exists, key, object, owned_by, seconds};
+use crate::harness::{NAMESPACE, config_map, exists, key, object, owned_by, seconds};
 
 const MAP: Kind = Kind::ConfigMap;
 
@@ -62,7 +62,7 @@ async fn refusals_have_the_servers_words() {
     assert!(
         other
             .1
-            .contains("Precondition failed: UID in precondition: u, UID in object meta: "),
+            .contains("the UID in the precondition (u) does not match the UID in record ("),
         "{}",
         other.1
     );
@@ -143,8 +143,9 @@ async fn a_watch_goes_on_from_any_version_that_is_known() {
     assert!(behind.next().await.is_none());
     let expired = raw.watch_from(MAP, "test", "", Some(&from)).err().unwrap();
     assert_eq!(expired.kind, ErrorKind::Expired);
-    let future = raw.watch_from(MAP, "test", "", Some("99")).err().unwrap();
-    assert_eq!(future.kind, ErrorKind::Server { status: 504 });
+    let mut future = watch("", Some("99"));
+    raw.create(labelled("b", "1")).unwrap();
+    assert_eq!(drain(&mut future), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,4 +245,85 @@ async fn finalizers_hold_what_is_deleted() {
         .await
         .unwrap();
     assert!(!exists(&cluster, MAP, "x").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_taken_until_its_object_is_gone() {
+    let raw = ScriptedCluster::new().raw();
+    let mut held = config_map("x");
+    held.metadata_mut().finalizers = Some(vec!["example.com/a".to_owned()]);
+    let created = raw.create(held).unwrap();
+    let mut watch = raw
+        .watch_from(MAP, NAMESPACE, "", created.metadata().resource_version.as_deref())
+        .unwrap();
+    raw.delete(&key(MAP, "x"), DeleteOptions::default()).unwrap();
+    let refused = raw.create(config_map("x")).unwrap_err();
+    assert_eq!(
+        (refused.kind, refused.message.unwrap()),
+        (
+            ErrorKind::AlreadyExists,
+            r#"object is being deleted: configmaps "x" already exists"#.to_owned()
+        )
+    );
+    let more = json!({"metadata": {"finalizers": ["example.com/a", "example.com/b"]}});
+    let refused = raw.patch(&key(MAP, "x"), &more).unwrap_err();
+    assert!(
+        refused
+            .message
+            .unwrap()
+            .contains("no new finalizers can be added")
+    );
+    let freed = raw
+        .patch(&key(MAP, "x"), &json!({"metadata": {"finalizers": null}}))
+        .unwrap();
+    assert_eq!(freed.metadata().finalizers, None);
+    // The state without finalizers was never stored.
+    assert_eq!(drain(&mut watch), ["modified x", "deleted x"]);
+    raw.create(config_map("x")).unwrap();
+    let refused = raw.create(created).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Server { status: 500 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_is_for_one_object() {
+    let cluster = ScriptedCluster::new();
+    let raw = cluster.raw();
+    raw.create(config_map("x")).unwrap();
+    for patch in [
+        json!({"metadata": {"name": "y"}}),
+        json!({"metadata": {"namespace": "other"}}),
+        json!({"metadata": {"uid": "u"}}),
+        json!({"metadata": {"deletionTimestamp": "2001-01-01T00:00:00Z"}}),
+    ] {
+        let refused = raw.patch(&key(MAP, "x"), &patch).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Invalid, "{patch}");
+    }
+    // As the client trait promises.
+    let other = cluster
+        .patch(&key(MAP, "x"), json!({"metadata": {"uid": "u"}}))
+        .await;
+    assert_eq!(other.unwrap_err().kind, ErrorKind::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_is_gone_is_forgotten_by_who_has_another() {
+    let raw = ScriptedCluster::new().raw();
+    let [a, b] = ["a", "b"].map(|name| raw.create(config_map(name)).unwrap());
+    raw.create(owned_by(config_map("x"), &[&a, &b])).unwrap();
+    raw.delete(&key(MAP, "a"), DeleteOptions::default()).unwrap();
+    seconds(1).await;
+    let left = raw.get(&key(MAP, "x")).unwrap();
+    let owners = left.metadata().owner_references.as_ref().unwrap();
+    assert_eq!(owners.iter().map(|owner| &owner.name).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_keeps_its_address() {
+    let raw = ScriptedCluster::new().raw();
+    let service = object(Kind::Service, "s", &json!({"spec": {"ports": [{"port": 80}]}}));
+    let created = raw.create(service.clone()).unwrap().into_service().unwrap();
+    let address = created.spec.unwrap().cluster_ip.unwrap();
+    assert!(address.parse::<std::net::IpAddr>().is_ok(), "{address}");
+    let updated = raw.update(service).unwrap().into_service().unwrap();
+    assert_eq!(updated.spec.unwrap().cluster_ip, Some(address));
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_embedded::{Incident, Script, ScriptedCluster};
-use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object};
+use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object, WatchEvent};
 use serde_json::{Value, json};
 
-use crate::harness::{NAMESPACE, exists, key, object, phase, seconds};
+use crate::harness::{NAMESPACE, condition, exists, key, object, phase, seconds};
 
 fn job(fields: &Value) -> Object {
     let template =
@@ -74,6 +75,17 @@ async fn a_job_whose_pod_fails_fails() {
     let cluster = ScriptedCluster::new();
     cluster.script(|_| true, Script::exits(3));
     cluster.create(job(&json!({}))).await.unwrap();
+    // Who sees its end sees the counts that led to it.
+    let mut watch = cluster.watch(Kind::Job, NAMESPACE, "");
+    let status = loop {
+        if let Some(Ok(WatchEvent::Applied(object))) = watch.next().await
+            && let Some(job) = object.into_job()
+            && !conditions(&job).is_empty()
+        {
+            break job.status.unwrap();
+        }
+    };
+    assert_eq!((status.active, status.failed), (None, Some(1)));
     seconds(60).await;
     let job = get(&cluster).await;
     assert_eq!(
@@ -84,7 +96,10 @@ async fn a_job_whose_pod_fails_fails() {
         ]
     );
     assert_eq!(job.status.unwrap().failed, Some(1));
-    assert_eq!(pods(&cluster).await.len(), 1);
+    let pods = pods(&cluster).await;
+    assert_eq!(pods.len(), 1);
+    assert_eq!(condition(&pods[0], "Ready"), "False PodFailed");
+    assert_eq!(pods[0].metadata.finalizers, None);
 }
 
 #[tokio::test(start_paused = true)]

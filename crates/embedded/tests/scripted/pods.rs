@@ -209,6 +209,12 @@ async fn a_container_that_ends_is_restarted_if_it_is_to_be() {
     let (cluster, pod) = after(Script::exits(1), &json!({"restartPolicy": "Always"}), 1).await;
     assert_eq!(
         (phase(&pod), state(&pod)),
+        ("Running", "terminated Error 1".to_owned())
+    );
+    seconds(1).await;
+    let pod = get_pod(&cluster, "p").await;
+    assert_eq!(
+        (phase(&pod), state(&pod)),
         ("Running", "waiting CrashLoopBackOff".to_owned())
     );
     seconds(600).await;

@@ -166,12 +166,28 @@ impl LiveClient {
         };
         let patch = Patch::Merge(patch);
         // Twice the same merge patch gives what once gives.
-        self.caller
+        let patched = self
+            .caller
             .call(operation, Repeatable::Always, || {
                 api.patch(&key.name, &params, &patch)
             })
-            .await
-            .map(Into::into)
+            .await;
+        patched.map(Into::into).map_err(|error| match error.kind {
+            // How the server says that the object of that UID is gone and another has its name: to it, the patch would
+            // change a field that never changes.
+            ErrorKind::Invalid
+                if error
+                    .message
+                    .as_deref()
+                    .is_some_and(|said| said.contains(" metadata.uid: ")) =>
+            {
+                Error {
+                    kind: ErrorKind::Conflict,
+                    ..error
+                }
+            }
+            _ => error,
+        })
     }
 
     async fn delete_one<K>(
@@ -266,15 +282,15 @@ impl ClusterClient for LiveClient {
         let operation = format!("create {key}");
         let namespace = &key.namespace;
         match &object {
-            Object::ConfigMap(object) => self.create_one(&operation, namespace, object).await,
-            Object::Secret(object) => self.create_one(&operation, namespace, object).await,
-            Object::Pod(object) => self.create_one(&operation, namespace, object).await,
-            Object::PersistentVolumeClaim(object) => self.create_one(&operation, namespace, object).await,
-            Object::Job(object) => self.create_one(&operation, namespace, object).await,
-            Object::Service(object) => self.create_one(&operation, namespace, object).await,
-            Object::Ingress(object) => self.create_one(&operation, namespace, object).await,
-            Object::HttpRoute(object) => self.create_one(&operation, namespace, object).await,
-            Object::NetworkPolicy(object) => self.create_one(&operation, namespace, object).await,
+            Object::ConfigMap(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::Secret(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::Pod(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::PersistentVolumeClaim(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::Job(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::Service(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::Ingress(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::HttpRoute(object) => self.create_one(&operation, namespace, &**object).await,
+            Object::NetworkPolicy(object) => self.create_one(&operation, namespace, &**object).await,
         }
     }
 

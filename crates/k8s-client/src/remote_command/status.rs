@@ -99,12 +99,14 @@ const NEVER_REACHED: &str = "error dialing backend";
 /// written was started, and a broken connection behind the API server tells nothing. Both are [`ExecEnd::Lost`],
 /// so that nobody repeats a command that ran.
 pub fn parse_status(json: &[u8], output_seen: bool) -> Result<ExecEnd, StatusError> {
+    // An object, and nothing else: serde would take the fields from an array as well.
+    let fields: serde_json::Map<_, _> = serde_json::from_slice(json).map_err(StatusError::Malformed)?;
     let WireStatus {
         status,
         message,
         reason,
         details,
-    } = serde_json::from_slice(json).map_err(StatusError::Malformed)?;
+    } = serde_json::from_value(fields.into()).map_err(StatusError::Malformed)?;
     match status.as_deref() {
         Some("Success") => return Ok(ExecEnd::Exited { code: 0 }),
         Some("Failure") => {}
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_no_status_is_an_error() {
-        for json in [&b"{"[..], b"[]", b"\xff", b"7"] {
+        for json in [&b"{"[..], b"[]", br#"["Success",null,null,null]"#, b"\xff", b"7"] {
             assert!(
                 matches!(parse_status(json, false), Err(StatusError::Malformed(_))),
                 "{json:?}"

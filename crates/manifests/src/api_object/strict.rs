@@ -10,7 +10,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-use super::ApiObjectError;
+use super::{ApiObjectError, words};
 
 /// Most letters that a wrong name may differ by from the one that is suggested for it.
 const MAX_DISTANCE: usize = 3;
@@ -38,7 +38,7 @@ impl<'a> Strict<'a> {
         }
     }
 
-    /// Notes the keys of an object that are none of the `fields` of the type `kind`.
+    /// Notes the keys of an object that are none of the `fields` of the type `kind`, and the words that it does not take.
     fn compare(&mut self, fields: &[&'static str], kind: &'static str) {
         let Value::Object(object) = self.value else {
             return;
@@ -49,6 +49,18 @@ impl<'a> Strict<'a> {
                 kind,
                 nearest: nearest(key, fields),
             });
+        }
+        for (field, allowed) in words::of(kind) {
+            let Some(Value::String(value)) = object.get(field) else {
+                continue;
+            };
+            if !allowed.contains(&value.as_str()) {
+                self.unknown.push(ApiObjectError::Word {
+                    path: below(&self.path, field),
+                    value: value.clone(),
+                    allowed,
+                });
+            }
         }
     }
 }

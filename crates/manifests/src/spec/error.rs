@@ -1,8 +1,5 @@
 //! What can be wrong with a session's specification.
 
-use std::error::Error;
-use std::fmt;
-
 use crate::api_object::ApiObjectError;
 use crate::cidr::CidrError;
 use crate::dns::DnsError;
@@ -15,10 +12,6 @@ use crate::pod_template::PodTemplateError;
 use crate::quantity::QuantityError;
 use crate::user::RunAsError;
 use crate::{ImageError, Profile, Quantity, RunAs};
-
-/// All that is wrong with a specification; never empty.
-#[derive(Debug)]
-pub struct SpecErrors(pub(super) Vec<SpecError>);
 
 /// One thing that is wrong. `setting` is the flag or the configuration's field that it came from.
 #[derive(Debug, thiserror::Error)]
@@ -367,28 +360,3 @@ pub enum SpecError {
         source: DnsError,
     },
 }
-
-impl SpecErrors {
-    /// The problems, in the order of the specification's fields.
-    pub fn iter(&self) -> impl Iterator<Item = &SpecError> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for SpecErrors {
-    /// One line a problem, each with its cause: several errors can't share one chain of sources.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{error}")?;
-            if let Some(source) = error.source() {
-                write!(f, ": {source}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for SpecErrors {}

@@ -44,7 +44,7 @@ impl SessionSpec {
             problems.0.is_empty().then_some((spec, secrets))
         });
         // A missing part has left its problem behind.
-        made.ok_or(SpecErrors(problems.0))
+        made.ok_or_else(|| SpecErrors::new(problems.0, config))
     }
 }
 

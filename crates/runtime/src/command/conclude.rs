@@ -3,18 +3,28 @@
 use podbay_k8s_client::ExecEnd;
 use podbay_protocol::{Cause, End, Verdict};
 
-/// Exit code of a process killed by SIGKILL: by a user, by the kernel for memory, or because the pod went.
-const SIGKILLED: i32 = 137;
+/// Exit codes from here on are of processes that a signal ended: 128 and its number.
+pub(super) const SIGNALLED: i32 = 128;
+
+/// SIGKILL: by a user, by the kernel for memory, or because the pod went.
+const KILL: i32 = 9;
+
+/// SIGTERM: by a user, or by an init system of the image's that ends with the pod.
+const TERM: i32 = 15;
+
+/// Whether the command was killed, by whomever.
+pub(super) fn was_killed(end: &ExecEnd) -> bool {
+    let by = |signal: i32| signal == KILL || signal == TERM;
+    match end {
+        ExecEnd::Exited { code } => by(code - SIGNALLED),
+        ExecEnd::Signaled { signal } => by(*signal),
+        ExecEnd::Lost { .. } | ExecEnd::NotStarted { .. } => false,
+    }
+}
 
 /// Whether the pod must be looked at before `end` can be told.
-pub(super) const fn needs_a_look(end: &ExecEnd) -> bool {
-    matches!(
-        end,
-        ExecEnd::Exited { code: SIGKILLED }
-            | ExecEnd::Signaled { signal: 9 }
-            | ExecEnd::Lost { .. }
-            | ExecEnd::NotStarted { .. }
-    )
+pub(super) fn needs_a_look(end: &ExecEnd) -> bool {
+    was_killed(end) || matches!(end, ExecEnd::Lost { .. } | ExecEnd::NotStarted { .. })
 }
 
 /// The end to report, and the verdict. `pod` is why the pod takes no commands any longer, if it doesn't;
@@ -79,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_kill_is_the_commands_own_unless_something_says_otherwise() {
-        let killed = || ExecEnd::Exited { code: SIGKILLED };
+        let killed = || ExecEnd::Exited { code: 137 };
         assert_eq!(conclude(killed(), None, None), (End::Exited { code: 137 }, None));
         assert_eq!(
             conclude(killed(), Some(evicted()), None),
@@ -89,6 +99,26 @@ mod tests {
             conclude(killed(), None, Some(evicted())),
             (End::Killed, Some(evicted()))
         );
+    }
+
+    #[test]
+    fn the_pod_is_looked_at_where_its_end_may_be_the_commands() {
+        for (end, killed, look) in [
+            (ExecEnd::Exited { code: 137 }, true, true),
+            (ExecEnd::Exited { code: 143 }, true, true),
+            (ExecEnd::Signaled { signal: 9 }, true, true),
+            (ExecEnd::Exited { code: 139 }, false, false),
+            (ExecEnd::Exited { code: 9 }, false, false),
+            (
+                ExecEnd::Lost {
+                    message: String::new(),
+                },
+                false,
+                true,
+            ),
+        ] {
+            assert_eq!((was_killed(&end), needs_a_look(&end)), (killed, look), "{end:?}");
+        }
     }
 
     #[test]

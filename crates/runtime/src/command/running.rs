@@ -17,12 +17,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Command;
-use super::conclude::{conclude, needs_a_look};
+use super::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
 use super::script::{self, Carrier, Input, Mark};
 use super::tally::Tally;
 use crate::backend::BackendKind;
 use crate::error::Error;
-use crate::readiness::{end_of_pod, out_of_memory};
+use crate::readiness::{end_of_pod, fate_of_pod, out_of_memory};
 use crate::session::{Session, pod_is_gone};
 
 /// Bytes of standard input read at once: what the API server passes on at once.
@@ -94,7 +94,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         None => Input::None,
     };
     if script::needs_staging(carrier, &argv) {
-        bring_in(&session, &mark, &argv).await?;
+        Box::pin(bring_in(&session, &mark, &argv)).await?;
     }
     let request = ExecRequest {
         container: CONTAINER.to_owned(),
@@ -102,7 +102,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         stdin: stdin.is_some(),
         tty: terminal.is_some(),
     };
-    let process = begin(&session, request).await?;
+    let process = Box::pin(begin(&session, request)).await?;
     if let (Some(resize), Some(size)) = (&process.resize, terminal) {
         // Fails only when the command has ended already.
         let _ = resize.send(size);
@@ -230,11 +230,11 @@ impl Running {
         let (end, verdict, truncated) = match stop {
             Stop::Ended(end) => {
                 let truncated = matches!(end, ExecEnd::Lost { .. });
-                let (end, verdict) = watched.conclude(end).await;
+                let (end, verdict) = Box::pin(watched.conclude(end)).await;
                 (end, verdict, truncated)
             }
             Stop::TimedOut(after) => {
-                let verdict = watched.kill().await;
+                let verdict = Box::pin(watched.kill()).await;
                 (
                     End::TimedOut {
                         seconds: after.as_secs_f64(),
@@ -243,9 +243,9 @@ impl Running {
                     true,
                 )
             }
-            Stop::Cancelled => (End::Cancelled, watched.kill().await, true),
+            Stop::Cancelled => (End::Cancelled, Box::pin(watched.kill()).await, true),
             Stop::Broken(error) => {
-                watched.kill().await;
+                Box::pin(watched.kill()).await;
                 return Err(error);
             }
         };
@@ -283,30 +283,50 @@ impl Watched {
             return conclude(end, None, None);
         }
         let pod = match self.session.pod().await {
-            Ok(Some(pod)) => end_of_pod(&pod),
-            Ok(None) => Some(pod_is_gone()),
+            Ok(Some(pod)) => pod,
+            Ok(None) => return conclude(end, Some(pod_is_gone()), None),
             // The cluster doesn't answer: the end stands as it is.
             Err(error) => {
                 tracing::debug!(error = error.chain(), "the pod could not be looked at");
                 return conclude(end, None, None);
             }
         };
-        let killed = pod.is_none() && matches!(end, ExecEnd::Exited { .. }) && self.was_memory_kill().await;
-        let memory = killed
-            .then(|| out_of_memory("the kernel killed the command: the sandbox's memory limit was reached"));
-        conclude(end, pod, memory)
+        if end_of_pod(&pod).is_none() {
+            if !was_killed(&end) {
+                return conclude(end, None, None);
+            }
+            // The kubelet ends a pod's processes before it says so. Whether the container still runs commands tells
+            // such an end from a kill of the command's own.
+            match self.ask_memory_kill().await {
+                Some(false) => return conclude(end, None, None),
+                Some(true) => {
+                    let message = "the kernel killed the command: the sandbox's memory limit was reached";
+                    return conclude(end, None, Some(out_of_memory(message)));
+                }
+                None => {}
+            }
+        }
+        let fate = fate_of_pod(&**self.session.podbay().client(), pod).await;
+        conclude(end, fate, None)
     }
 
-    /// Whether the kernel killed a process of the container for memory since the command began.
-    async fn was_memory_kill(&self) -> bool {
+    /// Whether the kernel killed a process of the container for memory since the command began; none where the container
+    /// runs no commands any longer.
+    async fn ask_memory_kill(&self) -> Option<bool> {
         match self.errand(script::ask_memory_kill(&self.mark)).await {
-            Ok((_, answer)) => answer.text().contains(script::MEMORY_KILL),
+            Ok((ExecEnd::Exited { code }, answer)) if code < SIGNALLED => {
+                Some(answer.text().contains(script::MEMORY_KILL))
+            }
+            Ok((end, _)) => {
+                tracing::debug!(?end, "the container could not be asked for memory kills");
+                None
+            }
             Err(error) => {
                 tracing::debug!(
                     error = error.chain(),
                     "the container could not be asked for memory kills"
                 );
-                false
+                None
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, Object, ObjectKey};
-use podbay_manifests::labels::SESSION_ID;
+use podbay_manifests::labels::{CREATION_NONCE, SESSION_ID};
 use podbay_manifests::{Owner, Record, SessionId, SessionNames};
 use podbay_protocol::{Cause, PhaseTimes, Verdict};
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl Site<'_> {
     pub(crate) async fn record(&self, object: Object, nonce: &str) -> Result<Ensured<Record>, Error> {
         let key = object.key();
         for _ in 0..TRIES {
-            let found = match self.create_or_get(object.clone(), &key).await? {
+            let found = match Box::pin(self.create_or_get(object.clone(), &key)).await? {
                 Found::Created(object) => return Ok(Ensured::Created(self.parse(object)?)),
                 Found::There(found) => found,
                 Found::Vanished => continue,
@@ -120,7 +120,7 @@ impl Site<'_> {
     pub(crate) async fn owned(&self, object: Object, owner: &Owner) -> Result<Ensured<Object>, Error> {
         let key = object.key();
         for _ in 0..TRIES {
-            let found = match self.create_or_get(object.clone(), &key).await? {
+            let found = match Box::pin(self.create_or_get(object.clone(), &key)).await? {
                 Found::Created(object) => return Ok(Ensured::Created(object)),
                 Found::There(found) => found,
                 Found::Vanished => continue,
@@ -166,11 +166,19 @@ impl Site<'_> {
         })
     }
 
-    /// The session's claim, which nothing owns.
-    pub(crate) async fn claim(&self, object: Object) -> Result<Ensured<Object>, Error> {
+    /// The session's claim, which nothing owns. It carries a value of this creation's own, so that it is known again where
+    /// the answer was lost: a claim that this call made goes when the start fails, one that was there before never.
+    pub(crate) async fn claim(&self, mut object: Object) -> Result<Ensured<Object>, Error> {
         let key = object.key();
+        let nonce = format!("{:032x}", rand::random::<u128>());
+        let annotations = object.metadata_mut().annotations.get_or_insert_default();
+        annotations.insert(CREATION_NONCE.to_owned(), nonce.clone());
+        let is_of_this_call = |found: &Object| {
+            let annotations = found.metadata().annotations.as_ref();
+            annotations.and_then(|annotations| annotations.get(CREATION_NONCE)) == Some(&nonce)
+        };
         for _ in 0..TRIES {
-            let found = match self.create_or_get(object.clone(), &key).await? {
+            let found = match Box::pin(self.create_or_get(object.clone(), &key)).await? {
                 Found::Created(object) => return Ok(Ensured::Created(object)),
                 Found::There(found) => found,
                 Found::Vanished => continue,
@@ -179,7 +187,11 @@ impl Site<'_> {
                 return Err(self.name_taken(&key));
             }
             if !found.is_terminating() {
-                return Ok(Ensured::Adopted(found));
+                return Ok(if is_of_this_call(&found) {
+                    Ensured::Created(found)
+                } else {
+                    Ensured::Adopted(found)
+                });
             }
             let uid = found.uid().to_owned();
             wait_until_gone(self.client, self.id.as_str(), &key, &uid, self.patience).await?;
@@ -187,6 +199,8 @@ impl Site<'_> {
         Err(self.name_taken(&key))
     }
 
+    /// In a box of its own, because objects are large: what waits after it would keep room for them.
+    ///
     /// Creates, and reads where the answer says that it is there or may be.
     async fn create_or_get(&self, object: Object, key: &ObjectKey) -> Result<Found, Error> {
         let deadline = Instant::now() + NEW_NAMESPACE;

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use podbay_k8s_client::{ClusterClient, Kind};
+use podbay_k8s_client::{ClusterClient, Kind, Object};
 use podbay_manifests::Record;
 use podbay_manifests::labels::{PAUSED, selector_all};
 
@@ -43,7 +43,7 @@ pub(crate) async fn check(
     };
     let others = records
         .iter()
-        .map(|object| object.metadata())
+        .map(Object::metadata)
         .filter(|other| other.uid.as_deref() != Some(&record.uid))
         .filter(|other| holds_a_pod(other) && (which == Others::All || Place::of(other).is_before(&mine)))
         .count();

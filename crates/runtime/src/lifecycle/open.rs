@@ -25,6 +25,8 @@ pub(crate) struct Opening {
     pub(crate) spec: SessionSpec,
     pub(crate) secrets: SessionSecrets,
     pub(crate) watch: PodWatch,
+    /// Whether other sessions of this process are watched by it too.
+    pub(crate) shared_watch: bool,
     pub(crate) policies: Arc<SharedPolicies>,
     pub(crate) graces: Graces,
     pub(crate) retries: RetryPolicy,
@@ -80,7 +82,7 @@ impl Opening {
                 .and_then(|verdict| self.retries.next(verdict.cause, retried))
                 .filter(|_| failed.is_some() && !self.cancel.is_cancelled());
             let Some(delay) = delay else {
-                return Err(self.give_up(error, failed).await);
+                return Err(Box::pin(self.give_up(error, failed)).await);
             };
             retried += 1;
             tracing::info!(
@@ -90,7 +92,7 @@ impl Opening {
                 "starting again"
             );
             if let Some(failed) = failed {
-                self.roll_back(&failed).await;
+                Box::pin(self.roll_back(&failed)).await;
             }
             // What was to be replaced has gone with the first try.
             if self.intent == Intent::Replace {
@@ -103,12 +105,20 @@ impl Opening {
         }
     }
 
-    /// One try. A failure comes with what the try has made, if it made the session.
+    /// One try. Each step has a box of its own, here and in [`Opening::start`]: while a session waits, which is most of its
+    /// start, it keeps no room for the steps before; of thousands that start at once that is most of the memory.
+    ///
+    /// A failure comes with what the try has made, if it made the session.
     async fn attempt(&self) -> Result<Opened, (Error, Option<Failed>)> {
         let begun = Instant::now();
         (self.on_phase)(StartPhase::Creating);
+        if self.shared_watch {
+            self.watch.synced().await;
+        }
         let nonce = format!("{:032x}", rand::random::<u128>());
-        let record = self.record(&nonce).await.map_err(|error| (error, None))?;
+        let record = Box::pin(self.record(&nonce))
+            .await
+            .map_err(|error| (error, None))?;
         let adopted = !record.is_created();
         let record = record.into_inner();
         let mut made = Made::default();

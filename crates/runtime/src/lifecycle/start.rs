@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::ensure::Ensured;
 use super::limit::Others;
 use super::open::Opening;
-use super::workload::{self, Workload, is_suspended};
+use super::workload::{self, Workload, is_queued, is_suspended};
 use super::{exposure, limit, pause};
 use crate::error::Error;
 use crate::readiness::{JobPod, Progress, wait_for_pod_of_job, wait_until_ready};
@@ -47,26 +47,26 @@ impl Opening {
         // An adopted session keeps its own specification: it is what its record says.
         let spec = if adopted { &record.spec } else { &self.spec };
         let mut follower = self.watch.follow(&spec.names());
-        if adopted && let Some(workload) = workload::living(self.site(), spec, &owner).await? {
+        if adopted && let Some(workload) = Box::pin(workload::living(self.site(), spec, &owner)).await? {
             // Paused, and what runs it is there: a suspended Job, or a pod whose pause was not carried through.
-            self.take_a_place(record, adopted).await?;
+            Box::pin(self.take_a_place(record, adopted)).await?;
             if !workload.runs() {
-                self.restore_claim(spec).await?;
+                Box::pin(self.restore_claim(spec)).await?;
             }
-            self.wake(record, &workload).await?;
-            let pod = self.pod_of(spec, &workload, &mut follower).await?;
-            let times = self.wait(&pod, spec, begun, &mut follower).await?;
+            Box::pin(self.wake(record, &workload)).await?;
+            let pod = Box::pin(self.pod_of(spec, &workload, &mut follower)).await?;
+            let times = Box::pin(self.wait(&pod, spec, begun, &mut follower)).await?;
             return Ok(Started {
                 pod: name_of(&pod),
                 times: (!was_ready_at_once(&times)).then_some(times),
             });
         }
-        self.take_a_place(record, adopted).await?;
-        let pod = match self.make(record, adopted, made).await? {
-            Some(workload) => self.pod_of(spec, &workload, &mut follower).await?,
-            None => self.pod_of_creator(&owner, &mut follower).await?,
+        Box::pin(self.take_a_place(record, adopted)).await?;
+        let pod = match Box::pin(self.make(record, adopted, made)).await? {
+            Some(workload) => Box::pin(self.pod_of(spec, &workload, &mut follower)).await?,
+            None => Box::pin(self.pod_of_creator(&owner, &mut follower)).await?,
         };
-        let times = self.wait(&pod, spec, begun, &mut follower).await?;
+        let times = Box::pin(self.wait(&pod, spec, begun, &mut follower)).await?;
         Ok(Started {
             pod: name_of(&pod),
             times: Some(times),
@@ -97,10 +97,11 @@ impl Opening {
         self.check_cancelled()
     }
 
-    /// Lets a Job make its pod: one that was just created, or that a pause has suspended.
+    /// Lets a Job make its pod: one that was just created, or that a pause has suspended. A queue lets its own go itself.
     async fn wake(&self, record: &Record, workload: &Workload) -> Result<(), Error> {
         if let Workload::Job(job) = workload
             && is_suspended(job)
+            && !is_queued(job)
         {
             workload::release(self.site(), &record.owner(), job).await?;
         }
@@ -196,7 +197,7 @@ impl Opening {
         follower: &mut PodFollower,
     ) -> Result<Arc<Pod>, Error> {
         let job = match workload {
-            Workload::Pod(pod) => return Ok(Arc::new((**pod).clone())),
+            Workload::Pod(pod) => return Ok(Arc::clone(pod)),
             Workload::Job(job) => job,
         };
         let wanted = JobPod {

@@ -1,5 +1,7 @@
 //! What runs a session: its pod, or the Job that makes one.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_config::WorkloadKind;
@@ -11,16 +13,20 @@ use serde_json::json;
 use super::ensure::{Ensured, Site};
 use super::gone::wait_until_gone;
 use crate::error::Error;
+use crate::pod_outline::outline;
 
 /// Conditions of a Job that has ended, or is about to: the last two are set before the others, while its pods still end
 /// (`batch/v1` `JobConditionType`).
 const ENDS: [&str; 4] = ["Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"];
 
+/// Label that puts a Job into a queue of Kueue's.
+const QUEUE: &str = "kueue.x-k8s.io/queue-name";
+
 /// A workload that is there.
 #[derive(Clone, Debug)]
 pub(crate) enum Workload {
-    /// The pod itself.
-    Pod(Box<Pod>),
+    /// The pod itself, in outline.
+    Pod(Arc<Pod>),
     /// A Job; its pod has a name of the Job controller's making.
     Job(Box<Job>),
 }
@@ -29,8 +35,8 @@ impl Workload {
     /// The workload that an object is, if it is one.
     fn of(object: Object) -> Option<Self> {
         match object {
-            Object::Pod(pod) => Some(Self::Pod(Box::new(pod))),
-            Object::Job(job) => Some(Self::Job(Box::new(job))),
+            Object::Pod(pod) => Some(Self::Pod(Arc::new(outline(*pod)))),
+            Object::Job(job) => Some(Self::Job(job)),
             _ => None,
         }
     }
@@ -206,4 +212,11 @@ pub(crate) async fn release(site: Site<'_>, owner: &Owner, job: &Job) -> Result<
 /// Whether a Job is suspended.
 pub(crate) fn is_suspended(job: &Job) -> bool {
     job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
+}
+
+/// Whether a queue decides when a Job may make its pod: Kueue does for Jobs with this label, and suspends again what others
+/// let go (<https://kueue.sigs.k8s.io/docs/tasks/run/jobs/>).
+pub(crate) fn is_queued(job: &Job) -> bool {
+    let labels = job.metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(QUEUE))
 }

@@ -1,13 +1,11 @@
 //! What is wrong with a pod.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
-use podbay_protocol::{Cause, Verdict};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_protocol::{Cause, Retry, Verdict};
 
+use super::end::{LOG_TELLS, end_of_pod, start_failure};
 use super::phase::{condition, container};
-use super::{image, scheduling};
-
-/// Exit code the kubelet reports for a process killed by SIGKILL.
-const SIGKILLED: i32 = 137;
+use super::{image, preparation, scheduling};
 
 /// Something that looks wrong, and for how long it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +19,8 @@ pub(super) struct Symptom {
 pub(super) enum Patience {
     /// It won't get better.
     None,
+    /// It won't get better, but its events may tell more: a pull of a pod with pull secrets.
+    Denial,
     /// A pull that may succeed the next time.
     ImagePull,
     /// No node does, until one is added.
@@ -31,6 +31,8 @@ pub(super) enum Patience {
     Claim,
     /// A Secret or ConfigMap that is not there yet.
     Config,
+    /// A ConfigMap or Secret of a volume that is not there: as [`Patience::Config`], seen in events.
+    Preparation,
     /// A volume that is not attached or mounted.
     Volume,
     /// A node that may come back.
@@ -45,7 +47,7 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
             patience: Patience::None,
         });
     }
-    if let Some(symptom) = waiting(pod) {
+    if let Some(symptom) = waiting(pod, events) {
         return Some(symptom);
     }
     if let Some(scheduled) = condition(pod, "PodScheduled")
@@ -54,6 +56,8 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     {
         let verdict = scheduling::diagnose(scheduled.message.as_deref().unwrap_or_default());
         let patience = match verdict.cause {
+            // A claim that is not there: nobody makes one for a name that a setting gives.
+            Cause::ClaimPending if verdict.retry == Retry::Never => Patience::Config,
             Cause::ClaimPending => Patience::Claim,
             Cause::Capacity => Patience::Capacity,
             _ => Patience::Unschedulable,
@@ -65,20 +69,29 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
             verdict,
             patience: Patience::Node,
         })
-        .or_else(|| preparation(pod, events))
+        .or_else(|| {
+            let created = container(pod)
+                .and_then(|status| status.state.as_ref())
+                .is_some_and(|state| state.running.is_some());
+            let (verdict, patience) = (!created).then(|| preparation::diagnose(events))??;
+            Some(Symptom { verdict, patience })
+        })
 }
 
 /// Why the container waits.
-fn waiting(pod: &Pod) -> Option<Symptom> {
+fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     let waiting = container(pod)?.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let message = waiting.message.as_deref().unwrap_or_default();
     if let Some((verdict, may_pass)) = image::diagnose(reason, message) {
         let patience = if may_pass {
             Patience::ImagePull
+        } else if names_pull_secrets(pod) {
+            Patience::Denial
         } else {
             Patience::None
         };
+        let verdict = image::with_missing_secret(verdict, events);
         return Some(Symptom { verdict, patience });
     }
     let (cause, hint, patience) = match reason {
@@ -93,13 +106,22 @@ fn waiting(pod: &Pod) -> Option<Symptom> {
                 patience: Patience::Config,
             });
         }
-        "CrashLoopBackOff" => (Cause::Exited, "its log tells why: podbay logs", Patience::None),
+        "CrashLoopBackOff" => (Cause::Exited, LOG_TELLS, Patience::None),
         _ => return None,
     };
     Some(Symptom {
         verdict: Verdict::new(cause, message, hint),
         patience,
     })
+}
+
+/// Whether the image is pulled with the credentials of Secrets.
+fn names_pull_secrets(pod: &Pod) -> bool {
+    let secrets = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.image_pull_secrets.as_ref());
+    secrets.is_some_and(|secrets| !secrets.is_empty())
 }
 
 /// A node that no longer answers. Its controller then sets the pod's `Ready` to false and leaves
@@ -118,162 +140,4 @@ pub(crate) fn node_lost(pod: &Pod) -> Option<Verdict> {
         || !gated && is("Ready", "False") && is("ContainersReady", "True");
     let hint = "kubectl get nodes tells; another try lands elsewhere";
     lost.then(|| Verdict::new(Cause::NodeLost, "the pod's node does not answer", hint))
-}
-
-/// Failures before the container is created stand in events alone: the pod says `ContainerCreating`.
-fn preparation(pod: &Pod, events: &[Event]) -> Option<Symptom> {
-    if container(pod)
-        .and_then(|status| status.state.as_ref())
-        .is_some_and(|state| state.running.is_some())
-    {
-        return None;
-    }
-    events.iter().rev().find_map(|event| {
-        let message = event.message.clone().unwrap_or_default();
-        let (cause, hint) = match event.reason.as_deref()? {
-            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" | "VolumeMountFailure" => (
-                Cause::Volume,
-                "kubectl describe pod and pvc tell more; another node may be able to",
-            ),
-            "FailedCreatePodSandBox" => (
-                Cause::ContainerStart,
-                "the node can't set up pods (network, runtime): its owner can tell",
-            ),
-            _ => return None,
-        };
-        Some(Symptom {
-            verdict: Verdict::new(cause, message, hint),
-            patience: Patience::Volume,
-        })
-    })
-}
-
-/// Why a pod that was there takes no commands any longer; none while it lives.
-pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
-    let status = pod.status.as_ref();
-    let disruption = condition(pod, "DisruptionTarget").filter(|target| target.status == "True");
-    let text = |fallback: &str| {
-        disruption
-            .and_then(|target| target.message.clone())
-            .or_else(|| status.and_then(|status| status.message.clone()))
-            .filter(|message| !message.is_empty())
-            .unwrap_or_else(|| fallback.to_owned())
-    };
-    let reason = status
-        .and_then(|status| status.reason.as_deref())
-        .unwrap_or_default();
-    let finished = status
-        .and_then(|status| status.phase.as_deref())
-        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded");
-    let deleted = pod.metadata.deletion_timestamp.is_some();
-    let terminated = container(pod)
-        .and_then(|status| status.state.as_ref())
-        .and_then(|state| state.terminated.as_ref());
-
-    if finished || deleted {
-        // Reasons of `DisruptionTarget`: KEP-3329.
-        match (
-            disruption
-                .and_then(|target| target.reason.as_deref())
-                .unwrap_or_default(),
-            reason,
-        ) {
-            ("PreemptionByScheduler", _) | (_, "Preempting") => {
-                return Some(Verdict::new(
-                    Cause::Preempted,
-                    text("the pod was preempted"),
-                    "a pod of higher priority took its place: try again, or give sessions a priority class",
-                ));
-            }
-            ("DeletionByTaintManager" | "DeletionByPodGC", _)
-            | (_, "NodeLost" | "NodeShutdown" | "Shutdown") => {
-                return Some(Verdict::new(
-                    Cause::NodeLost,
-                    text("the pod's node went away"),
-                    "kubectl get nodes tells; another try lands elsewhere",
-                ));
-            }
-            ("EvictionByEvictionAPI" | "TerminationByKubelet", _) | (_, "Evicted") => {
-                return Some(Verdict::new(
-                    Cause::Evicted,
-                    text("the pod was evicted"),
-                    "the node ran short of memory or disk, or was drained: another try lands elsewhere",
-                ));
-            }
-            _ => {}
-        }
-    }
-    if let Some(terminated) = terminated {
-        return Some(end_of_container(terminated));
-    }
-    if deleted {
-        return Some(Verdict::new(
-            Cause::Deleted,
-            "the pod was deleted",
-            "somebody closed the session or deleted its pod",
-        ));
-    }
-    if finished {
-        // The kubelet's own admission: OutOfcpu, OutOfmemory, NodeAffinity, UnexpectedAdmissionError.
-        let cause = if reason.starts_with("OutOf") {
-            Cause::Capacity
-        } else {
-            Cause::ContainerStart
-        };
-        return Some(Verdict::new(
-            cause,
-            text("the pod failed"),
-            "kubectl describe pod tells more",
-        ));
-    }
-    None
-}
-
-/// Why the container ended.
-fn end_of_container(terminated: &ContainerStateTerminated) -> Verdict {
-    let reason = terminated.reason.as_deref().unwrap_or_default();
-    let message = terminated.message.as_deref().unwrap_or_default();
-    match reason {
-        "OOMKilled" => out_of_memory("the container was killed: its memory limit was reached"),
-        "StartError" | "ContainerCannotRun" => start_failure(message),
-        _ => {
-            let code = terminated.exit_code;
-            let message = if message.is_empty() { reason } else { message };
-            Verdict::new(
-                if code == SIGKILLED {
-                    Cause::Deleted
-                } else {
-                    Cause::Exited
-                },
-                format!("the container ended with exit code {code} ({message})"),
-                "its log tells why: podbay logs",
-            )
-        }
-    }
-}
-
-/// The verdict on a command or container that the kernel killed for memory.
-pub(crate) fn out_of_memory(message: &str) -> Verdict {
-    Verdict::new(Cause::OutOfMemory, message, "give the session more with --memory")
-}
-
-/// Why the container runtime could not start the container.
-fn start_failure(message: &str) -> Verdict {
-    // runc: `exec: "/bin/sh": stat /bin/sh: no such file or directory`; crun: `executable file not found`.
-    let lacks_program = message.contains("no such file or directory")
-        || message.contains("executable file not found")
-        || message.contains("exec format error");
-    if lacks_program {
-        return Verdict::new(
-            Cause::ImageUnsupported,
-            message,
-            "a session keeps its container alive with the image's /bin/sh and sleep: use an image that has them, or \
-             declare that it carries its own server (--server)",
-        );
-    }
-    Verdict::new(
-        Cause::ContainerStart,
-        message,
-        "the node could not start the container; another may",
-    )
 }

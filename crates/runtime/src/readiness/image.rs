@@ -1,5 +1,6 @@
 //! Why an image can't be pulled, from the words of the container runtime: CRI has no codes for it.
 
+use k8s_openapi::api::core::v1::Event;
 use podbay_protocol::{Cause, Verdict};
 
 /// What is wrong with the image, from a waiting reason of the kubelet's and its message; none if the reason
@@ -18,6 +19,34 @@ pub(super) fn diagnose(reason: &str, message: &str) -> Option<(Verdict, bool)> {
     };
     let verdict = Verdict::new(cause, message, hint(cause));
     Some((verdict, cause == Cause::ImagePull))
+}
+
+/// The verdict on a refused pull, with the pull secret that is not there, if the events name one. The kubelet pulls
+/// without it, so that the pull's own words do not tell: `Unable to retrieve some image pull secrets (x); attempting to
+/// pull the image may not succeed.`
+pub(super) fn with_missing_secret(verdict: Verdict, events: &[Event]) -> Verdict {
+    // A registry that hides what it refuses answers that there is no such image.
+    if !matches!(verdict.cause, Cause::ImageDenied | Cause::ImageNotFound) {
+        return verdict;
+    }
+    let said = events
+        .iter()
+        .rev()
+        .filter(|event| event.reason.as_deref() == Some("FailedToRetrieveImagePullSecret"))
+        .find_map(|event| event.message.as_deref());
+    let Some(said) = said else {
+        return verdict;
+    };
+    let names = said.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let secret = names.map_or("a pull secret", |(names, _)| names);
+    Verdict {
+        message: format!("{}; {said}", verdict.message),
+        hint: format!(
+            "the Secret {secret} is not in the session's namespace: make it there (kubectl create secret \
+             docker-registry), or mend kubernetes.image_pull_secret"
+        ),
+        ..verdict
+    }
 }
 
 /// What containerd, CRI-O and registries say. Denial is looked for first: Docker Hub answers a pull of a
@@ -115,6 +144,34 @@ mod tests {
         ] {
             assert_eq!(cause(passing), Cause::ImagePull, "{passing}");
         }
+    }
+
+    #[test]
+    fn a_pull_secret_that_is_missing_is_named() {
+        let event = Event {
+            reason: Some("FailedToRetrieveImagePullSecret".to_owned()),
+            message: Some(
+                "Unable to retrieve some image pull secrets (nope); attempting to pull the image may not succeed."
+                    .to_owned(),
+            ),
+            ..Event::default()
+        };
+        let (denied, _) = diagnose("ErrImagePull", "401 Unauthorized").unwrap();
+        assert_eq!(with_missing_secret(denied.clone(), &[]), denied);
+        let verdict = with_missing_secret(denied, std::slice::from_ref(&event));
+        assert_eq!(verdict.cause, Cause::ImageDenied);
+        assert!(
+            verdict.hint.contains("the Secret nope is not"),
+            "{}",
+            verdict.hint
+        );
+        assert!(
+            verdict.message.starts_with("401 Unauthorized; Unable"),
+            "{verdict}"
+        );
+        // A registry that can't be reached has nothing to do with it.
+        let (pull, _) = diagnose("ErrImagePull", "connection refused").unwrap();
+        assert_eq!(with_missing_secret(pull.clone(), &[event]), pull);
     }
 
     #[test]

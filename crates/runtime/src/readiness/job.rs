@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_k8s_client::{ClusterClient, Error as ClientError, ErrorKind, ObjectKey};
+use podbay_k8s_client::{ClusterClient, Error as ClientError, ErrorKind, Object, ObjectKey};
 use podbay_protocol::{Cause, PhaseTimes, Verdict};
 use tokio::time::Instant;
 
@@ -62,12 +63,9 @@ pub(crate) async fn wait_for_pod_of_job(
                     return Err(failed(wanted.session, verdict, PhaseTimes::default()));
                 }
                 if now >= deadline {
-                    let seconds = wanted.patience.as_secs();
-                    let verdict = Verdict::new(
-                        Cause::Deadline,
-                        format!("the Job made no pod within {seconds} s"),
-                        "kubectl describe job tells; the cluster's Job controller may be overloaded",
-                    );
+                    let found = wanted.client.get(&wanted.job).await;
+                    let job = found.ok().flatten().and_then(Object::into_job);
+                    let verdict = no_pod(job.as_ref(), wanted.patience);
                     return Err(failed(wanted.session, verdict, PhaseTimes::default()));
                 }
                 between *= 2;
@@ -75,6 +73,26 @@ pub(crate) async fn wait_for_pod_of_job(
             }
         }
     }
+}
+
+/// Why a Job has made no pod for as long as it may. `job` is as it was read last, none where it can't be.
+fn no_pod(job: Option<&Job>, patience: Duration) -> Verdict {
+    let seconds = patience.as_secs();
+    // Queues (Kueue, Volcano) hold a Job back by `spec.suspend` until they admit it.
+    let suspended = job.and_then(|job| job.spec.as_ref()?.suspend).unwrap_or_default();
+    if suspended {
+        return Verdict::new(
+            Cause::Capacity,
+            format!("the Job is suspended: a queue has not admitted it within {seconds} s"),
+            "the cluster's queue is full or does not know the Job's labels: kubectl describe job tells; wait longer with \
+             podbay.start_timeout_seconds",
+        );
+    }
+    Verdict::new(
+        Cause::Deadline,
+        format!("the Job made no pod within {seconds} s"),
+        "kubectl describe job tells; the cluster's Job controller may be overloaded",
+    )
 }
 
 /// Why the Job controller could not create the pod: `Error creating: pods "x" is forbidden: …`.
@@ -91,7 +109,28 @@ fn refusal(events: &[Event]) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::batch::v1::JobSpec;
+    use podbay_protocol::Retry;
+
     use super::*;
+
+    #[test]
+    fn a_job_that_a_queue_holds_back_is_told_from_one_that_nobody_looks_at() {
+        let job = |suspend| Job {
+            spec: Some(JobSpec {
+                suspend,
+                ..JobSpec::default()
+            }),
+            ..Job::default()
+        };
+        let patience = Duration::from_secs(300);
+        let held = no_pod(Some(&job(Some(true))), patience);
+        assert_eq!((held.cause, held.retry), (Cause::Capacity, Retry::Same));
+        assert!(held.message.contains("suspended"), "{held}");
+        for other in [None, Some(job(Some(false))), Some(job(None))] {
+            assert_eq!(no_pod(other.as_ref(), patience).cause, Cause::Deadline);
+        }
+    }
 
     #[test]
     fn the_controllers_words_become_a_verdict() {

@@ -13,6 +13,10 @@ use super::phase::phase_of;
 /// Events that say an autoscaler is about to add a node (cluster-autoscaler, Karpenter).
 const SCALING_UP: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
 
+/// How long a pod may be in preparation before its events are read, while nothing looks wrong yet. The kubelet tells
+/// there of a volume it can't mount at its first try.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// How long each kind of trouble may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Graces {
@@ -44,12 +48,12 @@ impl Graces {
 
     const fn of_patience(&self, patience: Patience) -> Duration {
         match patience {
-            Patience::None => Duration::ZERO,
+            Patience::None | Patience::Denial => Duration::ZERO,
             Patience::ImagePull => self.image_pull,
             Patience::Unschedulable => self.unschedulable,
             Patience::Capacity => self.capacity,
             Patience::Claim => self.claim,
-            Patience::Config => self.config,
+            Patience::Config | Patience::Preparation => self.config,
             Patience::Volume => self.volume,
             Patience::Node => self.node,
         }
@@ -78,7 +82,7 @@ pub(super) struct Start {
     phase: StartPhase,
     phase_since: Instant,
     times: PhaseTimes,
-    /// The trouble that lasts, since when, and whether the events were read for it.
+    /// The trouble that lasts, and since when.
     trouble: Option<Trouble>,
     /// When the events were read last.
     events_read: Option<Instant>,
@@ -88,7 +92,6 @@ pub(super) struct Start {
 struct Trouble {
     symptom: Symptom,
     since: Instant,
-    events_read: bool,
 }
 
 impl Start {
@@ -138,7 +141,9 @@ impl Start {
             let until = trouble.since + self.graces.of_patience(trouble.symptom.patience);
             if now >= until {
                 let hopeless = trouble.symptom.patience == Patience::None;
-                if !hopeless && !trouble.events_read {
+                // What they told before the grace was over may have passed.
+                let read = self.events_read.is_some_and(|read| read >= until);
+                if !hopeless && !read {
                     return self.read_events(now);
                 }
                 if !self.is_scaling_up(events) {
@@ -153,7 +158,9 @@ impl Start {
         }
         // Volumes and sandboxes that fail show in events alone, so a pod that stays in preparation is looked at.
         if self.phase == StartPhase::Preparing {
-            let look = self.events_read.unwrap_or(self.phase_since) + self.graces.volume.max(MIN_LOOK);
+            let look = self.events_read.map_or(self.phase_since + FIRST_LOOK, |read| {
+                read + self.graces.volume.max(FIRST_LOOK)
+            });
             if now >= look {
                 return self.read_events(now);
             }
@@ -162,11 +169,8 @@ impl Start {
         Decision::Wait(self.deadline)
     }
 
-    fn read_events(&mut self, now: Instant) -> Decision {
+    const fn read_events(&mut self, now: Instant) -> Decision {
         self.events_read = Some(now);
-        if let Some(trouble) = &mut self.trouble {
-            trouble.events_read = true;
-        }
         Decision::ReadEvents
     }
 
@@ -198,16 +202,11 @@ impl Start {
                 Trouble { symptom, ..before }
             }
             // What was found in events lasts as long as the step it stopped.
-            _ if symptom.patience == Patience::Volume => Trouble {
+            _ if matches!(symptom.patience, Patience::Volume | Patience::Preparation) => Trouble {
                 symptom,
                 since: self.phase_since,
-                events_read: true,
             },
-            _ => Trouble {
-                symptom,
-                since: now,
-                events_read: false,
-            },
+            _ => Trouble { symptom, since: now },
         });
     }
 
@@ -223,6 +222,3 @@ impl Start {
         )
     }
 }
-
-/// Not more often than this are events read for a pod in which nothing looks wrong yet.
-const MIN_LOOK: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! Why the API server refuses to create an object: admission and quota speak in sentences.
 
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Cause, Retry, Verdict};
 
 /// The verdict on a refused creation; none if the failure says nothing about the session itself.
 pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
@@ -13,26 +13,50 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
         ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Server { .. } if is_policy(message) => {}
         _ => return None,
     }
-    let (cause, hint) = if message.contains("violates PodSecurity") {
+    let (cause, retry, hint) = told(message)?;
+    Some(Verdict {
+        retry: retry.unwrap_or_else(|| cause.retry()),
+        ..Verdict::new(cause, message, hint)
+    })
+}
+
+/// The cause, the retry advice where it is not the one of the cause, and what to do. None for a right that is missing.
+fn told(message: &str) -> Option<(Cause, Option<Retry>, &'static str)> {
+    let found = if message.contains("violates PodSecurity") {
         (
             Cause::PodSecurity,
+            None,
             "the namespace's label pod-security.kubernetes.io/enforce forbids the fields named: use the profile \
              restricted, or another namespace",
         )
-    } else if message.contains("exceeded quota") || message.contains("must specify") {
+    } else if message.contains("exceeded quota") {
         (
             Cause::Quota,
+            None,
             "kubectl describe quota tells what is used: close sessions, or ask for less",
         )
-    // LimitRanger: "maximum memory usage per Container is 1Gi, but limit is 2Gi".
-    } else if message.contains(" usage per ") {
+    // ResourceQuota: `failed quota: q: must specify limits.cpu for: runtime; requests.cpu for: runtime`.
+    } else if message.contains("must specify") {
         (
             Cause::Quota,
-            "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed",
+            Some(Retry::Never),
+            "the namespace's quota wants every pod to say how much of that it takes: kubernetes.resource_cpu_limit, \
+             resource_cpu_request, resource_memory_limit, resource_memory_request, \
+             resource_ephemeral_storage_limit and resource_ephemeral_storage_request",
+        )
+    // LimitRanger: "maximum memory usage per Container is 1Gi, but limit is 2Gi"; "cpu max limit to request ratio per
+    // Container is 2, but provided ratio is 4".
+    } else if message.contains(" usage per ") || message.contains("limit to request ratio per") {
+        (
+            Cause::Quota,
+            Some(Retry::Never),
+            "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed; \
+             kubernetes.resource_* settings, --cpu and --memory say what is asked for",
         )
     } else if is_policy(message) {
         (
             Cause::Admission,
+            None,
             "a policy of the cluster forbids it: its owner can tell what is allowed",
         )
     // RBAC: `pods is forbidden: User "x" cannot create resource "pods" …`: a missing right, not a refusal of
@@ -40,11 +64,27 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
     } else if message.contains("cannot create resource") {
         return None;
     } else if message.contains("is being terminated") {
-        (Cause::Admission, "the namespace is being deleted")
+        (Cause::Admission, None, "the namespace is being deleted")
     } else {
-        (Cause::Admission, "the cluster's admission refuses it")
+        (Cause::Admission, None, named(message))
     };
-    Some(Verdict::new(cause, message, hint))
+    Some(found)
+}
+
+/// What to do about an object that the pod names and that is not there, as admission plugins say it: `pod rejected:
+/// RuntimeClass "x" not found`, `no PriorityClass with name x was found`, `error looking up service account a/x:
+/// serviceaccount "x" not found`.
+fn named(message: &str) -> &'static str {
+    if message.contains("RuntimeClass") {
+        "kubernetes.runtime_class names it: kubectl get runtimeclasses shows those there are"
+    } else if message.contains("PriorityClass") {
+        "kubernetes.priority_class names it: kubectl get priorityclasses shows those there are"
+    } else if message.contains("service account") || message.contains("serviceaccount") {
+        "kubernetes.service_account names it (\"default\" when it is not set): kubectl get serviceaccounts shows those of \
+         the namespace"
+    } else {
+        "the cluster's admission refuses it"
+    }
 }
 
 /// Whether a refusal is of a namespace that was made a moment ago: its service account is not there yet, or its
@@ -95,5 +135,50 @@ mod tests {
             verdict("pods is forbidden: User \"u\" cannot create resource \"pods\""),
             None
         );
+    }
+
+    #[test]
+    fn what_the_same_request_meets_again_is_not_tried_again() {
+        let found = |message: &str| {
+            let error = ClientError::new("create pod a/b", ErrorKind::Forbidden).with_message(message);
+            of_creation(&error).unwrap()
+        };
+        let unspecified =
+            found("pods \"x\" is forbidden: failed quota: q: must specify limits.cpu for: runtime");
+        assert_eq!(
+            (unspecified.cause, unspecified.retry),
+            (Cause::Quota, Retry::Never)
+        );
+        assert!(unspecified.hint.contains("kubernetes.resource_cpu_limit"));
+        let range =
+            found("pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi");
+        assert_eq!((range.cause, range.retry), (Cause::Quota, Retry::Never));
+        let full = found(
+            "pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1",
+        );
+        assert_eq!((full.cause, full.retry), (Cause::Quota, Retry::Same));
+    }
+
+    #[test]
+    fn an_object_that_is_missing_is_told_with_the_setting_that_names_it() {
+        for (message, setting) in [
+            (
+                "pods \"x\" is forbidden: pod rejected: RuntimeClass \"nope\" not found",
+                "kubernetes.runtime_class",
+            ),
+            (
+                "pods \"x\" is forbidden: no PriorityClass with name nope was found",
+                "kubernetes.priority_class",
+            ),
+            (
+                "pods \"x\" is forbidden: error looking up service account a/nope: serviceaccount \"nope\" not found",
+                "kubernetes.service_account",
+            ),
+        ] {
+            let error = ClientError::new("create pod a/b", ErrorKind::Forbidden).with_message(message);
+            let verdict = of_creation(&error).unwrap();
+            assert_eq!((verdict.cause, verdict.retry), (Cause::Admission, Retry::Never));
+            assert!(verdict.hint.starts_with(setting), "{}", verdict.hint);
+        }
     }
 }

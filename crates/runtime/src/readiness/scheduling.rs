@@ -3,12 +3,19 @@
 //! It reads `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) didn't match Pod's node affinity/selector.
 //! preemption: 0/5 nodes are available: …` (`pkg/scheduler/framework`, `FitError.Error`).
 
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Blame, Cause, Retry, Verdict};
+
+/// What a node has too little of, by name: `1 Insufficient cpu`.
+const INSUFFICIENT: &str = "Insufficient ";
 
 /// What the scheduler's `message` means.
 pub(super) fn diagnose(message: &str) -> Verdict {
     let cause = cause(message);
-    Verdict::new(cause, message, hint(cause))
+    match cause {
+        Cause::ClaimPending if message.contains("\" not found") => missing_claim(message),
+        Cause::TooLarge => too_large(message),
+        _ => Verdict::new(cause, message, hint(cause)),
+    }
 }
 
 fn cause(message: &str) -> Cause {
@@ -17,7 +24,7 @@ fn cause(message: &str) -> Cause {
         return Cause::ClaimPending;
     }
     let (fit, preemption) = message.split_once("preemption:").unwrap_or((message, ""));
-    if fit.contains("Insufficient ") || fit.contains("Too many pods") {
+    if fit.contains(INSUFFICIENT) || fit.contains("Too many pods") {
         // "Preemption is not helpful" is said of a node that would not do even when empty; a node that is only
         // full is one with "No preemption victims found".
         let full = preemption.is_empty() || preemption.contains("No preemption victims found");
@@ -33,6 +40,43 @@ fn cause(message: &str) -> Cause {
     }
 }
 
+/// A claim that is not there, as opposed to one that is not bound: nobody makes one for the name that a setting gives.
+fn missing_claim(message: &str) -> Verdict {
+    // The scheduler writes `persistentvolumeclaim "x" not found. not found`.
+    let once = message.strip_suffix(". not found").unwrap_or(message);
+    Verdict {
+        blame: Blame::Configuration,
+        retry: Retry::Never,
+        ..Verdict::new(
+            Cause::ClaimPending,
+            once,
+            "make the claim in the session's namespace, or mend what names it: kubernetes.pvc_existing_claim, \
+             kubernetes.cache_claim, kubernetes.source_claim or kubernetes.volumes",
+        )
+    }
+}
+
+/// A pod for which no node is large enough, even when empty. Devices are asked for by names with a slash
+/// (`nvidia.com/gpu`), and more of them come with other nodes alone.
+fn too_large(message: &str) -> Verdict {
+    let device = message.split(INSUFFICIENT).skip(1).find_map(|rest| {
+        let name = rest.split([',', ' ']).next().unwrap_or_default();
+        let name = name.trim_end_matches('.');
+        name.contains('/').then_some(name)
+    });
+    let Some(device) = device else {
+        return Verdict::new(Cause::TooLarge, message, hint(Cause::TooLarge));
+    };
+    let hint = format!(
+        "no node has as many {device}: ask for fewer (kubernetes.extended_resources, sandbox.enable_gpu and \
+         kubernetes.gpu_resource_name), or add nodes whose device plugin offers them (kubectl describe nodes)"
+    );
+    Verdict {
+        retry: Retry::Elsewhere,
+        ..Verdict::new(Cause::TooLarge, message, hint)
+    }
+}
+
 const fn hint(cause: Cause) -> &'static str {
     match cause {
         Cause::ClaimPending => "does the storage class exist and provision? kubectl describe pvc tells",
@@ -41,7 +85,10 @@ const fn hint(cause: Cause) -> &'static str {
             "the nodes are full: close sessions, ask for less, or wait longer (podbay.capacity_grace_seconds)"
         }
         Cause::Taint => "add a toleration (kubernetes.tolerations_yaml)",
-        Cause::NodeMismatch => "no node has these labels: check kubernetes.node_selector_key and _val",
+        Cause::NodeMismatch => {
+            "no node is as asked for: check kubernetes.node_selector_key and _val, kubernetes.node_selector, \
+             kubernetes.affinity and sandbox.platform against kubectl get nodes --show-labels"
+        }
         _ => "kubectl describe pod tells more; podbay.unschedulable_grace_seconds says how long it may last",
     }
 }
@@ -86,5 +133,45 @@ mod tests {
         ] {
             assert_eq!(diagnose(message).cause, expected, "{message}");
         }
+    }
+
+    #[test]
+    fn a_claim_that_is_not_there_is_no_pending_one() {
+        let verdict = diagnose("0/1 nodes are available: persistentvolumeclaim \"x\" not found. not found");
+        assert_eq!(
+            (verdict.cause, verdict.blame, verdict.retry),
+            (Cause::ClaimPending, Blame::Configuration, Retry::Never)
+        );
+        assert!(verdict.message.ends_with("claim \"x\" not found"), "{verdict}");
+        assert!(
+            verdict.hint.contains("kubernetes.pvc_existing_claim"),
+            "{}",
+            verdict.hint
+        );
+        let unbound = diagnose("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.");
+        assert_eq!(unbound.retry, Retry::Same);
+    }
+
+    #[test]
+    fn a_device_that_no_node_has_is_named() {
+        let said = |what: &str| {
+            diagnose(&format!(
+                "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient {what}. preemption: 0/1 nodes are \
+                 available: 1 Preemption is not helpful for scheduling."
+            ))
+        };
+        let verdict = said("nvidia.com/gpu");
+        assert_eq!(
+            (verdict.cause, verdict.retry),
+            (Cause::TooLarge, Retry::Elsewhere)
+        );
+        assert!(
+            verdict.hint.contains("as many nvidia.com/gpu:"),
+            "{}",
+            verdict.hint
+        );
+        let verdict = said("memory");
+        assert_eq!(verdict.retry, Retry::MoreResources);
+        assert!(verdict.hint.contains("--memory"), "{}", verdict.hint);
     }
 }

@@ -7,7 +7,7 @@ use podbay_protocol::{Cause, StartPhase};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::diagnosis::end_of_pod;
+use super::end::{end_by_events, end_of_pod};
 use super::progress::{Decision, Graces, Start};
 
 const GRACES: Graces = Graces {
@@ -224,22 +224,70 @@ fn an_autoscaler_at_work_is_waited_for() {
 fn a_volume_that_cannot_be_mounted_shows_in_events_alone() {
     let (mut start, begun) = start();
     let pod = waiting("ContainerCreating", "");
-    assert_eq!(
-        start.observe(Some(&pod), &[], begun),
-        Decision::Wait(begun + GRACES.volume)
-    );
-    let look = begun + GRACES.volume;
-    assert_eq!(start.observe(Some(&pod), &[], look), Decision::ReadEvents);
+    let first = begun + Duration::from_secs(5);
+    assert_eq!(start.observe(Some(&pod), &[], begun), Decision::Wait(first));
+    assert_eq!(start.observe(Some(&pod), &[], first), Decision::ReadEvents);
     let events = [event("FailedMount", "MountVolume.SetUp failed for volume \"x\"")];
-    assert_eq!(cause(start.observe(Some(&pod), &events, look)), Cause::Volume);
+    // It may pass, and is looked at again before it is given up.
+    let over = begun + GRACES.volume;
+    assert_eq!(start.observe(Some(&pod), &events, first), Decision::Wait(over));
+    assert_eq!(start.observe(Some(&pod), &events, over), Decision::ReadEvents);
+    assert_eq!(cause(start.observe(Some(&pod), &events, over)), Cause::Volume);
     // Without such an event it goes on, and is looked at again as much later.
     let mut start = Start::new(GRACES, false, Duration::ZERO, begun);
     start.observe(Some(&pod), &[], begun);
-    start.observe(Some(&pod), &[], look);
+    start.observe(Some(&pod), &[], first);
     assert_eq!(
-        start.observe(Some(&pod), &[], look),
-        Decision::Wait(look + GRACES.volume)
+        start.observe(Some(&pod), &[], first),
+        Decision::Wait(first + GRACES.volume)
     );
+}
+
+#[test]
+fn a_volume_of_what_is_not_there_is_told_at_the_first_look() {
+    let (mut start, begun) = start();
+    let pod = waiting("ContainerCreating", "");
+    let first = begun + Duration::from_secs(5);
+    start.observe(Some(&pod), &[], begun);
+    assert_eq!(start.observe(Some(&pod), &[], first), Decision::ReadEvents);
+    let events = [event(
+        "FailedMount",
+        "MountVolume.SetUp failed for volume \"v\" : configmap \"x\" not found",
+    )];
+    assert_eq!(
+        cause(start.observe(Some(&pod), &events, first)),
+        Cause::ContainerConfig
+    );
+}
+
+#[test]
+fn a_claim_that_is_not_there_has_the_grace_of_the_configuration() {
+    let (mut start, begun) = start();
+    let pod = unschedulable("0/1 nodes are available: persistentvolumeclaim \"x\" not found. not found");
+    let over = begun + GRACES.config;
+    assert_eq!(start.observe(Some(&pod), &[], begun), Decision::Wait(over));
+    assert_eq!(start.observe(Some(&pod), &[], over), Decision::ReadEvents);
+    assert_eq!(cause(start.observe(Some(&pod), &[], over)), Cause::ClaimPending);
+}
+
+#[test]
+fn a_refused_pull_with_credentials_has_its_events_read_once() {
+    let (mut start, begun) = start();
+    let mut pod = waiting("ErrImagePull", "401 Unauthorized");
+    pod.spec =
+        serde_json::from_value(json!({"containers": [], "imagePullSecrets": [{"name": "nope"}]})).unwrap();
+    assert_eq!(start.observe(Some(&pod), &[], begun), Decision::ReadEvents);
+    let events = [event(
+        "FailedToRetrieveImagePullSecret",
+        "Unable to retrieve some image pull secrets (nope); attempting to pull the image may not succeed.",
+    )];
+    match start.observe(Some(&pod), &events, begun) {
+        Decision::GiveUp(verdict) => {
+            assert_eq!(verdict.cause, Cause::ImageDenied);
+            assert!(verdict.hint.contains("Secret nope"), "{}", verdict.hint);
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -268,6 +316,8 @@ fn the_end_of_a_pod_is_told_by_its_conditions() {
     assert_eq!(ended("", "PreemptionByScheduler"), Cause::Preempted);
     assert_eq!(ended("", "DeletionByTaintManager"), Cause::NodeLost);
     assert_eq!(ended("", "DeletionByPodGC"), Cause::NodeLost);
+    assert_eq!(ended("Terminated", "TerminationByKubelet"), Cause::NodeLost);
+    assert_eq!(ended("DeadlineExceeded", ""), Cause::Deadline);
     assert_eq!(ended("OutOfcpu", ""), Cause::Capacity);
     let running = scheduled(&json!({"running": {}}));
     assert_eq!(end_of_pod(&running), None);
@@ -275,6 +325,58 @@ fn the_end_of_a_pod_is_told_by_its_conditions() {
     deleted.metadata.deletion_timestamp =
         Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
     assert_eq!(end_of_pod(&deleted).unwrap().cause, Cause::Deleted);
+}
+
+#[test]
+fn an_eviction_for_disk_names_the_limit() {
+    let evicted = |message: &str| {
+        end_of_pod(&pod(
+            &json!({"phase": "Failed", "reason": "Evicted", "message": message}),
+        ))
+        .unwrap()
+        .hint
+    };
+    let workspace = evicted("Usage of EmptyDir volume \"workspace\" exceeds the limit \"64Mi\". ");
+    assert!(workspace.contains("workspace_size_limit"), "{workspace}");
+    let storage = evicted("Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ");
+    assert!(storage.contains("resource_ephemeral_storage_limit"), "{storage}");
+    let node = evicted("The node was low on resource: memory.");
+    assert!(node.contains("another try"), "{node}");
+}
+
+/// A program of the image's own that ends with 0 when it is asked to: the kubelet writes `Succeeded`, without a reason.
+#[test]
+fn events_tell_of_an_end_that_the_pod_does_not() {
+    for (reason, expected) in [
+        ("Evicted", Cause::Evicted),
+        ("DeadlineExceeded", Cause::Deadline),
+        ("Preempted", Cause::Preempted),
+        ("TaintManagerEviction", Cause::NodeLost),
+    ] {
+        let events = [
+            event("Started", ""),
+            event(reason, "said so"),
+            event("Killing", "Stopping container runtime"),
+        ];
+        let verdict = end_by_events(&events).unwrap();
+        assert_eq!((verdict.cause, &*verdict.message), (expected, "said so"));
+    }
+    assert_eq!(end_by_events(&[event("Killing", "Stopping")]), None);
+}
+
+#[test]
+fn a_program_that_ends_with_its_deleted_pod_is_not_to_blame() {
+    let ended = |finished: &str, code: i32| {
+        let mut pod =
+            scheduled(&json!({"terminated": {"exitCode": code, "reason": "Error", "finishedAt": finished}}));
+        pod.metadata.deletion_timestamp =
+            Some(serde_json::from_value(json!("2026-01-01T00:00:30Z")).unwrap());
+        pod.metadata.deletion_grace_period_seconds = Some(30);
+        end_of_pod(&pod).unwrap().cause
+    };
+    assert_eq!(ended("2026-01-01T00:00:00Z", 143), Cause::Deleted);
+    assert_eq!(ended("2026-01-01T00:00:01Z", 1), Cause::Deleted);
+    assert_eq!(ended("2025-12-31T23:59:59Z", 1), Cause::Exited);
 }
 
 #[test]

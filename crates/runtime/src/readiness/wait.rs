@@ -7,7 +7,8 @@ use podbay_k8s_client::{ClusterClient, Kind, ObjectKey};
 use podbay_protocol::{Cause, PhaseTimes, StartPhase, Verdict};
 use tokio::time::Instant;
 
-use super::diagnosis::end_of_pod;
+use super::end::end_of_pod;
+use super::last_words::with_last_words;
 use super::progress::{Decision, Graces, Start};
 use crate::error::Error;
 use crate::watch::{PodFollower, PodState};
@@ -69,7 +70,10 @@ pub(crate) async fn wait_until_ready(
         }
         match decision {
             Decision::Ready => return Ok(start.times(now)),
-            Decision::GiveUp(verdict) => return Err(failed(session, *verdict, start.times(now))),
+            Decision::GiveUp(verdict) => {
+                let verdict = with_last_words(client, namespace, pod_name, *verdict).await;
+                return Err(failed(session, verdict, start.times(now)));
+            }
             Decision::ReadEvents => {
                 let key = ObjectKey::new(Kind::Pod, namespace, pod_name);
                 match client.events(&key, uid).await {

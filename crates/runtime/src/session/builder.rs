@@ -266,6 +266,7 @@ impl SessionBuilder {
         let opening = Opening {
             client: Arc::clone(podbay.client()),
             watch: podbay.watch(&spec.names()),
+            shared_watch: podbay.shares_its_watch(),
             graces: podbay.graces(),
             policies: Arc::clone(podbay.policies()),
             retries: RetryPolicy::of(podbay.config())?,
@@ -279,7 +280,7 @@ impl SessionBuilder {
         };
         // A task of its own, so that it can clean up when this future is dropped.
         let guard = cancel.drop_guard();
-        let opened = match tokio::spawn(opening.open()).await {
+        let opened = match tokio::spawn(Box::pin(opening.open())).await {
             Ok(opened) => opened,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(Error::Cancelled {

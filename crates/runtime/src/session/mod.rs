@@ -7,7 +7,7 @@ mod status;
 
 pub use builder::{OpenReport, SessionBuilder};
 pub(crate) use describe::summarise;
-pub use describe::{Description, Summary};
+pub use describe::{Description, EventLine, Summary};
 pub use handle::Session;
 pub(crate) use handle::pod_is_gone;
 pub use status::{Status, StatusStream};

@@ -81,7 +81,7 @@ fn may_be(error: &Error) -> bool {
 }
 
 /// Runs the clients side by side on one cluster.
-fn together(clients: Vec<Client>, shape: Shape, judge: impl AsyncFn(&World, Vec<Result<(), Error>>)) {
+fn together(clients: Vec<Client>, shape: Shape, judge: &impl AsyncFn(&World, Vec<Result<(), Error>>)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -135,7 +135,7 @@ proptest! {
     fn clients_that_open_get_the_same_session(
         clients in prop::collection::vec(client(Just(Deed::Open)), 2..=3), shape in shape(),
     ) {
-        together(clients, shape, async |world, results| {
+        together(clients, shape, &async |world: &World, results: Vec<Result<(), Error>>| {
             for result in results {
                 result.unwrap();
             }
@@ -147,7 +147,7 @@ proptest! {
     fn whatever_clients_do_to_each_other_ends_well(
         clients in prop::collection::vec(client(deed()), 2..=3), shape in shape(),
     ) {
-        together(clients, shape, async |world, results| {
+        together(clients, shape, &async |world: &World, results: Vec<Result<(), Error>>| {
             for error in results.into_iter().filter_map(Result::err) {
                 assert!(may_be(&error), "{error:?}");
             }

@@ -49,7 +49,12 @@ pub(super) async fn patch_preconditions(stage: Stage) -> Observed {
         json!({"metadata": {"resourceVersion": first.metadata().resource_version}, "data": {"a": "2"}});
     seen.outcome("stale version", &stage.client.patch(&key, stale).await);
     let other = json!({"metadata": {"uid": "00000000-0000-4000-8000-000000000000"}, "data": {"a": "2"}});
-    seen.outcome("another UID", &stage.client.patch(&key, other).await);
+    let refused = stage.client.patch(&key, other.clone()).await;
+    seen.note(
+        "another UID, to Podbay",
+        refused.err().map(|error| error.kind.to_string()),
+    );
+    seen.outcome("another UID", &stage.raw.patch(&key, &other).await);
     let same = json!({"metadata": {"uid": first.uid()}, "data": {"a": "3"}});
     seen.outcome("its UID", &stage.client.patch(&key, same).await);
     seen.note("stored", stage.get(&key).await["data"].clone());

@@ -116,7 +116,7 @@ pub(super) async fn pod_with_grace(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     // Held, so that its last state can be looked at.
     ready_pod(&stage, Fate::Runs, |pod| {
-        pod["metadata"]["finalizers"] = json!(["example.com/held"])
+        pod["metadata"]["finalizers"] = json!(["example.com/held"]);
     })
     .await;
     let key = stage.key(Kind::Pod, "p");

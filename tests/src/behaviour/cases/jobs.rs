@@ -138,12 +138,20 @@ pub(super) async fn complete(stage: Stage) -> Observed {
     seen
 }
 
+/// A Job whose pod does not end by itself when it is deleted: then it does not depend on who is faster whether it
+/// counts as succeeded.
+fn killed() -> Value {
+    let mut job = job(Fate::IgnoresTermination, &[]);
+    job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(1);
+    job
+}
+
 pub(super) async fn suspended(stage: Stage) -> Observed {
     let mut seen = stage.observe();
+    let mut unforgiving = killed();
+    unforgiving["spec"]["backoffLimit"] = json!(0);
     let mut follow = stage.follow(Kind::Job, "j").await;
-    let created = stage
-        .create(Kind::Job, job(Fate::Runs, &[("backoffLimit", json!(0))]))
-        .await;
+    let created = stage.create(Kind::Job, unforgiving).await;
     running(&mut follow).await;
     let first = pods(&stage).await.remove(0);
     seen.hide(first.metadata().name.as_deref().unwrap_or_default(), "POD");
@@ -199,7 +207,7 @@ pub(super) async fn removed_after_its_end(stage: Stage) -> Observed {
 pub(super) async fn replaced_pod(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     let mut follow = stage.follow(Kind::Job, "j").await;
-    stage.create(Kind::Job, job(Fate::Runs, &[])).await;
+    stage.create(Kind::Job, killed()).await;
     running(&mut follow).await;
     let first = pods(&stage).await.remove(0);
     stage.delete(&first.key()).await;

@@ -43,7 +43,7 @@ cases! {
     immutable: secrets, config_maps, pod_specs, job_templates, claims;
     deletion: absent, wrong_uid, twice, finalizers, name_of_the_terminating, pod_without_grace, pod_with_grace,
         shorter_grace, unscheduled_pod;
-    watches: endless, replay, moved_by_labels, any_version, bookmarks, forgotten_version, last_state;
+    watches: endless, replay, moved_by_labels, any_version, bookmarks, forgotten_version, future_version, last_state;
     garbage: cascade, late_dependent, one_owner_stays, owner_of_another_uid, job_pods;
     claims: bound, used_by_a_pod, unused;
     quota: pods, config_maps, memory, before_existing_names, race;

@@ -81,7 +81,13 @@ async fn ended(stage: &Stage, pod: Value) -> Observed {
     ];
     seen.note("pod", pick(&state, fields));
     // Not whether its sandbox is there: that is taken down in its own time.
-    seen.note("conditions", conditions(&state, ["PodScheduled", "Initialized", "ContainersReady", "Ready"]));
+    seen.note(
+        "conditions",
+        conditions(
+            &state,
+            ["PodScheduled", "Initialized", "ContainersReady", "Ready"],
+        ),
+    );
     seen
 }
 

@@ -127,6 +127,7 @@ pub(super) async fn before_existing_names(stage: Stage) -> Observed {
         .raw
         .set_quota(&stage.namespace, "full", json!({"secrets": "1"}))
         .await;
+    used(&stage, "full", json!({"secrets": "1"})).await;
     let again = json!({"metadata": {"name": "a"}});
     seen.outcome("an existing name", &stage.try_create(Kind::Secret, again).await);
     let bad = json!({"metadata": {"name": "B"}});

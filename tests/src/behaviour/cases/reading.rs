@@ -58,7 +58,7 @@ pub(super) async fn bad_selectors(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     for selector in ["colour in red", "a b", "=red", "colour in (", "a=b c", "size>x"] {
         let listed = stage.raw.list(Kind::ConfigMap, &stage.namespace, selector).await;
-        let error = listed.err().expect("a refusal");
+        let error = listed.expect_err("a refusal");
         seen.note(selector, error.kind.to_string());
     }
     seen

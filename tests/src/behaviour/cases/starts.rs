@@ -18,7 +18,10 @@ fn waits_for(state: &Value, reason: &str) -> bool {
 pub(super) async fn missing_image(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     // containerd 2.2 has other words for it than those before.
-    seen.hide(&format!("failed to resolve reference {MISSING_IMAGE:?}: "), "(not resolved) ");
+    seen.hide(
+        &format!("failed to resolve reference {MISSING_IMAGE:?}: "),
+        "(not resolved) ",
+    );
     seen.hide("failed to resolve image: ", "(not resolved) ");
     let mut follow = stage.follow(Kind::Pod, "p").await;
     let uid = stage
@@ -161,7 +164,11 @@ pub(super) async fn absent_claim(stage: Stage) -> Observed {
     let mut condition = conditions(&state, ["PodScheduled"])["PodScheduled"].clone();
     // What follows depends on the scheduler's version.
     let message = condition["/message"].as_str().unwrap_or_default();
-    let start = message.split_inclusive(" not found").next().unwrap_or_default().to_owned();
+    let start = message
+        .split_inclusive(" not found")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     condition["/message"] = json!(start);
     seen.note("condition", condition);
     // It comes later, and the scheduler looks again.

@@ -222,6 +222,22 @@ pub(super) async fn forgotten_version(stage: Stage) -> Observed {
     seen
 }
 
+pub(super) async fn future_version(stage: Stage) -> Observed {
+    /// Shorter than a watch lasts.
+    const SILENCE: Duration = Duration::from_secs(2);
+    let mut seen = stage.observe();
+    let created = stage.create(Kind::Secret, labelled("a", "red")).await;
+    let from = WatchFrom {
+        version: (version(&created) + 1_000_000).to_string(),
+        bookmarks: false,
+    };
+    let mut watch = stage.raw.watch(Kind::Secret, &stage.namespace, "", from).await;
+    stage.create(Kind::Secret, labelled("b", "red")).await;
+    let event = tokio::time::timeout(SILENCE, watch.next()).await;
+    seen.note("silence", event.is_err());
+    seen
+}
+
 pub(super) async fn last_state(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     let mut secret = labelled("a", "red");

@@ -15,12 +15,14 @@ mod execs;
 mod figures;
 mod image;
 mod kills;
+mod scale;
 mod starts;
 
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
+    "scale",
     "writes",
     "reads",
     "embedded",
@@ -32,9 +34,19 @@ const ALL: [&str; 9] = [
     "kills",
 ];
 
-#[tokio::main]
-async fn main() {
-    let mut asked: Vec<String> = std::env::args().skip(1).collect();
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    // How `scale` calls this program again.
+    if let [one] = &asked[..]
+        && let Some(at_once) = one.strip_prefix("scale=")
+    {
+        return scale::sessions_at_once(at_once.parse().unwrap());
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(all(asked));
+}
+
+async fn all(mut asked: Vec<String>) {
     if asked.is_empty() {
         println!("usage: measure all | {}", ALL.join(" | "));
         return;
@@ -44,14 +56,16 @@ async fn main() {
     }
     for what in asked {
         println!("## {what}");
-        if what == "embedded" {
-            starts::embedded().await;
-            continue;
+        match what.as_str() {
+            "embedded" => starts::embedded().await,
+            "scale" => scale::sessions().await,
+            _ => {
+                in_namespace(&format!("measure-{what}"), async |namespace| {
+                    measure(&what, namespace).await;
+                })
+                .await;
+            }
         }
-        in_namespace(&format!("measure-{what}"), async |namespace| {
-            measure(&what, namespace).await;
-        })
-        .await;
     }
 }
 

@@ -1,0 +1,89 @@
+//! What a program that ended said last. A failed start is rolled back, and the pod's log goes with it.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use podbay_k8s_client::{ClusterClient, LogRequest};
+use podbay_manifests::pod::CONTAINER;
+use podbay_protocol::{Cause, Verdict};
+
+/// How much of the log is told: enough for the end of a stack trace, and no more than a screen.
+const LINES: u32 = 10;
+const BYTES: usize = 2048;
+
+/// How long reading it may take: the start has failed already, and its caller waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The verdict with the last lines of the container's log, where its program ended.
+pub(super) async fn with_last_words(
+    client: &dyn ClusterClient,
+    namespace: &str,
+    pod: &str,
+    verdict: Verdict,
+) -> Verdict {
+    if verdict.cause != Cause::Exited {
+        return verdict;
+    }
+    let said = tokio::time::timeout(PATIENCE, read(client, namespace, pod)).await;
+    told(verdict, &said.unwrap_or_default())
+}
+
+/// The end of the log; empty where it can't be read.
+async fn read(client: &dyn ClusterClient, namespace: &str, pod: &str) -> Vec<u8> {
+    let request = LogRequest {
+        container: CONTAINER.to_owned(),
+        tail_lines: Some(LINES),
+        ..LogRequest::default()
+    };
+    let mut end = Vec::new();
+    match client.logs(namespace, pod, request).await {
+        Ok(mut log) => {
+            while let Some(Ok(piece)) = log.next().await {
+                end.extend_from_slice(&piece);
+                // Lines may be of any length.
+                let surplus = end.len().saturating_sub(BYTES);
+                end.drain(..surplus);
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the log could not be read"),
+    }
+    end
+}
+
+fn told(verdict: Verdict, said: &[u8]) -> Verdict {
+    let hint = "the image's program has to go on running: see what it lacks; kubernetes.cleanup_policy = \
+                \"keep_on_failure\" keeps such a session for podbay logs";
+    let said: String = String::from_utf8_lossy(said)
+        .chars()
+        // Escape sequences would reach the terminal of whoever reads the verdict.
+        .filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t'))
+        .collect();
+    let said = said.trim();
+    let message = if said.is_empty() {
+        verdict.message
+    } else {
+        format!("{}; its log ends with:\n{said}", verdict.message)
+    };
+    Verdict {
+        message,
+        hint: hint.to_owned(),
+        ..verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_log_is_told_without_what_moves_a_terminal() {
+        let exited = || Verdict::new(Cause::Exited, "exit code 1", "");
+        let verdict = told(exited(), b"\x1b[31mTraceback\r\n\tboom\xff\n\n");
+        assert_eq!(
+            verdict.message,
+            "exit code 1; its log ends with:\n[31mTraceback\n\tboom\u{fffd}"
+        );
+        assert!(verdict.hint.contains("keep_on_failure"), "{}", verdict.hint);
+        assert_eq!(told(exited(), b" \n").message, "exit code 1");
+    }
+}

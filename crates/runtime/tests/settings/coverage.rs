@@ -1,0 +1,87 @@
+//! Every setting of the project has a test that its effect changes.
+
+use std::collections::BTreeSet;
+
+use podbay_config::{Effect, settings};
+
+use crate::{cluster, commands, limits, patience, tries};
+
+/// The cases of `podbay-manifests`, a changed value each that changes a session's objects.
+const MANIFESTS: &str = include_str!("../../../manifests/src/tests/effects/table.rs");
+
+/// The keys of those cases. A case begins its line with its key.
+fn by_objects() -> BTreeSet<&'static str> {
+    let known: BTreeSet<_> = settings().iter().map(|setting| setting.key.as_str()).collect();
+    MANIFESTS
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('"')?.split('"').next())
+        .filter(|key| known.contains(key))
+        .collect()
+}
+
+fn by_behaviour() -> BTreeSet<&'static str> {
+    [
+        cluster::KEYS,
+        commands::KEYS,
+        limits::KEYS,
+        patience::KEYS,
+        tries::KEYS,
+    ]
+    .concat()
+    .into_iter()
+    .collect()
+}
+
+#[test]
+fn every_setting_has_an_effect_that_is_tested() {
+    let (objects, behaviour) = (by_objects(), by_behaviour());
+    let known: BTreeSet<_> = settings().iter().map(|setting| setting.key.as_str()).collect();
+    let unknown: Vec<_> = behaviour.difference(&known).collect();
+    assert!(unknown.is_empty(), "no settings: {unknown:?}");
+    let mut forgotten = Vec::new();
+    let mut ignored = 0;
+    for setting in settings() {
+        let key = setting.key.as_str();
+        let tested = objects.contains(key) || behaviour.contains(key);
+        match setting.effect {
+            Effect::Used if !tested => forgotten.push(key),
+            Effect::Used => {}
+            Effect::Ignored(_) => {
+                assert!(!tested, "{key} is ignored, and has a test of its effect");
+                ignored += 1;
+            }
+        }
+    }
+    assert!(
+        forgotten.is_empty(),
+        "without a test of their effect: {forgotten:?}"
+    );
+    println!(
+        "{} settings: {} by rendered objects, {} by behaviour ({} by both), {ignored} ignored with a warning",
+        settings().len(),
+        objects.len(),
+        behaviour.len(),
+        objects.intersection(&behaviour).count(),
+    );
+}
+
+/// The warning is the one effect of a setting that has none.
+#[test]
+fn every_setting_without_effect_is_warned_of() {
+    for setting in settings() {
+        let Effect::Ignored(reason) = setting.effect else {
+            continue;
+        };
+        let variable = setting.environment.first().unwrap();
+        let config = podbay_config::Config::loader()
+            .search(false)
+            .environment([(variable.as_str(), "1")])
+            .load()
+            .unwrap();
+        let warned = config
+            .warnings()
+            .iter()
+            .any(|warning| warning.to_string().contains(reason));
+        assert!(warned, "{}: {:?}", setting.key, config.warnings());
+    }
+}

@@ -1,0 +1,17 @@
+//! Models that the fuzz targets hold the product against, each written anew and as plainly as can be.
+//!
+//! ```text
+//!   decimal.rs        exact decimal numbers                          quantity
+//!   quantity_model.rs Kubernetes' quantities over them               quantity
+//!   label.rs          RFC 1123 labels, and what a name must be       names
+//!   exec_model.rs     the remote-command protocol's client side      codec
+//!   script.rs         inputs as lines of text                        codec, archive
+//!   tar_writer.rs     archives from a script, and what is in them    archive
+//! ```
+
+pub mod decimal;
+pub mod exec_model;
+pub mod label;
+pub mod quantity_model;
+pub mod script;
+pub mod tar_writer;
