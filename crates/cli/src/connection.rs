@@ -5,7 +5,7 @@ use std::time::Duration;
 use podbay_config::Config;
 use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope};
 
-use crate::args::GlobalArgs;
+use crate::args::{GlobalArgs, SessionArgs};
 use crate::exit::Failure;
 use crate::logging;
 use crate::output::warn;
@@ -16,24 +16,29 @@ const DEBUG: u8 = 2;
 /// What a command needs of a cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Needs<'a> {
-    /// The image that was named.
-    pub(crate) image: Option<&'a str>,
+    /// What the session should be, where the command is about one.
+    pub(crate) session: Option<&'a SessionArgs>,
     /// The start's time-out.
     pub(crate) start_timeout: Option<Duration>,
 }
 
-/// The configuration, with its warnings told.
-pub(crate) fn configure(global: &GlobalArgs, start_timeout: Option<Duration>) -> Result<Config, Failure> {
-    let config = global.load(|loader| match start_timeout {
-        // The setting has whole seconds; none of the time that was asked for is cut off.
-        Some(timeout) => loader.flag(
-            "podbay.start_timeout_seconds",
-            "--start-timeout",
-            timeout
-                .as_secs()
-                .saturating_add(u64::from(timeout.subsec_nanos() > 0)),
-        ),
-        None => loader,
+/// The configuration with the flags over it, and its warnings told.
+pub(crate) fn configure(global: &GlobalArgs, needs: &Needs<'_>) -> Result<Config, Failure> {
+    let config = global.load(|mut loader| {
+        for (key, flag, value) in needs.session.iter().flat_map(|session| session.settings()) {
+            loader = loader.flag(key, flag, value);
+        }
+        match needs.start_timeout {
+            // The setting has whole seconds; none of the time that was asked for is cut off.
+            Some(timeout) => loader.flag(
+                "podbay.start_timeout_seconds",
+                "--start-timeout",
+                timeout
+                    .as_secs()
+                    .saturating_add(u64::from(timeout.subsec_nanos() > 0)),
+            ),
+            None => loader,
+        }
     })?;
     for warning in config.warnings() {
         warn(warning);
@@ -46,8 +51,7 @@ pub(crate) fn configure(global: &GlobalArgs, start_timeout: Option<Duration>) ->
 
 /// A cluster or this machine, for a command that does all it does within this process.
 pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
-    let Needs { image, start_timeout } = needs;
-    let podbay = open(global, global.backend.into(), image, start_timeout).await?;
+    let podbay = open(global, global.backend.into(), &needs).await?;
     if podbay.kind() == BackendKind::Embedded {
         warn("the embedded backend runs commands on this machine, without isolation");
     }
@@ -60,7 +64,6 @@ pub(crate) async fn connect_to_cluster(
     what: &'static str,
     needs: Needs<'_>,
 ) -> Result<Podbay, Failure> {
-    let Needs { image, start_timeout } = needs;
     // `auto` means a cluster here: falling back to this machine would help nobody.
     let backend = match Backend::from(global.backend) {
         Backend::Auto | Backend::Cluster => Backend::Cluster,
@@ -74,20 +77,15 @@ pub(crate) async fn connect_to_cluster(
             .into());
         }
     };
-    open(global, backend, image, start_timeout).await
+    open(global, backend, &needs).await
 }
 
-async fn open(
-    global: &GlobalArgs,
-    backend: Backend,
-    image: Option<&str>,
-    start_timeout: Option<Duration>,
-) -> Result<Podbay, Failure> {
-    let config = configure(global, start_timeout)?;
+async fn open(global: &GlobalArgs, backend: Backend, needs: &Needs<'_>) -> Result<Podbay, Failure> {
+    let config = configure(global, needs)?;
     let mut builder = Podbay::builder(config)
         .backend(backend)
         .watch_scope(WatchScope::Session);
-    if let Some(image) = image {
+    if let Some(image) = needs.session.and_then(|session| session.image.as_deref()) {
         builder = builder.names_cluster(format!("--image {image}"));
     }
     Ok(builder.connect().await?)

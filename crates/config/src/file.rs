@@ -123,7 +123,15 @@ impl<'a> File<'a> {
                         name: name.to_owned(),
                         nearest,
                     }),
-                    None => self.warn_of_unknown(name, at),
+                    None => match section_of(name).filter(|_| !matches!(value, DeValue::Table(_))) {
+                        // A section's header that was forgotten: what was meant would be left undone in silence.
+                        Some(section) => self.faults.push(Fault::UnknownKey {
+                            place: self.place(at),
+                            key: name.to_owned(),
+                            nearest: Some(section.key(name)),
+                        }),
+                        None => self.warn_of_unknown(name, at),
+                    },
                 },
             }
         }
@@ -220,6 +228,14 @@ impl<'a> File<'a> {
             column: Some(column),
         }
     }
+}
+
+/// The section that has a setting of this name.
+fn section_of(name: &str) -> Option<Section> {
+    let sections = [Section::Kubernetes, Section::Sandbox, Section::Podbay];
+    sections
+        .into_iter()
+        .find(|section| setting::names_in(*section).any(|known| known == name))
 }
 
 /// The section of ours that an unknown one was most likely meant to be.

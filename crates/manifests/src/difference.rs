@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{ImageRef, Quantity, ResourceBounds, RunAs, ServerKind, SessionRequest, SessionSpec};
+use crate::{
+    ExposureSpec, ImageRef, Quantity, ResourceBounds, RunAs, ServerKind, SessionRequest, SessionSpec,
+};
 
 /// One thing that was asked explicitly and that the existing session has otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,8 +175,15 @@ impl Differences {
             let exposure = spec.exposure.as_ref();
             exposure.is_some_and(|exposure| by_server || exposure.ports.contains(port))
         };
+        let has: Vec<_> = spec
+            .exposure
+            .iter()
+            .flat_map(ExposureSpec::hosted)
+            .map(|port| port.to_string())
+            .collect();
+        let shown = (!has.is_empty()).then(|| has.join(", "));
         for port in ports {
-            self.compare("--port", port.to_string(), None, serves(port));
+            self.compare("--port", port.to_string(), shown.clone(), serves(port));
         }
         if vscode {
             self.value("--vscode", &true, &server.is_some_and(|server| server.vscode));

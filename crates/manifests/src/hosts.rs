@@ -1,7 +1,7 @@
 //! The hosts by which a session is reached from outside the cluster, and the Services behind them.
 
 use crate::spec::PublicSpec;
-use crate::{SessionNames, SessionSpec};
+use crate::{ExposureSpec, SessionNames, SessionSpec};
 
 /// One object that routes hosts: an Ingress or an HTTPRoute.
 pub(crate) struct Routing {
@@ -24,8 +24,8 @@ const EXTERNAL_DNS: &str = "external-dns.alpha.kubernetes.io/hostname";
 pub(crate) fn routings(spec: &SessionSpec, public: &PublicSpec) -> Vec<Routing> {
     let names = spec.names();
     let mut routings = Vec::new();
-    let ports = spec.exposure.iter().flat_map(|exposure| &exposure.ports);
-    let hosts: Vec<_> = ports.map(|port| of_port(&names, public, *port)).collect();
+    let ports = spec.exposure.iter().flat_map(ExposureSpec::hosted);
+    let hosts: Vec<_> = ports.map(|port| of_port(&names, public, port)).collect();
     if !hosts.is_empty() {
         routings.push(Routing {
             name: names.ingress(),

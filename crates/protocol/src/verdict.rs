@@ -205,8 +205,11 @@ impl Cause {
             | Self::Admission
             | Self::ContainerConfig
             | Self::Exited => Retry::Never,
-            Self::TooLarge | Self::OutOfMemory => Retry::MoreResources,
-            Self::NodeLost | Self::Evicted | Self::Volume | Self::ContainerStart => Retry::Elsewhere,
+            Self::OutOfMemory => Retry::MoreResources,
+            // A larger node would do.
+            Self::TooLarge | Self::NodeLost | Self::Evicted | Self::Volume | Self::ContainerStart => {
+                Retry::Elsewhere
+            }
             Self::ImagePull
             | Self::Capacity
             | Self::Unschedulable

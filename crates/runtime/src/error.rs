@@ -163,6 +163,8 @@ pub enum Error {
     Cancelled {
         /// The session's id.
         session: String,
+        /// Whether the session was there before: then it stays, and its start goes on.
+        goes_on: bool,
     },
     /// An object of the session was still there when the deadline passed.
     #[error("session {session:?}: {object} was still there after {seconds} s")]

@@ -107,6 +107,22 @@ impl From<ServerName> for ServerKind {
 }
 
 impl SessionArgs {
+    /// The settings that some flags stand for, so that what the configuration says is judged with them: key, flag, value.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let network = self.network.map(|network| network.to_string());
+        let workload = self.workload.map(|workload| workload.to_string());
+        let profile = self.profile.map(|profile| profile.to_string());
+        let given = [
+            ("kubernetes.network", "--network", network),
+            ("kubernetes.workload", "--workload", workload),
+            ("kubernetes.profile", "--profile", profile),
+        ];
+        let given = given.into_iter();
+        given
+            .filter_map(|(key, flag, value)| Some((key, flag, value?)))
+            .collect()
+    }
+
     /// What is asked of the session. `ours` gives the values of this process's environment.
     pub(crate) fn request(self, ours: impl Fn(&str) -> Option<String>) -> Result<SessionRequest, Failure> {
         let Self {

@@ -7,7 +7,7 @@ use podbay_config::{Config, example_toml, schema};
 use podbay_runtime::check_configuration;
 
 use crate::args::GlobalArgs;
-use crate::connection::configure;
+use crate::connection::{Needs, configure};
 use crate::exit::Failure;
 use crate::output::{json, print, print_line, warn};
 
@@ -50,7 +50,7 @@ Examples:
 pub(crate) fn run(global: &GlobalArgs, args: &ConfigArgs) -> Result<u8, Failure> {
     match &args.command {
         ConfigCommand::Show { origin } => {
-            let config = configure(global, None)?;
+            let config = configure(global, &Needs::default())?;
             let text = if *origin {
                 config.to_toml_with_origins()
             } else {

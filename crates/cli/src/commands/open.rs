@@ -101,7 +101,7 @@ impl Wanted {
         let progress = Progress::new(global);
         let work = async {
             let needs = Needs {
-                image: session.image.as_deref(),
+                session: Some(&session),
                 start_timeout,
             };
             let podbay = connect_to_cluster(global, command, needs).await?;
@@ -124,21 +124,30 @@ impl Wanted {
         match signals.guard(Box::pin(work), left).await {
             Ok(Ok(())) => Ok(0),
             Ok(Err(failure)) => match signals.exit_code() {
-                Some(code) if is_cancelled(&failure) => {
-                    note(&format!(
-                        "session {id} was not opened; what had been made was removed"
-                    ));
-                    Ok(code)
-                }
-                _ => Err(failure),
+                Some(code) => match cancelled(&failure) {
+                    Some(told) => {
+                        note(&format!("session {id} {told}"));
+                        Ok(code)
+                    }
+                    None => Err(failure),
+                },
+                None => Err(failure),
             },
             Err(code) => Ok(code),
         }
     }
 }
 
-fn is_cancelled(failure: &Failure) -> bool {
-    matches!(failure, Failure::Session(error) if matches!(**error, Error::Cancelled { .. }))
+/// What became of a session whose start was cancelled.
+fn cancelled(failure: &Failure) -> Option<&'static str> {
+    let Failure::Session(error) = failure else {
+        return None;
+    };
+    match **error {
+        Error::Cancelled { goes_on: true, .. } => Some("was there before, and goes on"),
+        Error::Cancelled { goes_on: false, .. } => Some("was not opened; what had been made was removed"),
+        _ => None,
+    }
 }
 
 /// Says on standard error how the start went.

@@ -5,7 +5,7 @@ use podbay_manifests::{SecretValues, SessionSpec, render};
 use podbay_runtime::Error;
 
 use crate::args::{GlobalArgs, SessionArgs, our_variable};
-use crate::connection::configure;
+use crate::connection::{Needs, configure};
 use crate::exit::Failure;
 use crate::output::{Format, json, print};
 
@@ -40,7 +40,11 @@ pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> 
         show_secrets,
         session,
     } = args;
-    let config = configure(global, None)?;
+    let needs = Needs {
+        session: Some(&session),
+        ..Needs::default()
+    };
+    let config = configure(global, &needs)?;
     let id = session_id
         .parse()
         .map_err(|error: podbay_manifests::SessionIdError| Error::Id {

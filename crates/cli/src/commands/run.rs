@@ -149,7 +149,7 @@ impl Run {
         passed: &mut Passed,
     ) -> Result<Outcome, Failure> {
         let needs = Needs {
-            image: self.session.image.as_deref(),
+            session: Some(&self.session),
             start_timeout: self.start_timeout,
         };
         let podbay = connect(global, needs).await?;

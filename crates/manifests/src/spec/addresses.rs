@@ -27,7 +27,7 @@ impl SessionSpec {
         Some(format!("{base}/?{token}folder={folder}"))
     }
 
-    /// The addresses of the session's ports besides those of its server and VS Code. Without an Ingress or a
+    /// The addresses of the session's ports, that of its server only where it was asked for. Without an Ingress or a
     /// route they are addresses inside the cluster.
     pub fn web_hosts(&self) -> BTreeMap<String, u16> {
         let Some(exposure) = &self.exposure else {
@@ -38,7 +38,7 @@ impl SessionSpec {
             Some(public) => format!("{}://{}", public.scheme(), public.port_host(&names, port)),
             None => self.in_cluster(&names.service(), port, exposure.cluster_domain.as_str()),
         };
-        exposure.ports.iter().map(|port| (url(*port), *port)).collect()
+        exposure.hosted().map(|port| (url(port), port)).collect()
     }
 
     fn in_cluster(&self, service: &str, port: u16, cluster_domain: &str) -> String {

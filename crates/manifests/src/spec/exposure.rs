@@ -22,6 +22,9 @@ const MAX_PORTS: usize = 100;
 pub struct ExposureSpec {
     /// Ports besides those of the server and VS Code.
     pub(crate) ports: BTreeSet<u16>,
+    /// The server's port, where it was asked for as well: it has a host then, besides its Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server_port: Option<u16>,
     /// Whether some of them were asked for by the session itself and not by the configuration.
     pub(crate) own_ports: bool,
     /// DNS domain of the cluster.
@@ -64,6 +67,11 @@ pub struct GatewayRef {
 }
 
 impl ExposureSpec {
+    /// The ports that have a host, or an address inside the cluster.
+    pub(crate) fn hosted(&self) -> impl Iterator<Item = u16> {
+        self.server_port.into_iter().chain(self.ports.iter().copied())
+    }
+
     pub(super) fn validate(
         problems: &mut Problems,
         config: &Config,
@@ -106,6 +114,9 @@ impl ExposureSpec {
             None => None,
         };
         Some(Self {
+            server_port: server
+                .map(|server| server.port)
+                .filter(|port| request.ports.contains(port)),
             own_ports: request.ports.iter().any(|port| !taken.contains(port)),
             ports,
             cluster_domain: cluster_domain?,

@@ -131,6 +131,10 @@ impl Opening {
                 resumed: adopted && record.paused,
                 record,
             }),
+            Err(Error::Cancelled { session, goes_on: _ }) if adopted => {
+                let goes_on = true;
+                Err((Error::Cancelled { session, goes_on }, None))
+            }
             Err(error) if adopted => Err((error, None)),
             Err(error) => Err((
                 error,
@@ -155,6 +159,16 @@ impl Opening {
         let nothing = matches!(error, Error::TooManySessions { .. });
         if keep && !nothing {
             return error.kept();
+        }
+        // Another client has paused the session while it started: it is to stay.
+        let there = self
+            .site()
+            .existing_record(self.spec.namespace(), &self.spec.names())
+            .await;
+        if matches!(there, Ok(Some(record)) if record.uid == failed.record.uid && record.paused) {
+            return Error::Paused {
+                session: self.spec.id().to_string(),
+            };
         }
         self.roll_back(&failed).await;
         error
@@ -203,6 +217,7 @@ impl Opening {
     pub(super) fn cancelled(&self) -> Error {
         Error::Cancelled {
             session: self.spec.id().to_string(),
+            goes_on: false,
         }
     }
 

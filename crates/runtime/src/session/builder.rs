@@ -285,6 +285,7 @@ impl SessionBuilder {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(Error::Cancelled {
                 session: id.to_string(),
+                goes_on: false,
             }),
         };
         guard.disarm();

@@ -91,7 +91,7 @@ pub struct EventLine {
 pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: Option<&Pod>) -> Summary {
     let status = match (record, pod) {
         (Err(_), _) => "Unreadable".to_owned(),
-        (Ok(record), None) if record.paused => "Paused".to_owned(),
+        (Ok(record), pod) if record.paused && pod.is_none_or(is_going) => "Paused".to_owned(),
         (Ok(_), None) => "Lost".to_owned(),
         (Ok(_), Some(pod)) if end_of_pod(pod).or_else(|| node_lost(pod)).is_some() => "Lost".to_owned(),
         (Ok(record), Some(pod)) => capitalised(phase_of(pod, record.spec.server().is_some()).as_str()),
@@ -125,6 +125,11 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
     }
 }
 
+/// Whether a pod is being deleted, or has ended.
+fn is_going(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some() || end_of_pod(pod).is_some()
+}
+
 /// A session's description.
 pub(crate) fn describe(
     record: &Record,
@@ -150,8 +155,8 @@ pub(crate) fn describe(
         vscode_url: spec.vscode_url(None),
         web_hosts: spec.web_hosts(),
         verdict: match pod {
+            pod if record.paused && pod.is_none_or(is_going) => None,
             Some(pod) => end_of_pod(pod).or_else(|| node_lost(pod)),
-            None if record.paused => None,
             None => Some(super::handle::pod_is_gone()),
         },
         events: events.iter().map(line).collect(),
