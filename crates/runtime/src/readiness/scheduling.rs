@@ -171,7 +171,7 @@ mod tests {
             verdict.hint
         );
         let verdict = said("memory");
-        assert_eq!(verdict.retry, Retry::MoreResources);
+        assert_eq!(verdict.retry, Retry::Elsewhere);
         assert!(verdict.hint.contains("--memory"), "{}", verdict.hint);
     }
 }
