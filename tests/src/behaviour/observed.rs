@@ -13,6 +13,9 @@ pub struct Observed {
     /// Texts that differ, and the words that stand for them.
     #[serde(skip)]
     hidden: Vec<(String, String)>,
+    /// Why it can't be seen on this cluster now.
+    #[serde(skip)]
+    unseen: Option<String>,
 }
 
 /// One thing that was seen.
@@ -28,6 +31,16 @@ impl Observed {
         let mut observed = Self::default();
         observed.hide(namespace, "NAMESPACE");
         observed
+    }
+
+    /// Says that what the case is about can't be seen on this cluster now.
+    pub fn cannot_be_seen(&mut self, why: &str) {
+        self.unseen = Some(why.to_owned());
+    }
+
+    /// Why what the case is about can't be seen, if it can't.
+    pub fn unseen(&self) -> Option<&str> {
+        self.unseen.as_deref()
     }
 
     /// Has `word` stand for `text` from now on.

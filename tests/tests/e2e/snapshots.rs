@@ -47,7 +47,8 @@ fn manifests() -> Vec<Manifest> {
                 .filter(|document| document.contains("apiVersion"))
                 .map(|document| serde_saphyr::from_str(document).unwrap())
                 .collect();
-            if !documents.is_empty() {
+            // Others hold no whole session: pieces, or lists of differences.
+            if documents.iter().any(|document| document["kind"] == "ConfigMap") {
                 found.push(Manifest {
                     name: path.file_stem().unwrap().to_string_lossy().into_owned(),
                     documents,
