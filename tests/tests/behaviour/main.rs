@@ -55,6 +55,18 @@ async fn the_real_and_the_scripted_cluster_answer_the_same() {
     let registry = if free { Some(Registry::start().await) } else { None };
     let real = stream::iter(CASES).map(|(name, case)| async move { (*name, on_the_real(name, *case).await) });
     let mut real: BTreeMap<&str, Result> = real.buffer_unordered(AT_ONCE).collect().await;
+    // Many at once on a small cluster, one may be late for want of room: what is not as recorded is asked once more, alone.
+    let known = answers::read();
+    for (name, case) in CASES {
+        let as_recorded = match (real.get(name), known.get(*name)) {
+            (Some(Ok(seen)), Some(known)) => seen.unseen().is_some() || known.differences(seen).is_empty(),
+            _ => false,
+        };
+        if !as_recorded {
+            say(&format!("case {name}: asked once more"));
+            real.insert(name, on_the_real(name, *case).await);
+        }
+    }
     drop(registry);
     if std::env::var_os(RECORD).is_some() {
         let seen = real
