@@ -20,7 +20,7 @@ use crate::lifecycle::{
 };
 use crate::readiness::Graces;
 use crate::session::{Session, SessionBuilder, Summary, summarise};
-use crate::watch::{PodWatch, foremost};
+use crate::watch::{PodWatch, standing};
 
 /// Sessions closed at once by [`Podbay::close_all`]: enough to hide the round trips, few enough to be fair.
 const CLOSING_AT_ONCE: usize = 16;
@@ -440,7 +440,7 @@ fn foremost_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Option<&'a Pod> {
     let own = pods
         .iter()
         .filter(|pod| session(&pod.metadata.labels).as_ref() == Some(&wanted));
-    foremost(own)
+    own.max_by_key(|pod| standing(pod))
 }
 
 /// The selector of our objects, and of those the user means.

@@ -1,12 +1,12 @@
 //! One watch over pods, shared by all who wait for one of them.
 
-use std::borrow::Borrow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, Object, WatchEvent};
 use podbay_manifests::SessionNames;
@@ -124,7 +124,7 @@ fn locked(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
 
 impl Index {
     fn state(&self, session: &str) -> PodState {
-        match (&self.failed, self.pods.get(session).and_then(foremost_of)) {
+        match (&self.failed, self.pods.get(session).and_then(foremost)) {
             (Some(error), _) => PodState::Failed(Arc::clone(error)),
             (None, Some(pod)) => PodState::Present(Arc::clone(pod)),
             (None, None) => PodState::Unseen,
@@ -148,7 +148,7 @@ impl Index {
                     self.tell(session, self.state(session));
                 }
                 for (session, pods) in before {
-                    if let (false, Some(pod)) = (self.pods.contains_key(&session), foremost_of(&pods)) {
+                    if let (false, Some(pod)) = (self.pods.contains_key(&session), foremost(&pods)) {
                         self.tell(&session, PodState::Gone(Arc::clone(pod)));
                     }
                 }
@@ -194,26 +194,14 @@ impl Index {
     }
 }
 
-/// Of the pods of one session the one that counts: the one that lives, and of those the youngest.
-pub(crate) fn foremost<P: Borrow<Pod>>(pods: impl Iterator<Item = P>) -> Option<P> {
-    pods.max_by_key(|pod| {
-        let pod: &Pod = pod.borrow();
-        let lives = pod.metadata.deletion_timestamp.is_none() && !is_finished(pod);
-        (lives, pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
-    })
+/// How much a pod of a session counts beside its others: most the one that lives, and of those the youngest.
+pub(crate) fn standing(pod: &Pod) -> (bool, Option<Timestamp>) {
+    let lives = pod.metadata.deletion_timestamp.is_none() && !is_finished(pod);
+    (lives, pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
-fn foremost_of(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
-    foremost(pods.values().map(Counted)).map(|Counted(pod)| pod)
-}
-
-/// A pod that is shared, to be compared as a pod.
-struct Counted<'a>(&'a Arc<Pod>);
-
-impl Borrow<Pod> for Counted<'_> {
-    fn borrow(&self) -> &Pod {
-        self.0
-    }
+fn foremost(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
+    pods.values().max_by_key(|pod| standing(pod))
 }
 
 /// A pod with the label of its session, and its name.

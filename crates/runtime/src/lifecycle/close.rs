@@ -2,7 +2,7 @@
 
 use podbay_config::WorkloadKind;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
-use podbay_manifests::labels::{SESSION_ID, selector_session};
+use podbay_manifests::labels::SESSION_ID;
 use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
 use podbay_manifests::{Record, SessionId, SessionNames};
 use serde::Serialize;
@@ -131,8 +131,7 @@ fn objects_of(record: &Record) -> Vec<ObjectKey> {
     keys
 }
 
-/// Waits until the pods of a session's Job are gone. They have names of the Job controller's making, so they are looked
-/// for by label; garbage collection may not have come to them when the Job is gone already. Where the pod is the workload
+/// Waits until the pods of a session's Job are gone; garbage collection may not have come to them when the Job is gone already. Where the pod is the workload
 /// itself there is nothing to do.
 pub(super) async fn wait_for_pods(site: Site<'_>, record: &Record) -> Result<(), Error> {
     let spec = &record.spec;
@@ -140,9 +139,7 @@ pub(super) async fn wait_for_pods(site: Site<'_>, record: &Record) -> Result<(),
         return Ok(());
     }
     let deadline = Instant::now() + site.patience;
-    let selector = selector_session(&spec.names());
-    let pods = site.client.list(Kind::Pod, spec.namespace(), &selector).await;
-    let pods = pods.map_err(|source| site.call(source))?;
+    let pods = workload::pods(site, spec).await?;
     // A newer session of the same name has its own pods. Asked after the list: a Job that made one of them is there.
     let job = site.client.get(&workload::key(spec)).await;
     let other = job.map_err(|source| site.call(source))?.filter(|job| {

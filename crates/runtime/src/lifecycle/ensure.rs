@@ -170,7 +170,7 @@ impl Site<'_> {
     /// the answer was lost: a claim that this call made goes when the start fails, one that was there before never.
     pub(crate) async fn claim(&self, mut object: Object) -> Result<Ensured<Object>, Error> {
         let key = object.key();
-        let nonce = format!("{:032x}", rand::random::<u128>());
+        let nonce = nonce();
         let annotations = object.metadata_mut().annotations.get_or_insert_default();
         annotations.insert(CREATION_NONCE.to_owned(), nonce.clone());
         let is_of_this_call = |found: &Object| {
@@ -202,7 +202,7 @@ impl Site<'_> {
     /// In a box of its own, because objects are large: what waits after it would keep room for them.
     ///
     /// Creates, and reads where the answer says that it is there or may be.
-    async fn create_or_get(&self, object: Object, key: &ObjectKey) -> Result<Found, Error> {
+    pub(super) async fn create_or_get(&self, object: Object, key: &ObjectKey) -> Result<Found, Error> {
         let deadline = Instant::now() + NEW_NAMESPACE;
         let error = loop {
             match self.client.create(object.clone()).await {
@@ -256,8 +256,14 @@ impl Site<'_> {
     }
 }
 
-enum Found {
+/// What came of a creation.
+pub(super) enum Found {
     Created(Object),
     There(Object),
     Vanished,
+}
+
+/// A value that no other creation has.
+pub(super) fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

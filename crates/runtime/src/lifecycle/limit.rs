@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use podbay_k8s_client::{ClusterClient, Kind, Object};
+use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::Record;
 use podbay_manifests::labels::{PAUSED, selector_all};
 
+use super::ensure::Site;
 use crate::error::Error;
 
 /// Which other sessions stand against one.
@@ -22,21 +23,13 @@ pub(crate) enum Others {
 
 /// Refuses the session of `record` if `limit` others stand against it. Sessions that are paused or being closed hold no pod
 /// and do not count.
-pub(crate) async fn check(
-    client: &dyn ClusterClient,
-    namespace: &str,
-    record: &Record,
-    which: Others,
-    limit: u32,
-) -> Result<(), Error> {
-    let session = record.id().to_string();
-    let records = client
+pub(crate) async fn check(site: Site<'_>, record: &Record, which: Others, limit: u32) -> Result<(), Error> {
+    let namespace = record.spec.namespace();
+    let records = site
+        .client
         .list(Kind::ConfigMap, namespace, &selector_all())
-        .await
-        .map_err(|source| Error::Call {
-            session: session.clone(),
-            source,
-        })?;
+        .await;
+    let records = records.map_err(|source| site.call(source))?;
     let mine = Place {
         created: record.created.as_ref().map(|time| time.0),
         version: record.resource_version.as_deref().and_then(number),
@@ -51,7 +44,7 @@ pub(crate) async fn check(
         return Ok(());
     }
     Err(Error::TooManySessions {
-        session,
+        session: record.id().to_string(),
         namespace: namespace.to_owned(),
         limit,
     })

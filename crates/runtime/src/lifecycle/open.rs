@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::close::{close_record, wait_for_objects};
-use super::ensure::{Ensured, Site};
+use super::ensure::{Ensured, Site, nonce};
 use super::network::SharedPolicies;
 use super::retry::RetryPolicy;
 use super::start::{Made, Started};
@@ -115,8 +115,7 @@ impl Opening {
         if self.shared_watch {
             self.watch.synced().await;
         }
-        let nonce = format!("{:032x}", rand::random::<u128>());
-        let record = Box::pin(self.record(&nonce))
+        let record = Box::pin(self.record(&nonce()))
             .await
             .map_err(|error| (error, None))?;
         let adopted = !record.is_created();

@@ -24,20 +24,20 @@ pub(crate) async fn pause(site: Site<'_>, record: &Record, wait: bool) -> Result
     mark(site, record, true).await?;
     let key = workload::key(&record.spec);
     let call = |source| site.call(source);
-    match site.client.get(&key).await.map_err(call)? {
-        Some(Object::Job(job)) => suspend(site, &job, true).await.map_err(call)?,
-        Some(pod)
-            if record
-                .owner()
-                .owns(pod.metadata().owner_references.as_deref().unwrap_or_default()) =>
-        {
+    let found = site.client.get(&key).await.map_err(call)?.filter(|object| {
+        let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
+        record.owner().owns(owners)
+    });
+    match found {
+        Some(Object::Job(job)) => suspend(site, &record.spec, &job, true).await.map_err(call)?,
+        Some(pod) => {
             let options = DeleteOptions::only(pod.uid());
             site.client.delete(&key, options).await.map_err(call)?;
             if wait {
                 wait_until_gone(site.client, site.id.as_str(), &key, pod.uid(), site.patience).await?;
             }
         }
-        Some(_) | None => {}
+        None => {}
     }
     if wait {
         wait_for_pods(site, record).await?;

@@ -47,29 +47,32 @@ impl Opening {
         // An adopted session keeps its own specification: it is what its record says.
         let spec = if adopted { &record.spec } else { &self.spec };
         let mut follower = self.watch.follow(&spec.names());
-        if adopted && let Some(workload) = Box::pin(workload::living(self.site(), spec, &owner)).await? {
-            // Paused, and what runs it is there: a suspended Job, or a pod whose pause was not carried through.
-            Box::pin(self.take_a_place(record, adopted)).await?;
-            if !workload.runs() {
-                Box::pin(self.restore_claim(spec)).await?;
-            }
-            Box::pin(self.wake(record, &workload)).await?;
-            let pod = Box::pin(self.pod_of(spec, &workload, &mut follower)).await?;
-            let times = Box::pin(self.wait(&pod, spec, begun, &mut follower)).await?;
-            return Ok(Started {
-                pod: name_of(&pod),
-                times: (!was_ready_at_once(&times)).then_some(times),
-            });
-        }
+        let living = if adopted {
+            Box::pin(workload::living(self.site(), spec, &owner)).await?
+        } else {
+            None
+        };
+        let lived = living.is_some();
         Box::pin(self.take_a_place(record, adopted)).await?;
-        let pod = match Box::pin(self.make(record, adopted, made)).await? {
+        let workload = match living {
+            Some(workload) => {
+                if !workload.runs() {
+                    Box::pin(self.restore_claim(spec)).await?;
+                }
+                // Suspended, it was paused.
+                Box::pin(self.wake(spec, &owner, &workload)).await?;
+                Some(workload)
+            }
+            None => Box::pin(self.make(record, adopted, made)).await?,
+        };
+        let pod = match workload {
             Some(workload) => Box::pin(self.pod_of(spec, &workload, &mut follower)).await?,
             None => Box::pin(self.pod_of_creator(&owner, &mut follower)).await?,
         };
         let times = Box::pin(self.wait(&pod, spec, begun, &mut follower)).await?;
         Ok(Started {
-            pod: name_of(&pod),
-            times: Some(times),
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            times: (!lived || !was_ready_at_once(&times)).then_some(times),
         })
     }
 
@@ -92,18 +95,18 @@ impl Opening {
 
     async fn check_limit(&self, record: &Record, others: Others) -> Result<(), Error> {
         if let Some(limit) = self.limit {
-            limit::check(&*self.client, self.spec.namespace(), record, others, limit).await?;
+            limit::check(self.site(), record, others, limit).await?;
         }
         self.check_cancelled()
     }
 
     /// Lets a Job make its pod: one that was just created, or that a pause has suspended. A queue lets its own go itself.
-    async fn wake(&self, record: &Record, workload: &Workload) -> Result<(), Error> {
+    async fn wake(&self, spec: &SessionSpec, owner: &Owner, workload: &Workload) -> Result<(), Error> {
         if let Workload::Job(job) = workload
             && is_suspended(job)
             && !is_queued(job)
         {
-            workload::release(self.site(), &record.owner(), job).await?;
+            workload::release(self.site(), spec, owner, workload, job).await?;
         }
         Ok(())
     }
@@ -130,9 +133,7 @@ impl Opening {
         // Before the pod, so that there is no moment in which it may reach more than it should.
         match network_policy::policy(spec, &owner) {
             Some(NetworkPolicyPlan::Shared(policy)) => {
-                self.policies
-                    .ensure(&*self.client, spec.id().as_str(), policy)
-                    .await?;
+                self.policies.ensure(site, policy).await?;
             }
             Some(NetworkPolicyPlan::Own(policy)) => {
                 site.owned(policy.into(), &owner).await?;
@@ -147,7 +148,7 @@ impl Opening {
             }
             Ensured::Adopted(workload) => workload,
         };
-        self.wake(record, &workload).await?;
+        self.wake(spec, &owner, &workload).await?;
         self.check_cancelled()?;
         exposure::expose(site, spec, &owner).await?;
         self.check_cancelled()?;
@@ -171,10 +172,8 @@ impl Opening {
     /// Whether the session's Secret was written: then nobody needs to know what is in it.
     async fn secret_is_there(&self, owner: &Owner) -> Result<bool, Error> {
         let key = ObjectKey::new(Kind::Secret, self.spec.namespace(), self.spec.names().secret());
-        let found = self.client.get(&key).await.map_err(|source| Error::Call {
-            session: self.spec.id().to_string(),
-            source,
-        })?;
+        let found = self.client.get(&key).await;
+        let found = found.map_err(|source| self.site().call(source))?;
         Ok(found.is_some_and(|secret| {
             let owners = secret.metadata().owner_references.as_deref().unwrap_or_default();
             !secret.is_terminating() && owner.owns(owners)
@@ -203,7 +202,7 @@ impl Opening {
         let wanted = JobPod {
             client: &*self.client,
             session: spec.id().as_str(),
-            job: Object::from((**job).clone()).key(),
+            job: workload::key(spec),
             uid: job.metadata.uid.as_deref().unwrap_or_default(),
             patience: self.graces.start,
         };
@@ -258,10 +257,6 @@ impl Opening {
             () = self.cancel.cancelled() => Err(self.cancelled()),
         }
     }
-}
-
-fn name_of(pod: &Pod) -> String {
-    pod.metadata.name.clone().unwrap_or_default()
 }
 
 /// Whether a session was found ready: then nothing was waited for but one answer of the watch.

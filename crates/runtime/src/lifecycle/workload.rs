@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_config::WorkloadKind;
 use podbay_k8s_client::{DeleteOptions, Error as ClientError, ErrorKind, Kind, Object, ObjectKey};
-use podbay_manifests::labels::{SESSION, selector_session};
+use podbay_manifests::labels::selector_session;
 use podbay_manifests::{Owner, SessionSpec, job, pod};
 use serde_json::json;
 
@@ -140,13 +140,18 @@ pub(crate) async fn living(
 
 /// Whether a pod of this Job has ended.
 async fn has_ended(site: Site<'_>, spec: &SessionSpec, job: &Workload) -> Result<bool, Error> {
-    let selector = selector_session(&spec.names());
-    let pods = site.client.list(Kind::Pod, spec.namespace(), &selector).await;
-    let pods = pods.map_err(|source| site.call(source))?;
-    Ok(pods
+    Ok(pods(site, spec)
+        .await?
         .into_iter()
         .filter_map(Object::into_pod)
         .any(|pod| job.has(&pod) && pod.metadata.deletion_timestamp.is_none() && is_finished(&pod)))
+}
+
+/// All pods of a session. A Job's have names of its controller's making, so they are looked for by label.
+pub(super) async fn pods(site: Site<'_>, spec: &SessionSpec) -> Result<Vec<Object>, Error> {
+    let selector = selector_session(&spec.names());
+    let pods = site.client.list(Kind::Pod, spec.namespace(), &selector).await;
+    pods.map_err(|source| site.call(source))
 }
 
 /// Whether a workload has ended for good: a pod with `restartPolicy: Never`, a Job with `backoffLimit: 0`.
@@ -171,38 +176,40 @@ pub(crate) fn is_finished(pod: &Pod) -> bool {
 }
 
 /// Suspends a session's Job, or lets it go on. Suspended, the Job controller deletes its pod.
-pub(crate) async fn suspend(site: Site<'_>, job: &Job, suspend: bool) -> Result<(), ClientError> {
-    let key = Object::from(job.clone()).key();
+pub(crate) async fn suspend(
+    site: Site<'_>,
+    spec: &SessionSpec,
+    job: &Job,
+    suspend: bool,
+) -> Result<(), ClientError> {
     let patch = json!({"metadata": {"uid": job.metadata.uid}, "spec": {"suspend": suspend}});
-    site.client.patch(&key, patch).await.map(drop)
+    site.client.patch(&key(spec), patch).await.map(drop)
 }
 
 /// Lets a Job that is suspended make its pod.
 ///
 /// First the pods of an earlier Job of the session are waited out: a Job is gone before its pods are, and theirs have other
 /// names. No earlier Job can come back meanwhile, because this one has its name.
-pub(crate) async fn release(site: Site<'_>, owner: &Owner, job: &Job) -> Result<(), Error> {
-    let workload = Workload::Job(Box::new(job.clone()));
-    let key = Object::from(job.clone()).key();
-    let labels = job.metadata.labels.as_ref();
-    let session = labels
-        .and_then(|labels| labels.get(SESSION))
-        .map_or("", String::as_str);
-    let selector = format!("{SESSION}={session}");
-    let pods = site.client.list(Kind::Pod, &key.namespace, &selector).await;
-    for object in pods.map_err(|source| site.call(source))? {
+pub(crate) async fn release(
+    site: Site<'_>,
+    spec: &SessionSpec,
+    owner: &Owner,
+    workload: &Workload,
+    job: &Job,
+) -> Result<(), Error> {
+    for object in pods(site, spec).await? {
         let (pod, uid) = (object.key(), object.uid().to_owned());
         let others = site.is_ours(&object) && !object.into_pod().is_some_and(|pod| workload.has(&pod));
         if others {
-            site.check_owner(&key.namespace, owner).await?;
+            site.check_owner(spec.namespace(), owner).await?;
             wait_until_gone(site.client, site.id.as_str(), &pod, &uid, site.patience).await?;
         }
     }
-    match suspend(site, job, false).await {
+    match suspend(site, spec, job, false).await {
         Ok(()) => Ok(()),
         // It went with its record.
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Conflict) => {
-            site.check_owner(&key.namespace, owner).await?;
+            site.check_owner(spec.namespace(), owner).await?;
             Err(site.call(error))
         }
         Err(error) => Err(site.call(error)),

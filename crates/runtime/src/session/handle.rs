@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::lifecycle::{Closed, RetainedClaim, close_record};
 use crate::podbay::Podbay;
 use crate::readiness::{Progress, end_of_pod, node_lost, phase_of, wait_until_ready};
-use crate::watch::foremost;
+use crate::watch::standing;
 
 /// A session. Dropping the handle leaves the session open: [`Session::close`] ends it.
 #[derive(Clone, Debug)]
@@ -241,7 +241,8 @@ impl Session {
         let selector = selector_session(&SessionNames::of(&self.id));
         let namespace = self.podbay.namespace();
         let pods = self.podbay.client().list(Kind::Pod, namespace, &selector).await?;
-        let pod = foremost(pods.into_iter().filter_map(Object::into_pod));
+        let pods = pods.into_iter().filter_map(Object::into_pod);
+        let pod = pods.max_by_key(standing);
         if let Some(pod) = &pod {
             self.known_pod().clone_from(&pod.metadata.name);
         }
