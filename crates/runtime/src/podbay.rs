@@ -314,9 +314,10 @@ impl Podbay {
     /// Ends a session and deletes its claim.
     pub async fn delete(&self, id: &str, wait: bool) -> Result<Closed, Error> {
         let id = parse_id(id)?;
-        let record = self.record(&id).await?;
-        // First the claim, which stays while its pod does: from now on no new session takes it for its own.
+        // First the claim, which stays while its pod does: from now on no new session takes it for its own, and one that
+        // has taken it is found by the look at its record.
         let deleted = delete_claim(&*self.0.client, &id, &self.0.namespace).await;
+        let record = self.record(&id).await?;
         // A claim that can't be deleted keeps nothing else from it.
         let closed = self.close_found(&id, record.as_ref(), wait).await?;
         let deleted = deleted?;
