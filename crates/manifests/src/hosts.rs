@@ -1,6 +1,6 @@
 //! The hosts by which a session is reached from outside the cluster, and the Services behind them.
 
-use crate::spec::PublicSpec;
+use crate::session_spec::PublicSpec;
 use crate::{ExposureSpec, SessionNames, SessionSpec};
 
 /// One object that routes hosts: an Ingress or an HTTPRoute.

@@ -7,7 +7,7 @@ use k8s_openapi::api::networking::v1::{
 
 use crate::hosts::{Host, Routing, routings};
 use crate::metadata::metadata_with;
-use crate::spec::{PublicBy, PublicSpec};
+use crate::session_spec::{PublicBy, PublicSpec};
 use crate::{Owner, SessionSpec};
 
 /// The Ingresses of the session `spec`: one for VS Code, one for its ports. None where nothing is served, no

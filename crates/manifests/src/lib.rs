@@ -49,7 +49,7 @@ mod quantity;
 mod request;
 mod server;
 mod session_id;
-mod spec;
+mod session_spec;
 mod user;
 mod word;
 
@@ -76,7 +76,7 @@ pub use route::HttpRoute;
 pub use secret::{SESSION_KEY_VARIABLE, SessionKey};
 pub use server::{ServerKind, ServerKindError};
 pub use session_id::{SessionId, SessionIdError};
-pub use spec::{
+pub use session_spec::{
     CaBundleSpec, CacheSpec, ClaimSpec, ExposureSpec, GatewayRef, NetworkSpec, PlacementSpec, PublicBy,
     PublicSpec, PullSpec, ResourceBounds, ResourceSpec, Seccomp, SecuritySpec, ServerSpec, SessionSecrets,
     SessionSpec, SpecError, SpecErrors, StorageSpec, VolumeSource, WorkloadSpec, WorkspaceSpec,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::labels::{self, CREATION_NONCE, PAUSED};
 use crate::metadata::metadata;
-use crate::spec::SpecV1;
+use crate::session_spec::SpecV1;
 use crate::{Owner, SessionId, SessionNames, SessionSpec};
 
 /// Version of the record's layout. It grows when an older program would misunderstand a newer record. Records of

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hosts::{Host, Routing, routings};
 use crate::metadata::metadata_with;
-use crate::spec::{GatewayRef, PublicBy};
+use crate::session_spec::{GatewayRef, PublicBy};
 use crate::{Owner, SessionSpec};
 
 /// API version of [`HttpRoute`].

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{HTTPGetAction, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::spec::ServerSpec;
+use crate::session_spec::ServerSpec;
 
 /// What OpenHands' servers answer, without a session key.
 const PATH: &str = "/alive";

@@ -5,7 +5,7 @@
 use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
 
 use crate::empty::non_empty_list;
-use crate::spec::{Seccomp, SecuritySpec};
+use crate::session_spec::{Seccomp, SecuritySpec};
 use crate::{Profile, RunAs, SessionSpec};
 
 /// User and group of a restricted session whose user was not given. Not 0, which is forbidden, and above the

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
 };
 
-use crate::spec::{CacheSpec, VolumeSource, WorkspaceSpec};
+use crate::session_spec::{CacheSpec, VolumeSource, WorkspaceSpec};
 use crate::{Profile, SessionSpec};
 
 /// Home directory of a restricted session. Images give their homes to users of their own.

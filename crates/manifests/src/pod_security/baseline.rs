@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{AppArmorProfile, Pod, PodSpec, SELinuxOptions, 
 
 use super::{Place, Violation, containers, volume_level};
 use crate::Profile;
-use crate::spec::BASELINE_CAPABILITIES;
+use crate::session_spec::BASELINE_CAPABILITIES;
 
 /// Sysctls that are namespaced and can hurt nobody else.
 const SAFE_SYSCTLS: [&str; 11] = [
