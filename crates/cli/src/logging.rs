@@ -36,6 +36,7 @@ fn of_our_crates(level: &str) -> String {
         "podbay_runtime",
         "podbay_k8s_client",
         "podbay_embedded",
+        "podbay_fake_cluster",
         "podbay_config",
         "podbay_manifests",
     ]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_fake_cluster::parts::{Birth, Identities, Selector};
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
     Object, ObjectKey, WatchEvent,
@@ -17,10 +18,8 @@ use podbay_k8s_client::{
 use tempfile::TempDir;
 
 use crate::exec::{self, HostEnvironment};
-use crate::identity::Identities;
 use crate::kubelet::{Sandbox, private_directory};
 use crate::state::State;
-use crate::store::{Birth, Selector};
 
 /// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
 /// that is and what not.

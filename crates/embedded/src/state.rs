@@ -8,13 +8,14 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_fake_cluster::RawWatch;
+use podbay_fake_cluster::parts::{
+    Birth, Deleted, Deletion, Denial, Following, News, Relist, Selector, Store, endless,
+};
 use podbay_k8s_client::{Error, Kind, Object, ObjectKey, WatchEvent};
 use serde_json::Value;
 
 use crate::kubelet::{Refusal, Sandbox, admit, refused, refused_event, running};
-use crate::store::{
-    Birth, Deleted, Deletion, Denial, Following, News, RawWatch, Relist, Selector, Store, endless,
-};
 
 /// Changes that watches can still be given; one further behind lists again.
 const HISTORY: usize = 1024;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::core::v1::ResourceQuota;
-use podbay_embedded::{ExecAnswer, ExecCall, RawApi, RawEvent, ScriptedCluster};
+use podbay_fake_cluster::{ExecAnswer, ExecCall, RawApi, RawEvent, ScriptedCluster};
 use podbay_k8s_client::{DeleteOptions, Error, Kind, Object, ObjectKey};
 use serde_json::{Value, json};
 

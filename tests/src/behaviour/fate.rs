@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podbay_embedded::{ImageTrouble, Incident, Script, Trouble, Unschedulable};
+use podbay_fake_cluster::{ImageTrouble, Incident, Script, Trouble, Unschedulable};
 use serde_json::{Value, json};
 
 use crate::DEBIAN;

@@ -13,7 +13,7 @@ use kube::api::{
     WatchParams,
 };
 use kube::core::{ApiResource, Status};
-use podbay_embedded::RawEvent;
+use podbay_fake_cluster::RawEvent;
 use podbay_k8s_client::live::CallLimits;
 use podbay_k8s_client::remote_command::DriverOptions;
 use podbay_k8s_client::{Cluster, DeleteOptions, Error, ErrorKind, Kind, LiveClient, Object, ObjectKey};

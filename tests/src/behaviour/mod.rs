@@ -1,5 +1,5 @@
 //! What Podbay relies on of a cluster, as cases that run against a real API server and against
-//! [`podbay_embedded::ScriptedCluster`] alike, so that the double can't drift from the original.
+//! [`podbay_fake_cluster::ScriptedCluster`] alike, so that the double can't drift from the original.
 //!
 //! A [`Case`] does something in a namespace of its own and returns what it saw: codes, messages, states, with names,
 //! UIDs and times replaced ([`Observed`]). It knows nothing of which cluster it is on: it is given a [`Stage`]. What

@@ -1,9 +1,9 @@
 //! The API beneath the client trait: each call one request. The scripted cluster has it as
-//! [`podbay_embedded::RawApi`].
+//! [`podbay_fake_cluster::RawApi`].
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use podbay_embedded::RawEvent;
+use podbay_fake_cluster::RawEvent;
 use podbay_k8s_client::{DeleteOptions, Error, Kind, Object, ObjectKey};
 use serde_json::Value;
 

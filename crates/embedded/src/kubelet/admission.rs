@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use podbay_fake_cluster::parts::{Environment, environment};
 use podbay_k8s_client::{Object, ObjectKey};
 
-use super::environment::{Environment, environment};
 use super::paths::working_directory;
 
 /// The one image: processes of the host, as they are.

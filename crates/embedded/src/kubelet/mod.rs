@@ -3,13 +3,11 @@
 //! [`sandbox`]'s.
 
 mod admission;
-mod environment;
 mod paths;
 mod sandbox;
 mod status;
 
 pub use admission::HOST_IMAGE;
 pub(crate) use admission::{Admitted, Refusal, admit};
-pub(crate) use environment::environment;
 pub(crate) use sandbox::{Closed, Place, Sandbox, private_directory};
 pub(crate) use status::{refused, refused_event, running};

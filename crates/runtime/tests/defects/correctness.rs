@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_config::Config;
-use podbay_embedded::{Call, Fault, On, Operation, Outcome, Script, ScriptedCluster, When};
+use podbay_fake_cluster::{Call, Fault, On, Operation, Outcome, Script, ScriptedCluster, When};
 use podbay_k8s_client::{DeleteOptions, ErrorKind, Kind, Object, ObjectKey};
 use podbay_runtime::Error;
 use serde_json::json;

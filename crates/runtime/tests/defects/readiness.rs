@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use podbay_config::Config;
-use podbay_embedded::{
+use podbay_fake_cluster::{
     Fault, ImageTrouble, Incident, On, Operation, Script, ScriptedCluster, Trouble, Unschedulable,
 };
 use podbay_k8s_client::{ErrorKind, Kind, Object};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbay_config::Config;
-use podbay_embedded::{FaultyCluster, ScriptedCluster};
+use podbay_fake_cluster::{FaultyCluster, ScriptedCluster};
 use podbay_k8s_client::{ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::{ServerKind, SessionNames};
 use podbay_runtime::{Error, Podbay, Session, SessionBuilder, SessionRequest};

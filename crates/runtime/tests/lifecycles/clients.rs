@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use podbay_embedded::{Fault, On};
+use podbay_fake_cluster::{Fault, On};
 use podbay_runtime::{Config, Error, ErrorCode, Podbay};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

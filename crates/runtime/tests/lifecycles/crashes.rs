@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use podbay_embedded::{Fault, On, When};
+use podbay_fake_cluster::{Fault, On, When};
 
 use crate::scenario::{Lifecycle, Shape, open};
 use crate::world::{SESSION_ID, World};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podbay_embedded::{Fault, On, Operation};
+use podbay_fake_cluster::{Fault, On, Operation};
 use podbay_k8s_client::{ClusterClient as _, ErrorKind, Kind, Object};
 use podbay_runtime::{Config, Error};
 use serde_json::json;
@@ -150,7 +150,7 @@ async fn an_object_of_somebody_else_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn waiting_sessions_share_one_watch_and_read_nothing() {
     let world = World::new();
-    let slow = podbay_embedded::Script::ready().pull_for(Duration::from_secs(60));
+    let slow = podbay_fake_cluster::Script::ready().pull_for(Duration::from_secs(60));
     world.cluster.script(|_| true, slow);
     let (podbay, faulty) = world.faulty(Config::default());
     let opening = (0..50).map(|number| podbay.session(format!("s{number}")).image("debian:12").open());

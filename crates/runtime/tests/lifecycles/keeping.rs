@@ -1,7 +1,7 @@
 //! What is kept and what is refused: the clean-up policy, the limit on sessions, attaching only.
 
 use podbay_config::CleanupPolicy;
-use podbay_embedded::{ImageTrouble, Script, Trouble};
+use podbay_fake_cluster::{ImageTrouble, Script, Trouble};
 use podbay_runtime::{Config, Error};
 
 use crate::scenario::{Shape, open};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use podbay_embedded::{ImageTrouble, Incident, Script, Trouble};
+use podbay_fake_cluster::{ImageTrouble, Incident, Script, Trouble};
 use podbay_protocol::Cause;
 use podbay_runtime::{Config, Error};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use podbay_embedded::{FaultyCluster, ScriptedCluster};
+use podbay_fake_cluster::{FaultyCluster, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, Kind, Object, WatchEvent};
 use podbay_manifests::labels::SESSION;
 use podbay_runtime::{Config, Podbay};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use podbay_embedded::ScriptedCluster;
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_k8s_client::{Kind, ObjectKey};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use podbay_config::Runtime;
-use podbay_embedded::ScriptedCluster;
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_protocol::{End, ErrorCode};
 use podbay_runtime::{BackendKind, Config, Error, Podbay};
 use tempfile::TempDir;

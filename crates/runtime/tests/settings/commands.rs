@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podbay_embedded::{ExecAnswer, ScriptedCluster};
+use podbay_fake_cluster::{ExecAnswer, ScriptedCluster};
 use podbay_protocol::End;
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! How many sessions there may be at once.
 
-use podbay_embedded::ScriptedCluster;
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_runtime::{Config, Error};
 
 use crate::world::{client, plain};

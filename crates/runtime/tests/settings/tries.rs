@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use podbay_embedded::{ImageTrouble, Script, ScriptedCluster, Trouble};
+use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
 use podbay_runtime::Config;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use podbay_embedded::{Script, ScriptedCluster};
+use podbay_fake_cluster::{Script, ScriptedCluster};
 use podbay_runtime::{Config, Podbay, SessionRequest};
 
 pub(crate) const NAMESPACE: &str = "default";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use podbay_embedded::RawEvent;
+use podbay_fake_cluster::RawEvent;
 use podbay_k8s_client::{Kind, Object, WatchEvent};
 use serde_json::{Value, json};
 

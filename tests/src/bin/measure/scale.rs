@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use podbay_embedded::{FaultyCluster, Operation, ScriptedCluster};
+use podbay_fake_cluster::{FaultyCluster, Operation, ScriptedCluster};
 use podbay_k8s_client::Kind;
 use podbay_runtime::{Config, Podbay};
 use tokio::time::Instant;

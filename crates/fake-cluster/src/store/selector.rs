@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A label selector: what an object's labels must all meet. The empty one matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selector(Vec<Requirement>);
+pub struct Selector(Vec<Requirement>);
 
 /// One requirement of a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,18 +33,18 @@ enum Test {
 /// A label selector that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("label selector {selector:?}: expected {expected} at byte {position}")]
-pub(crate) struct SelectorError {
+pub struct SelectorError {
     /// The whole selector.
-    pub(crate) selector: String,
+    pub selector: String,
     /// Where it stopped making sense, in bytes.
-    pub(crate) position: usize,
+    pub position: usize,
     /// What may stand there.
-    pub(crate) expected: &'static str,
+    pub expected: &'static str,
 }
 
 impl Selector {
     /// Whether an object with these labels is selected.
-    pub(crate) fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
+    pub fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
         self.0.iter().all(|Requirement { key, test }| {
             let value = labels.and_then(|labels| labels.get(key));
             match test {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use podbay_embedded::{Incident, Script, ScriptedCluster};
+use podbay_fake_cluster::{Incident, Script, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object, WatchEvent};
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use super::plan::{Stage, is_probed};
 use super::pods::{LOOK_AGAIN, SCHEDULER};
 use super::status::{self, ContainerEnd};
 use super::trouble::fit_error;
-use crate::kubelet::environment;
+use crate::environment::environment;
 
 impl Engine {
     /// Does a stage. Returns after which time to try it again, if it could not be done.

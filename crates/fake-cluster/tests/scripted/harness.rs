@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_embedded::{Script, ScriptedCluster};
+use podbay_fake_cluster::{Script, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, Kind, Object, ObjectKey};
 use serde_json::{Value, json};
 

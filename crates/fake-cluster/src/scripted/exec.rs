@@ -41,7 +41,7 @@ pub struct ExecStreams {
 /// What a command does.
 ///
 /// ```
-/// use podbay_embedded::ExecAnswer;
+/// use podbay_fake_cluster::ExecAnswer;
 ///
 /// let fails = ExecAnswer::exit(2).stderr("no such test\n");
 /// let never_ends = ExecAnswer::hangs();
@@ -181,8 +181,8 @@ impl fmt::Debug for ExecAnswer {
 /// that prepares the command) doesn't matter.
 ///
 /// ```
-/// use podbay_embedded::command;
-/// use podbay_embedded::ExecCall;
+/// use podbay_fake_cluster::command;
+/// use podbay_fake_cluster::ExecCall;
 /// use podbay_k8s_client::ExecRequest;
 ///
 /// let argv = ["sh", "-c", "exec \"$@\"", "sh", "git", "status"].map(str::to_owned).to_vec();

@@ -36,19 +36,22 @@ pub enum RawEvent {
 pub type RawWatch = BoxStream<'static, RawEvent>;
 
 /// A watch about to begin.
-pub(crate) struct Following {
-    pub(crate) operation: String,
-    pub(crate) selector: Selector,
+pub struct Following {
+    /// What an error of it calls it.
+    pub operation: String,
+    /// What it is about.
+    pub selector: Selector,
     /// What is there already and not known to the watcher.
-    pub(crate) initial: VecDeque<Arc<Kept>>,
-    pub(crate) cursor: Cursor,
+    pub initial: VecDeque<Arc<Kept>>,
+    /// Where it goes on from.
+    pub cursor: Cursor,
     /// How often to say how far the watch has come while nothing happens; none asks for no bookmarks.
-    pub(crate) bookmarks: Option<Duration>,
+    pub bookmarks: Option<Duration>,
 }
 
 impl Following {
     /// The watch.
-    pub(crate) fn into_stream(self) -> RawWatch {
+    pub fn into_stream(self) -> RawWatch {
         let ticks = self.bookmarks.map(|period| {
             let mut ticks = tokio::time::interval_at(Instant::now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,10 +124,10 @@ impl Following {
 }
 
 /// Lists what there is and watches from there; none once the cluster is gone.
-pub(crate) type Relist = Box<dyn Fn() -> Option<(Vec<Object>, RawWatch)> + Send>;
+pub type Relist = Box<dyn Fn() -> Option<(Vec<Object>, RawWatch)> + Send>;
 
 /// The watch of the client trait: starts with `first`, goes on over expired versions.
-pub(crate) fn endless(
+pub fn endless(
     first: (Vec<Object>, RawWatch),
     relist: Relist,
 ) -> BoxStream<'static, Result<WatchEvent, Error>> {

@@ -5,15 +5,16 @@ use podbay_k8s_client::{Error, ErrorKind, Kind, ObjectKey};
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Denial {
+pub struct Denial {
     /// What it means; stands for the HTTP status.
-    pub(crate) kind: ErrorKind,
+    pub kind: ErrorKind,
     /// The `message` of the API's Status.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Denial {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// Refuses with `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -21,7 +22,7 @@ impl Denial {
     }
 
     /// 409, reason AlreadyExists.
-    pub(crate) fn already_exists(key: &ObjectKey) -> Self {
+    pub fn already_exists(key: &ObjectKey) -> Self {
         Self::new(
             ErrorKind::AlreadyExists,
             format!("{} {:?} already exists", resource(key.kind), key.name),
@@ -29,7 +30,7 @@ impl Denial {
     }
 
     /// 404.
-    pub(crate) fn not_found(key: &ObjectKey) -> Self {
+    pub fn not_found(key: &ObjectKey) -> Self {
         Self::new(
             ErrorKind::NotFound,
             format!("{} {:?} not found", resource(key.kind), key.name),
@@ -37,7 +38,7 @@ impl Denial {
     }
 
     /// 409, reason Conflict: a resource version that is not the current one.
-    pub(crate) fn stale(key: &ObjectKey) -> Self {
+    pub fn stale(key: &ObjectKey) -> Self {
         Self::conflict(
             key,
             "the object has been modified; please apply your changes to the latest version and try again",
@@ -45,14 +46,14 @@ impl Denial {
     }
 
     /// 409, reason AlreadyExists: the name is that of an object that is still being deleted.
-    pub(crate) fn still_exists(key: &ObjectKey) -> Self {
+    pub fn still_exists(key: &ObjectKey) -> Self {
         let mut denial = Self::already_exists(key);
         denial.message = format!("object is being deleted: {}", denial.message);
         denial
     }
 
     /// 500: a new object can't have a version.
-    pub(crate) fn versioned() -> Self {
+    pub fn versioned() -> Self {
         Self::new(
             ErrorKind::Server { status: 500 },
             "resourceVersion should not be set on objects to be created",
@@ -60,12 +61,12 @@ impl Denial {
     }
 
     /// 400: a patch that is for an object of another name or namespace.
-    pub(crate) fn misdirected(message: impl Into<String>) -> Self {
+    pub fn misdirected(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
     }
 
     /// 409, reason Conflict: the object to be deleted is another one than was meant.
-    pub(crate) fn another_object(key: &ObjectKey, asked: &str, found: &str) -> Self {
+    pub fn another_object(key: &ObjectKey, asked: &str, found: &str) -> Self {
         // Here the server names the kind, not the resource.
         Self::new(
             ErrorKind::Conflict,
@@ -79,7 +80,7 @@ impl Denial {
     }
 
     /// 409, reason Conflict: the object to be replaced is another one than was meant.
-    pub(crate) fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
+    pub fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
         Self::conflict(
             key,
             &format!(
@@ -104,7 +105,7 @@ impl Denial {
     }
 
     /// 403: admission refuses.
-    pub(crate) fn forbidden(key: &ObjectKey, why: &str) -> Self {
+    pub fn forbidden(key: &ObjectKey, why: &str) -> Self {
         Self::new(
             ErrorKind::Forbidden,
             format!("{} {:?} is forbidden: {why}", resource(key.kind), key.name),
@@ -112,7 +113,7 @@ impl Denial {
     }
 
     /// 422: what is wrong with which fields (`field: what`). There must be at least one.
-    pub(crate) fn invalid(key: &ObjectKey, problems: &[String]) -> Self {
+    pub fn invalid(key: &ObjectKey, problems: &[String]) -> Self {
         let problems = match problems {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -128,7 +129,7 @@ impl Denial {
     }
 
     /// 410: changes since this revision are no longer known.
-    pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
+    pub fn expired(asked: u64, oldest: u64) -> Self {
         Self::new(
             ErrorKind::Expired,
             format!("too old resource version: {asked} ({oldest})"),
@@ -137,7 +138,8 @@ impl Denial {
 
     /// As [`podbay_k8s_client::ClusterClient::patch`] has it: the API says 422 where a patch names another UID, for a
     /// UID can't be changed; what it means is that the object is another one.
-    pub(crate) fn of_patch(mut self) -> Self {
+    #[must_use]
+    pub fn of_patch(mut self) -> Self {
         if self.kind == ErrorKind::Invalid && self.message.contains(" metadata.uid: ") {
             self.kind = ErrorKind::Conflict;
         }
@@ -145,7 +147,7 @@ impl Denial {
     }
 
     /// The error of a call.
-    pub(crate) fn during(self, operation: impl Into<String>) -> Error {
+    pub fn during(self, operation: impl Into<String>) -> Error {
         Error::new(operation, self.kind).with_message(self.message)
     }
 }
@@ -161,7 +163,7 @@ const fn group(kind: Kind) -> &'static str {
 }
 
 /// As the API server names a resource: `jobs.batch`.
-pub(crate) fn resource(kind: Kind) -> String {
+pub(super) fn resource(kind: Kind) -> String {
     qualified(kind.resource(), kind)
 }
 

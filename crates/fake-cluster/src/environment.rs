@@ -9,11 +9,11 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, Pod};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 
 /// A container's environment by name. Values are bytes, as a Secret's are. Holds secrets: no Debug.
-pub(crate) type Environment = BTreeMap<String, Vec<u8>>;
+pub type Environment = BTreeMap<String, Vec<u8>>;
 
 /// Why an environment can't be made, in the kubelet's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EnvironmentError {
+pub enum EnvironmentError {
     /// The Secret or ConfigMap isn't there.
     #[error("{kind} {name:?} not found")]
     Missing {
@@ -42,7 +42,7 @@ pub(crate) enum EnvironmentError {
 }
 
 /// Makes the environment of `container` in `pod`; `lookup` finds the objects of the cluster.
-pub(crate) fn environment<'a>(
+pub fn environment<'a>(
     pod: &Pod,
     container: &Container,
     lookup: &impl Fn(&ObjectKey) -> Option<&'a Object>,

@@ -13,10 +13,11 @@ mod revise;
 mod selector;
 mod watch;
 
-pub(crate) use denial::Denial;
-pub(crate) use kept::Kept;
-pub(crate) use objects::{Birth, Deleted, Deletion, News, Store, drop_finalizer};
+pub use denial::Denial;
+pub use kept::Kept;
+pub(crate) use objects::drop_finalizer;
+pub use objects::{Birth, Deleted, Deletion, News, Store};
 pub(crate) use quantity::Amount;
-pub(crate) use selector::{Selector, SelectorError};
-pub(crate) use watch::{Following, Relist, endless};
+pub use selector::{Selector, SelectorError};
+pub use watch::{Following, Relist, endless};
 pub use watch::{RawEvent, RawWatch};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use podbay_embedded::ScriptedCluster;
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, WatchEvent};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
-use podbay_embedded::{RawEvent, RawWatch, ScriptedCluster};
+use podbay_fake_cluster::{RawEvent, RawWatch, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent};
 use serde_json::json;
 

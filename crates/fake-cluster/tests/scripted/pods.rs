@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podbay_embedded::{
+use podbay_fake_cluster::{
     ImageTrouble, Incident, Script, ScriptedCluster, Trouble, Unschedulable, VolumeTrouble,
 };
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind};

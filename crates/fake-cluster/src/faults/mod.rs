@@ -5,7 +5,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use podbay_embedded::{Fault, FaultyCluster, On, Operation, ScriptedCluster};
+//! use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation, ScriptedCluster};
 //! use podbay_k8s_client::{ClusterClient, ErrorKind, Kind, Object, ObjectKey};
 //!
 //! # #[tokio::main(flavor = "current_thread")]

@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 ///
 /// ```
 /// use std::time::Duration;
-/// use podbay_embedded::{ImageTrouble, Incident, Script, Trouble};
+/// use podbay_fake_cluster::{ImageTrouble, Incident, Script, Trouble};
 ///
 /// // A registry that fails at first, then a pod that is killed for memory ten seconds after its start.
 /// let script = Script::default()

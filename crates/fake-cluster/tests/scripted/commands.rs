@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use podbay_embedded::{ExecAnswer, Script, command};
+use podbay_fake_cluster::{ExecAnswer, Script, command};
 use podbay_k8s_client::{
     ClusterClient as _, ErrorKind, ExecEnd, ExecOutput, ExecRequest, LogRequest, LogStream,
 };

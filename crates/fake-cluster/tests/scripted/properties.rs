@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
-use podbay_embedded::{RawEvent, RawWatch, ScriptedCluster};
+use podbay_fake_cluster::{RawEvent, RawWatch, ScriptedCluster};
 use podbay_k8s_client::{DeleteOptions, Kind, Object};
 use proptest::prelude::*;
 use serde_json::json;

@@ -21,7 +21,7 @@ use crate::validation;
 
 /// All objects of a cluster.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub struct Store {
     objects: BTreeMap<ObjectKey, Arc<Kept>>,
     relations: Relations,
     quotas: Quotas,
@@ -32,27 +32,27 @@ pub(crate) struct Store {
 
 /// What the API server puts into a new object's metadata, as values.
 #[derive(Clone, Debug)]
-pub(crate) struct Birth {
+pub struct Birth {
     /// Its UID, never given before.
-    pub(crate) uid: String,
+    pub uid: String,
     /// Its `creationTimestamp`.
-    pub(crate) at: Timestamp,
+    pub at: Timestamp,
     /// What follows `generateName`, if that names the object.
-    pub(crate) suffix: String,
+    pub suffix: String,
 }
 
 /// How to delete.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Deletion {
+pub struct Deletion {
     /// `preconditions.uid`.
-    pub(crate) uid: Option<String>,
+    pub uid: Option<String>,
     /// `gracePeriodSeconds`.
-    pub(crate) grace_seconds: Option<i64>,
+    pub grace_seconds: Option<i64>,
 }
 
 /// What became of an object that was deleted.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Deleted {
+pub enum Deleted {
     /// It is gone; its last state.
     Gone(Arc<Kept>),
     /// It waits for its finalizers, or (a pod) for its node.
@@ -61,7 +61,7 @@ pub(crate) enum Deleted {
 
 /// Something a controller looks at.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum News {
+pub enum News {
     /// An object changed.
     Changed(Arc<Change>),
     /// An object that may have lost its owners, or some of them.
@@ -72,7 +72,7 @@ pub(crate) enum News {
 
 impl Store {
     /// An empty one that remembers the last `history` changes for watches.
-    pub(crate) fn new(history: usize) -> Self {
+    pub fn new(history: usize) -> Self {
         Self {
             objects: BTreeMap::new(),
             relations: Relations::default(),
@@ -84,7 +84,7 @@ impl Store {
 
     /// Adds `object`, and returns it as stored. The order of the checks is the API server's: validation, quota,
     /// then whether the name is free.
-    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Kept>, Denial> {
+    pub fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Kept>, Denial> {
         let Birth { uid, at, suffix } = birth;
         let metadata = object.metadata_mut();
         if metadata.name.as_deref().unwrap_or_default().is_empty()
@@ -121,17 +121,17 @@ impl Store {
     }
 
     /// The object called `key`.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Kept>> {
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Kept>> {
         self.objects.get(key)
     }
 
     /// The object with this UID.
-    pub(crate) fn find(&self, uid: &str) -> Option<&Arc<Kept>> {
+    pub fn find(&self, uid: &str) -> Option<&Arc<Kept>> {
         self.objects.get(self.relations.find(uid)?)
     }
 
     /// The objects of a kind in a namespace that `selector` matches, by name.
-    pub(crate) fn list<'a>(
+    pub fn list<'a>(
         &'a self,
         kind: Kind,
         namespace: &'a str,
@@ -145,19 +145,19 @@ impl Store {
     }
 
     /// The objects that the one with this UID owns, by key.
-    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Kept>> {
+    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.dependents(uid);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// The pods that name the claim.
-    pub(crate) fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Kept>> {
+    pub fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.users(claim);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// Replaces an object by what a client sent: all but the status, which is the cluster's.
-    pub(crate) fn update(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
+    pub fn update(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
         let after = revise::update(&key, &before.whole(), object)?;
@@ -166,7 +166,7 @@ impl Store {
     }
 
     /// Replaces an object's status by the one of `object` (subresource `status`).
-    pub(crate) fn update_status(&mut self, object: &Object) -> Result<Arc<Kept>, Denial> {
+    pub fn update_status(&mut self, object: &Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
         let after = revise::update_status(&key, &before.whole(), object)?;
@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// Changes an object by a JSON merge patch.
-    pub(crate) fn patch(&mut self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Arc<Kept>, Denial> {
+    pub fn patch(&mut self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Arc<Kept>, Denial> {
         let before = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
         let after = revise::patch(key, &before.whole(), patch)?;
         let after = Kept::after(after, before);
@@ -184,7 +184,7 @@ impl Store {
 
     /// Changes an object as a part of the cluster does; nothing happens if there is none. The function must leave
     /// name, namespace and UID alone, and gets no containers and volumes.
-    pub(crate) fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
+    pub fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
         if let Some(before) = self.objects.get(key) {
             let after = before.with(change);
             self.change(key, &after);
@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// The same with a whole pod.
-    pub(crate) fn modify_whole_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+    pub fn modify_whole_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
         if let Some(before) = self.objects.get(key) {
             let mut after = before.whole();
             if let Object::Pod(pod) = &mut after {
@@ -204,7 +204,7 @@ impl Store {
     }
 
     /// [`Store::modify`] of a pod.
-    pub(crate) fn modify_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+    pub fn modify_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
         self.modify(key, |object| {
             if let Object::Pod(pod) = object {
                 change(pod);
@@ -213,7 +213,7 @@ impl Store {
     }
 
     /// Deletes an object, or begins to.
-    pub(crate) fn delete(
+    pub fn delete(
         &mut self,
         key: &ObjectKey,
         deletion: &Deletion,
@@ -258,7 +258,7 @@ impl Store {
 
     /// Takes the protection off a terminating claim that no pod on a node uses any more; the claim goes with it,
     /// unless something else holds it.
-    pub(crate) fn release_claim(&mut self, key: &ObjectKey) {
+    pub fn release_claim(&mut self, key: &ObjectKey) {
         let used = self.claim_users(key).any(|pod| is_on_a_node(pod));
         let terminating = self.objects.get(key).is_some_and(|claim| claim.is_terminating());
         if terminating && !used {
@@ -269,14 +269,14 @@ impl Store {
     }
 
     /// Whether an object has owners and all of them are gone.
-    pub(crate) fn is_garbage(&self, key: &ObjectKey) -> bool {
+    pub fn is_garbage(&self, key: &ObjectKey) -> bool {
         self.objects
             .get(key)
             .is_some_and(|object| self.relations.is_garbage(key, object))
     }
 
     /// Takes the owners that are gone out of an object that has others.
-    pub(crate) fn forget_absent_owners(&mut self, key: &ObjectKey) {
+    pub fn forget_absent_owners(&mut self, key: &ObjectKey) {
         let object = self.objects.get(key);
         let Some(object) = object.filter(|object| self.relations.misses_owner(key, object)) else {
             return;
@@ -288,22 +288,22 @@ impl Store {
     }
 
     /// What controllers are to look at, since this was last called.
-    pub(crate) fn take_news(&mut self) -> Vec<News> {
+    pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
     /// The current revision.
-    pub(crate) fn revision(&self) -> u64 {
+    pub fn revision(&self) -> u64 {
         self.history.revision()
     }
 
     /// Forgets what changed before now: watches that are behind get 410.
-    pub(crate) fn compact(&mut self) {
+    pub fn compact(&mut self) {
         self.history.forget_beyond(0);
     }
 
     /// A cursor over the changes after `seen`; refused if some of them are forgotten.
-    pub(crate) fn cursor(&mut self, kind: Kind, namespace: &str, seen: u64) -> Result<Cursor, Denial> {
+    pub fn cursor(&mut self, kind: Kind, namespace: &str, seen: u64) -> Result<Cursor, Denial> {
         let oldest = self.history.compacted();
         if seen < oldest {
             return Err(Denial::expired(seen, oldest));
@@ -312,19 +312,19 @@ impl Store {
     }
 
     /// Sets a quota of a namespace.
-    pub(crate) fn set_quota(&mut self, namespace: &str, quota: &ResourceQuota) {
+    pub fn set_quota(&mut self, namespace: &str, quota: &ResourceQuota) {
         let objects = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
         self.quotas
             .set(namespace, quota, objects.map(|(_, object)| &**object));
     }
 
     /// Removes a quota. Returns whether it was there.
-    pub(crate) fn remove_quota(&mut self, namespace: &str, name: &str) -> bool {
+    pub fn remove_quota(&mut self, namespace: &str, name: &str) -> bool {
         self.quotas.remove(namespace, name)
     }
 
     /// What is used of a quota.
-    pub(crate) fn quota_used(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, Quantity>> {
+    pub fn quota_used(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, Quantity>> {
         self.quotas.used(namespace, name)
     }
 

@@ -1,6 +1,6 @@
 //! What a namespace may use.
 
-use podbay_embedded::ScriptedCluster;
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Claims: bound, not bound, protected.
 
-use podbay_embedded::{Provisioning, ScriptedCluster};
+use podbay_fake_cluster::{Provisioning, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
-use podbay_embedded::{Fault, FaultyCluster, On, Operation, Outcome, ScriptedCluster, When};
+use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation, Outcome, ScriptedCluster, When};
 use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, WatchEvent};
 use tokio::time::Instant;
 
