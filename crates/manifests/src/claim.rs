@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use crate::metadata::metadata;
-use crate::{ClaimSpec, SessionSpec};
+use crate::session_spec::{ClaimSpec, SessionSpec};
 
 /// API group of VolumeSnapshots.
 const SNAPSHOT_GROUP: &str = "snapshot.storage.k8s.io";

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::{
-    ExposureSpec, ImageRef, Quantity, ResourceBounds, RunAs, ServerKind, SessionRequest, SessionSpec,
-};
+use crate::image::ImageRef;
+use crate::quantity::Quantity;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::session_spec::{ExposureSpec, ResourceBounds, SessionSpec};
+use crate::user::RunAs;
 
 /// One thing that was asked explicitly and that the existing session has otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The hosts by which a session is reached from outside the cluster, and the Services behind them.
 
-use crate::session_spec::PublicSpec;
-use crate::{ExposureSpec, SessionNames, SessionSpec};
+use crate::names::SessionNames;
+use crate::session_spec::{ExposureSpec, PublicSpec, SessionSpec};
 
 /// One object that routes hosts: an Ingress or an HTTPRoute.
 pub(crate) struct Routing {

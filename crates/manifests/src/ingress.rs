@@ -7,8 +7,8 @@ use k8s_openapi::api::networking::v1::{
 
 use crate::hosts::{Host, Routing, routings};
 use crate::metadata::metadata_with;
-use crate::session_spec::{PublicBy, PublicSpec};
-use crate::{Owner, SessionSpec};
+use crate::owner::Owner;
+use crate::session_spec::{PublicBy, PublicSpec, SessionSpec};
 
 /// The Ingresses of the session `spec`: one for VS Code, one for its ports. None where nothing is served, no
 /// Ingress is wanted, or a Gateway routes.

@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::metadata::metadata;
-use crate::{Owner, SessionSpec, pod};
+use crate::owner::Owner;
+use crate::pod;
+use crate::session_spec::SessionSpec;
 
 /// The Job of the session `spec`, with the same pod as its template. The Job has the record as its owner, and
 /// the pod has the Job.

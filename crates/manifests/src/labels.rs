@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::is_subdomain;
-use crate::{SessionId, SessionNames};
+use crate::names::SessionNames;
+use crate::session_id::SessionId;
 
 /// Label key of the application, on every object.
 pub const APP: &str = "app";

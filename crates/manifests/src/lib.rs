@@ -50,6 +50,7 @@ mod request;
 mod server;
 mod session_id;
 mod session_spec;
+mod settings;
 mod user;
 mod word;
 
@@ -82,6 +83,7 @@ pub use session_spec::{
     SessionSpec, SpecError, SpecErrors, StorageSpec, VolumeSource, WorkloadSpec, WorkspaceSpec,
     start_timeout_seconds,
 };
+pub use settings::SETTINGS_READ_ELSEWHERE;
 pub use user::{RunAs, RunAsError};
 
 #[cfg(test)]

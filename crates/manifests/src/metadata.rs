@@ -3,7 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::labels::{annotations, labels};
-use crate::{Owner, SessionSpec};
+use crate::owner::Owner;
+use crate::session_spec::SessionSpec;
 
 /// Metadata of the object `name`: every object has the session's labels and its raw id, all but the record
 /// and the claim have an owner.

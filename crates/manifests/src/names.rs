@@ -6,8 +6,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::SessionId;
 use crate::dns::is_label;
+use crate::session_id::SessionId;
 
 /// What every object's name starts with (OpenHands: `openhands-runtime-{sid}`).
 const PREFIX: &str = "openhands-runtime-";

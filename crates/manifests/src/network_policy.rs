@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use crate::empty::non_empty_list;
 use crate::labels::{APP, APP_VALUE, MANAGED_BY, MANAGED_BY_VALUE, NETWORK, selector_map};
 use crate::metadata::metadata;
-use crate::{Owner, SessionSpec};
+use crate::owner::Owner;
+use crate::session_spec::SessionSpec;
 
 mod egress;
 

@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::network_policy::{self, NetworkPolicyPlan};
+use crate::owner::Owner;
 use crate::route::{self, HttpRoute};
-use crate::{
-    Owner, SessionKey, SessionSecrets, SessionSpec, claim, ingress, job, pod, record, secret, service,
-};
+use crate::secret::SessionKey;
+use crate::session_spec::{SessionSecrets, SessionSpec};
+use crate::{claim, ingress, job, pod, record, secret, service};
 
 /// UID of the record in rendered objects, where it is not created yet: nobody has this one. Objects that are
 /// applied with it are collected as orphans, so put the record's real UID in its place first.

@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::{LocalObjectReference, Pod, PodSpec};
 use crate::empty::{non_empty, non_empty_list};
 use crate::labels::NETWORK;
 use crate::metadata::metadata;
-use crate::{Owner, SessionSpec, network_policy};
+use crate::network_policy;
+use crate::owner::Owner;
+use crate::session_spec::SessionSpec;
 
 mod conflicts;
 mod container;

@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, SecurityContext, Volume};
 
-use crate::Profile;
+use crate::profile::Profile;
 
 mod baseline;
 mod restricted;

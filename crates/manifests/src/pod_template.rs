@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::SessionSpec;
 use crate::api_object::{self, ApiObjectError};
+use crate::session_spec::SessionSpec;
 
 mod merge;
 mod protected;

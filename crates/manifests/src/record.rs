@@ -11,8 +11,10 @@ use serde_json::json;
 
 use crate::labels::{self, CREATION_NONCE, PAUSED};
 use crate::metadata::metadata;
-use crate::session_spec::SpecV1;
-use crate::{Owner, SessionId, SessionNames, SessionSpec};
+use crate::names::SessionNames;
+use crate::owner::Owner;
+use crate::session_id::SessionId;
+use crate::session_spec::{SessionSpec, SpecV1};
 
 /// Version of the record's layout. It grows when an older program would misunderstand a newer record. Records of
 /// all earlier versions are read.

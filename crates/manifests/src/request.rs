@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use podbay_config::{NetworkMode, WorkloadKind};
 use secrecy::SecretString;
 
-use crate::{Profile, ServerKind};
+use crate::profile::Profile;
+use crate::server::ServerKind;
 
 /// A caller's wishes as they were given: text from flags, a library call or an HTTP body. `None` and empty
 /// mean "what the configuration says".

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::hosts::{Host, Routing, routings};
 use crate::metadata::metadata_with;
-use crate::session_spec::{GatewayRef, PublicBy};
-use crate::{Owner, SessionSpec};
+use crate::owner::Owner;
+use crate::session_spec::{GatewayRef, PublicBy, SessionSpec};
 
 /// API version of [`HttpRoute`].
 pub const API_VERSION: &str = "gateway.networking.k8s.io/v1";

@@ -6,8 +6,10 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::environment::EnvName;
 use crate::metadata::metadata;
-use crate::{EnvName, Owner, SessionSecrets, SessionSpec};
+use crate::owner::Owner;
+use crate::session_spec::{SessionSecrets, SessionSpec};
 
 /// Key of the session key in the Secret's data. No variable has it: theirs start with `env.`.
 pub const SESSION_KEY: &str = "session-api-key";

@@ -5,8 +5,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::labels::selector_map;
 use crate::metadata::metadata;
+use crate::owner::Owner;
 use crate::pod::{SERVER_PORT_NAME, VSCODE_PORT_NAME};
-use crate::{Owner, SessionSpec};
+use crate::session_spec::SessionSpec;
 
 /// Names of the Services' ports, as OpenHands has them.
 const SERVER: &str = "execution-server";

@@ -7,9 +7,15 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::DnsLabel;
-use crate::{
-    ContainerPath, EnvName, ImageRef, PodTemplate, Profile, RunAs, SessionId, SessionNames, UserLabels,
-};
+use crate::environment::EnvName;
+use crate::image::ImageRef;
+use crate::labels::UserLabels;
+use crate::names::SessionNames;
+use crate::path::ContainerPath;
+use crate::pod_template::PodTemplate;
+use crate::profile::Profile;
+use crate::session_id::SessionId;
+use crate::user::RunAs;
 
 mod addresses;
 mod concerned;

@@ -2,7 +2,8 @@
 
 use podbay_config::Config;
 
-use crate::{SessionRequest, SessionSecrets, SessionSpec, SpecErrors};
+use crate::request::SessionRequest;
+use crate::session_spec::{SessionSecrets, SessionSpec, SpecErrors};
 
 mod addresses;
 mod differences;

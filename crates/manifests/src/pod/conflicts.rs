@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::SpecError;
+use crate::session_spec::SpecError;
 
 /// Every name that two volumes have, every path that two are mounted at, and every mount of none.
 pub(crate) fn conflicts(pod: &Pod) -> Vec<SpecError> {

@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::{CONTAINER, SERVER_PORT_NAME, VSCODE_PORT_NAME, environment, probes, security, volumes};
 use crate::empty::{non_empty, non_empty_list};
-use crate::session_spec::{ResourceBounds, ServerSpec};
-use crate::{ServerKind, SessionSpec, keep_alive};
+use crate::keep_alive;
+use crate::server::ServerKind;
+use crate::session_spec::{ResourceBounds, ServerSpec, SessionSpec};
 
 /// Where OpenHands' V0 server is started, which finds its code there.
 const OPENHANDS_WORKDIR: &str = "/openhands/code/";

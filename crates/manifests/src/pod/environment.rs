@@ -4,9 +4,10 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::HOME_PATH;
 use super::volumes::{self, SOURCE_PATH};
+use crate::profile::Profile;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY, SESSION_KEY_VARIABLE, env_key};
-use crate::session_spec::ServerSpec;
-use crate::{Profile, ServerKind, SessionSpec};
+use crate::server::ServerKind;
+use crate::session_spec::{ServerSpec, SessionSpec};
 
 /// Where programs look for the user's directory.
 const HOME: &str = "HOME";

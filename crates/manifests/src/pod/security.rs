@@ -5,8 +5,9 @@
 use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
 
 use crate::empty::non_empty_list;
-use crate::session_spec::{Seccomp, SecuritySpec};
-use crate::{Profile, RunAs, SessionSpec};
+use crate::profile::Profile;
+use crate::session_spec::{Seccomp, SecuritySpec, SessionSpec};
+use crate::user::RunAs;
 
 /// User and group of a restricted session whose user was not given. Not 0, which is forbidden, and above the
 /// ids that images give their own users (100 to 1000 or so), so that none of their files are ours by chance.

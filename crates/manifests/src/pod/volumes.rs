@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
 };
 
-use crate::session_spec::{CacheSpec, VolumeSource, WorkspaceSpec};
-use crate::{Profile, SessionSpec};
+use crate::profile::Profile;
+use crate::session_spec::{CacheSpec, SessionSpec, VolumeSource, WorkspaceSpec};
 
 /// Home directory of a restricted session. Images give their homes to users of their own.
 pub const HOME_PATH: &str = "/home/sandbox";

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{AppArmorProfile, Pod, PodSpec, SELinuxOptions, SeccompProfile};
 
 use super::{Place, Violation, containers, volume_level};
-use crate::Profile;
+use crate::profile::Profile;
 use crate::session_spec::BASELINE_CAPABILITIES;
 
 /// Sysctls that are namespaced and can hurt nobody else.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::{Place, Violation, containers, volume_level};
-use crate::Profile;
+use crate::profile::Profile;
 
 /// What must be dropped, and the only one that may then be added.
 const ALL: &str = "ALL";

@@ -3,9 +3,9 @@
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use super::PodTemplateError;
-use crate::SessionSpec;
 use crate::labels::is_own_key;
 use crate::pod::CONTAINER;
+use crate::session_spec::SessionSpec;
 
 /// Every change from `before` to `after` that would break the session of `spec`.
 pub(super) fn changes(before: &Pod, after: &Pod, spec: &SessionSpec) -> Vec<PodTemplateError> {

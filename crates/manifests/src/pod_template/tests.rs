@@ -4,7 +4,9 @@ use podbay_config::{ApiObject, Config, NetworkMode};
 use serde_json::json;
 
 use super::*;
-use crate::{Profile, SessionRequest, SpecErrors};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::session_spec::SpecErrors;
 
 fn validate(template: Value, request: SessionRequest) -> Result<SessionSpec, SpecErrors> {
     let mut config = Config::default();

@@ -4,14 +4,15 @@ use crate::api_object::ApiObjectError;
 use crate::cidr::CidrError;
 use crate::dns::DnsError;
 use crate::environment::EnvError;
+use crate::image::ImageError;
 use crate::labels::LabelError;
 use crate::opening::OpeningError;
 use crate::path::ContainerPathError;
 use crate::pod_security::Violation;
 use crate::pod_template::PodTemplateError;
-use crate::quantity::QuantityError;
-use crate::user::RunAsError;
-use crate::{ImageError, Profile, Quantity, RunAs};
+use crate::profile::Profile;
+use crate::quantity::{Quantity, QuantityError};
+use crate::user::{RunAs, RunAsError};
 
 /// One thing that is wrong. `setting` is the flag or the configuration's field that it came from.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,8 @@ use super::problems::Problems;
 use super::{ServerSpec, SpecError};
 use crate::dns::DnsSubdomain;
 use crate::labels::is_annotation_key;
-use crate::{SessionNames, SessionRequest};
+use crate::names::SessionNames;
+use crate::request::SessionRequest;
 
 /// The most ports that a session may ask for: each is a rule, a host and a Service's port, and the API takes
 /// objects of 1.5 MiB at most.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SpecError;
 use super::problems::Problems;
-use crate::ImageRef;
 use crate::dns::DnsSubdomain;
+use crate::image::ImageRef;
 use crate::word::Word;
 
 /// Tag of a repository that is named without one: Docker's.

@@ -10,8 +10,9 @@ use super::SpecError;
 use super::problems::Problems;
 use crate::cidr::Cidr;
 use crate::opening::Opening;
+use crate::profile::Profile;
+use crate::request::SessionRequest;
 use crate::word::Word;
-use crate::{Profile, SessionRequest};
 
 const MODE: &str = "kubernetes.network";
 const HOST_ALIASES: &str = "kubernetes.host_aliases";

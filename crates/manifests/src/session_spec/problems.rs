@@ -4,8 +4,11 @@ use podbay_config::{ApiObject, ApiObjects};
 use serde::de::DeserializeOwned;
 
 use super::SpecError;
+use crate::api_object;
 use crate::dns::DnsSubdomain;
-use crate::{ContainerPath, Profile, Quantity, api_object};
+use crate::path::ContainerPath;
+use crate::profile::Profile;
+use crate::quantity::Quantity;
 
 /// The problems so far. Where a method gives nothing for a field that was given, it has added the reason.
 pub(super) struct Problems(pub(super) Vec<SpecError>);

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::SpecError;
 use super::problems::Problems;
 use crate::labels::is_qualified_name;
-use crate::{Quantity, SessionRequest};
+use crate::quantity::Quantity;
+use crate::request::SessionRequest;
 
 const CPU_REQUEST: &str = "kubernetes.resource_cpu_request";
 const CPU_LIMIT: &str = "kubernetes.resource_cpu_limit";

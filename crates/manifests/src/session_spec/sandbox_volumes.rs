@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{
 use super::SpecError;
 use super::problems::Problems;
 use crate::dns::DnsSubdomain;
-use crate::{ContainerPath, Profile};
+use crate::path::ContainerPath;
+use crate::profile::Profile;
 
 const SETTING: &str = "sandbox.volumes";
 

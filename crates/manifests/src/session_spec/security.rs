@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::SpecError;
 use super::problems::Problems;
-use crate::{Profile, RunAs, ServerKind, SessionRequest};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::user::RunAs;
 
 const RUN_AS_USER: &str = "kubernetes.run_as_user";
 const RUN_AS_GROUP: &str = "kubernetes.run_as_group";

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::SpecError;
 use super::problems::Problems;
-use crate::{ContainerPath, ServerKind, SessionRequest};
+use crate::path::ContainerPath;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// Port of VS Code where none is set, as OpenHands has it.
 const VSCODE_PORT: u16 = 8081;

@@ -8,7 +8,10 @@ use super::SpecError;
 use super::problems::Problems;
 use super::sandbox_volumes::{self, SandboxVolume, Source};
 use crate::dns::DnsSubdomain;
-use crate::{ContainerPath, Profile, Quantity, SessionRequest};
+use crate::path::ContainerPath;
+use crate::profile::Profile;
+use crate::quantity::Quantity;
+use crate::request::SessionRequest;
 
 const WORKSPACE: &str = "workspace_mount_path_in_sandbox";
 const HOST_PATH: &str = "kubernetes.workspace_host_path";

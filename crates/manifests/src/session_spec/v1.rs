@@ -11,8 +11,16 @@ use super::{
     SessionSpec, StorageSpec, WorkloadSpec, WorkspaceSpec,
 };
 use crate::dns::{DnsLabel, DnsSubdomain};
+use crate::environment::EnvName;
+use crate::image::ImageRef;
+use crate::labels::UserLabels;
+use crate::path::ContainerPath;
+use crate::profile::Profile;
+use crate::quantity::Quantity;
+use crate::server::ServerKind;
+use crate::session_id::SessionId;
+use crate::user::RunAs;
 use crate::word::Word;
-use crate::{ContainerPath, EnvName, ImageRef, Profile, Quantity, RunAs, ServerKind, SessionId, UserLabels};
 
 /// Port of a server in the image.
 const SERVER_PORT: u16 = 8080;

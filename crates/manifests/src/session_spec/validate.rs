@@ -13,9 +13,14 @@ use super::{
     storage,
 };
 use crate::environment::{self, EnvName};
-use crate::labels::{OWN_PREFIX, is_annotation_key, is_own_key};
+use crate::labels::{OWN_PREFIX, UserLabels, is_annotation_key, is_own_key};
+use crate::names::SessionNames;
+use crate::path::ContainerPath;
+use crate::pod_template::PodTemplate;
+use crate::request::SessionRequest;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY_VARIABLE};
-use crate::{ContainerPath, PodTemplate, ServerKind, SessionId, SessionNames, SessionRequest, UserLabels};
+use crate::server::ServerKind;
+use crate::session_id::SessionId;
 use crate::{pod_security, record};
 
 const ENV: &str = "--env";

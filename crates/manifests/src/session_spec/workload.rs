@@ -4,8 +4,8 @@ use podbay_config::{CleanupPolicy, Config, KubernetesConfig, SandboxConfig, Work
 use serde::{Deserialize, Serialize};
 
 use super::problems::Problems;
-use crate::SessionRequest;
 use crate::dns::DnsSubdomain;
+use crate::request::SessionRequest;
 use crate::word::Word;
 
 /// The object that runs a session, and its end.

@@ -3,7 +3,10 @@
 use podbay_config::Config;
 
 use super::validate;
-use crate::{Profile, ServerKind, SessionRequest, SessionSpec};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::session_spec::SessionSpec;
 
 fn served(change: impl FnOnce(&mut Config)) -> SessionSpec {
     let mut config = Config::default();

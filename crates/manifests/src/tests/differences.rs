@@ -3,7 +3,9 @@
 use podbay_config::{Config, NetworkMode, WorkloadKind};
 
 use super::{default_spec, validate, variable};
-use crate::{Profile, ServerKind, SessionRequest};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// A request that names every field.
 fn full() -> SessionRequest {

@@ -6,39 +6,12 @@ use podbay_config::{Config, Effect, settings};
 use serde_json::{Value, json};
 
 use super::validate;
-use crate::{SecretValues, SessionRequest, render};
+use crate::objects::{SecretValues, render};
+use crate::request::SessionRequest;
+use crate::settings::SETTINGS_READ_ELSEWHERE;
 
 mod requests;
 mod table;
-
-/// Settings that others read: which cluster and namespace, waits and limits of the client, how many sessions,
-/// what is tried again.
-const NOT_OURS: &[&str] = &[
-    "runtime",
-    "max_concurrent_conversations",
-    "kubernetes.kubeconfig",
-    "kubernetes.context",
-    "kubernetes.namespace",
-    "kubernetes.max_sessions",
-    "kubernetes.start_retries",
-    "sandbox.remote_runtime_api_timeout",
-    "sandbox.remote_runtime_enable_retries",
-    "sandbox.timeout",
-    "podbay.unschedulable_grace_seconds",
-    "podbay.capacity_grace_seconds",
-    "podbay.image_pull_grace_seconds",
-    "podbay.config_error_grace_seconds",
-    "podbay.volume_grace_seconds",
-    "podbay.claim_grace_seconds",
-    "podbay.node_lost_grace_seconds",
-    "podbay.deletion_timeout_seconds",
-    "podbay.request_timeout_seconds",
-    "podbay.requests_per_second",
-    "podbay.request_burst",
-    "podbay.exec_ping_interval_seconds",
-    "podbay.exec_ping_timeout_seconds",
-    "podbay.start_retry_delay_seconds",
-];
 
 /// A setting and a change of it that shows.
 struct Case {
@@ -135,7 +108,7 @@ fn every_case_changes_the_setting_it_names_and_no_other() {
 #[test]
 fn every_setting_is_covered_or_another_crates() {
     let ours: BTreeSet<_> = table::cases().iter().map(|case| case.key).collect();
-    let others: BTreeSet<_> = NOT_OURS.iter().copied().collect();
+    let others: BTreeSet<_> = SETTINGS_READ_ELSEWHERE.iter().copied().collect();
     assert_eq!(
         ours.intersection(&others).collect::<Vec<_>>(),
         Vec::<&&str>::new()

@@ -12,10 +12,15 @@ use serde_json::{Value, json};
 
 use self::strategies::sessions;
 use crate::labels::{APP, MANAGED_BY, SESSION, SESSION_ID};
-use crate::{
-    NetworkPolicyPlan, Owner, Record, ServerKind, SessionKey, SessionObjects, SessionRequest, SessionSecrets,
-    SessionSpec, Workload, dns, pod_security, record,
-};
+use crate::network_policy::NetworkPolicyPlan;
+use crate::objects::{SessionObjects, Workload};
+use crate::owner::Owner;
+use crate::record::Record;
+use crate::request::SessionRequest;
+use crate::secret::SessionKey;
+use crate::server::ServerKind;
+use crate::session_spec::{SessionSecrets, SessionSpec};
+use crate::{dns, pod_security, record};
 
 mod strategies;
 

@@ -3,7 +3,10 @@
 use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
 
 use super::{validate, variable};
-use crate::{Profile, SecretValues, ServerKind, SessionRequest, render};
+use crate::objects::{SecretValues, render};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// The objects of `request` under `config` as YAML.
 fn yaml(config: &Config, request: SessionRequest) -> String {

@@ -4,8 +4,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
 
 use super::{default_spec, validate, variable};
-use crate::record::record;
-use crate::{Profile, Record, RecordError, ServerKind, SessionRequest, SessionSpec};
+use crate::profile::Profile;
+use crate::record::{Record, RecordError, record};
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::session_spec::SessionSpec;
 
 /// A record as the API server would give it back.
 fn stored(spec: &SessionSpec) -> ConfigMap {

@@ -3,7 +3,10 @@
 use podbay_config::Config;
 
 use super::{validate, variable};
-use crate::{Profile, ServerKind, SessionRequest, SessionSpec};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::session_spec::SessionSpec;
 
 /// The messages for `request` under `config`, one a line.
 fn refusal(config: &Config, request: SessionRequest) -> String {

@@ -4,7 +4,9 @@ use podbay_config::{ApiObject, Config, NetworkMode, ProfileName, WorkspaceVolume
 use serde_json::json;
 
 use super::validate;
-use crate::{Profile, ServerKind, SessionRequest};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// The messages for `request` under a changed configuration.
 fn refusal(request: SessionRequest, change: impl FnOnce(&mut Config)) -> String {

@@ -3,19 +3,17 @@
 use std::collections::BTreeSet;
 
 use podbay_config::{Effect, settings};
+use podbay_manifests::SETTINGS_READ_ELSEWHERE;
 
 use crate::{cluster, commands, limits, patience, tries};
 
-/// The cases of `podbay-manifests`, a changed value each that changes a session's objects.
-const MANIFESTS: &str = include_str!("../../../manifests/src/tests/effects/table.rs");
-
-/// The keys of those cases. A case begins its line with its key.
+/// The settings that session objects are made from: `podbay-manifests` tests each of them by the objects it changes.
 fn by_objects() -> BTreeSet<&'static str> {
-    let known: BTreeSet<_> = settings().iter().map(|setting| setting.key.as_str()).collect();
-    MANIFESTS
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix('"')?.split('"').next())
-        .filter(|key| known.contains(key))
+    settings()
+        .iter()
+        .filter(|setting| setting.effect == Effect::Used)
+        .map(|setting| setting.key.as_str())
+        .filter(|key| !SETTINGS_READ_ELSEWHERE.contains(key))
         .collect()
 }
 

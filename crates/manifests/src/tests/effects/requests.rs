@@ -3,7 +3,9 @@
 use podbay_config::{Config, NetworkMode, WorkloadKind};
 
 use super::seen;
-use crate::{Profile, ServerKind, SessionRequest};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// Requests that ask for one thing each; a field that is not in here does not compile.
 fn one_by_one() -> Vec<(&'static str, SessionRequest)> {

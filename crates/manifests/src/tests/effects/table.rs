@@ -7,7 +7,9 @@ use podbay_config::{
 use serde_json::json;
 
 use super::Case;
-use crate::{Profile, ServerKind, SessionRequest};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
 
 /// Declares cases: the key, what must be configured and asked besides, and the change.
 macro_rules! cases {

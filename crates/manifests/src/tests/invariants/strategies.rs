@@ -8,7 +8,10 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::CANARY;
-use crate::{Profile, ServerKind, SessionRequest, SessionSecrets, SessionSpec};
+use crate::profile::Profile;
+use crate::request::SessionRequest;
+use crate::server::ServerKind;
+use crate::session_spec::{SessionSecrets, SessionSpec};
 
 /// Changes of the configuration that fit one another and every request.
 const CHANGES: [fn(&mut Config); 24] = [
