@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 /// Cases at a time on the real cluster: pods of a small node start a few at a time in any case.
 const AT_ONCE: usize = 10;
 
+/// Cases that may be asked once more in one run. One that is late on a busy machine is no difference; a third is no accident.
+const ASKED_AGAIN: usize = 2;
+
 /// Set to have the real cluster's answers recorded.
 const RECORD: &str = "PODBAY_TEST_RECORD";
 
@@ -56,7 +59,9 @@ async fn the_real_and_the_scripted_cluster_answer_the_same() {
     let real = stream::iter(CASES).map(|(name, case)| async move { (*name, on_the_real(name, *case).await) });
     let mut real: BTreeMap<&str, Result> = real.buffer_unordered(AT_ONCE).collect().await;
     // Many at once on a small cluster, one may be late for want of room: what is not as recorded is asked once more, alone.
+    // How many that were is told and bounded: a difference that shows half of the time would else pass.
     let known = answers::read();
+    let mut asked_again = Vec::new();
     for (name, case) in CASES {
         let as_recorded = match (real.get(name), known.get(*name)) {
             (Some(Ok(seen)), Some(known)) => seen.unseen().is_some() || known.differences(seen).is_empty(),
@@ -64,11 +69,18 @@ async fn the_real_and_the_scripted_cluster_answer_the_same() {
         };
         if !as_recorded {
             say(&format!("case {name}: asked once more"));
+            asked_again.push(*name);
             real.insert(name, on_the_real(name, *case).await);
         }
     }
     drop(registry);
-    if std::env::var_os(RECORD).is_some() {
+    say(&format!(
+        "{} of {} cases were asked once more: {asked_again:?}",
+        asked_again.len(),
+        CASES.len()
+    ));
+    let recording = std::env::var_os(RECORD).is_some();
+    if recording {
         let seen = real
             .iter()
             .filter_map(|(name, seen)| Some(((*name).to_owned(), seen.clone().ok()?)));
@@ -89,6 +101,11 @@ async fn the_real_and_the_scripted_cluster_answer_the_same() {
         );
     }
     report.conclude();
+    assert!(
+        recording || asked_again.len() <= ASKED_AGAIN,
+        "{} cases answered otherwise at first: {asked_again:?}",
+        asked_again.len()
+    );
 }
 
 /// Runs a case on a scripted cluster, whose time passes as fast as it can.
