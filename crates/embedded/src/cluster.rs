@@ -15,9 +15,10 @@ use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
     Object, ObjectKey, WatchEvent,
 };
+use podbay_process::HostEnvironment;
 use tempfile::TempDir;
 
-use crate::exec::{self, HostEnvironment};
+use crate::exec;
 use crate::kubelet::{Sandbox, private_directory};
 use crate::state::State;
 

@@ -18,7 +18,6 @@
 mod cluster;
 mod exec;
 mod kubelet;
-mod processes;
 mod state;
 
 pub use cluster::EmbeddedCluster;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+pub use podbay_protocol::TerminalSize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
@@ -125,24 +126,5 @@ impl Stream for ExecOutput {
 impl fmt::Debug for ExecOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExecOutput")
-    }
-}
-
-/// A terminal's size in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TerminalSize {
-    /// Columns.
-    pub width: u16,
-    /// Rows.
-    pub height: u16,
-}
-
-impl Default for TerminalSize {
-    /// 80 × 24, what a terminal that says nothing is taken for.
-    fn default() -> Self {
-        Self {
-            width: 80,
-            height: 24,
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`code`]: the stable code of every error a user can meet.
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
+//! * [`terminal`]: the size of a command's terminal.
 //! * [`verdict`]: why a session or a command failed, whose fault it is and whether a retry can help.
 //!
 //! The crate knows no transport, no Kubernetes type and no clock: every value is given to it.
@@ -11,9 +12,11 @@
 pub mod code;
 pub mod outcome;
 pub mod phase;
+pub mod terminal;
 pub mod verdict;
 
 pub use code::ErrorCode;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
+pub use terminal::TerminalSize;
 pub use verdict::{Blame, Cause, CauseError, Retry, Verdict};

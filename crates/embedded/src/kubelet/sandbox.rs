@@ -5,26 +5,23 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
+use podbay_process::{ProcessTree, remove_tree};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::Admitted;
-use crate::processes::{Leaders, Mark, kill_marked, remove_tree};
-
 /// A running pod. It holds host resources until [`Sandbox::close`].
 pub(crate) struct Sandbox {
     /// The containers, by name.
     containers: BTreeMap<String, Admitted>,
-    mark: Mark,
-    leaders: Leaders,
+    processes: ProcessTree,
     /// The private directory; none once the pod is closed. Read while a process is started, so that none is
     /// started behind the back of `close`, which writes.
     directory: RwLock<Option<TempDir>>,
     /// Cancelled when the pod ends: followers of its log stop.
     ended: CancellationToken,
-    next_process: Mutex<u64>,
 }
 
 /// The pod ended meanwhile.
@@ -83,11 +80,9 @@ impl Sandbox {
         }
         Ok(Self {
             containers,
-            mark: Mark::of_pod(uid),
-            leaders: Leaders::default(),
+            processes: ProcessTree::new(uid),
             directory: RwLock::new(Some(directory)),
             ended: CancellationToken::new(),
-            next_process: Mutex::new(0),
         })
     }
 
@@ -102,20 +97,11 @@ impl Sandbox {
         directory.as_ref().map(|directory| directory.path().to_owned())
     }
 
-    /// Calls `start` with the private directory and a mark of the process's own; the pod can't end meanwhile.
-    pub(crate) fn start<T>(&self, start: impl FnOnce(&Path, Mark) -> T) -> Result<T, Closed> {
+    /// Calls `start` with the private directory and the pod's processes; the pod can't end meanwhile.
+    pub(crate) fn start<T>(&self, start: impl FnOnce(&Path, &ProcessTree) -> T) -> Result<T, Closed> {
         let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
         let directory = directory.as_ref().ok_or(Closed)?;
-        let mut next = self.next_process.lock().unwrap_or_else(PoisonError::into_inner);
-        *next += 1;
-        let mark = self.mark.of_process(*next);
-        drop(next);
-        Ok(start(directory.path(), mark))
-    }
-
-    /// The commands that run in the pod.
-    pub(crate) const fn leaders(&self) -> &Leaders {
-        &self.leaders
+        Ok(start(directory.path(), &self.processes))
     }
 
     /// Resolves when the pod ends.
@@ -131,11 +117,7 @@ impl Sandbox {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(directory) = directory else { return };
-        let started = *self.next_process.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looking through all processes of the host costs milliseconds: not for a pod that ran nothing.
-        if started > 0 {
-            kill_marked(&self.mark, &self.leaders.running());
-        }
+        self.processes.kill();
         let path = directory.keep();
         if let Err(error) = remove_tree(&path) {
             tracing::warn!(directory = %path.display(), %error, "a pod's directory was not removed");

@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!   script.rs    the words that carry a command into a container, and the ones that kill it there (pure)
-//!   tally.rs     counts, hashes and keeps what comes out (pure)
 //!   conclude.rs  from how the carrier says it ended, and the pod, to the outcome (pure)
 //!   running.rs   the streams while it runs; time-out and cancellation
 //! ```
@@ -10,7 +9,6 @@
 mod conclude;
 mod running;
 mod script;
-mod tally;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use podbay_k8s_client::{
     Error as ClientError, ErrorKind, ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, TerminalSize,
 };
 use podbay_manifests::pod::CONTAINER;
+use podbay_process::Tally;
 use podbay_protocol::{Cause, Content, End, Outcome, Verdict};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::Command;
 use super::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
 use super::script::{self, Carrier, Input, Mark};
-use super::tally::Tally;
 use crate::backend::BackendKind;
 use crate::error::Error;
 use crate::readiness::{end_of_pod, fate_of_pod, out_of_memory};

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use podbay_k8s_client::TerminalSize;
+use podbay_protocol::TerminalSize;
 use pty_process::{OwnedReadPty, OwnedWritePty, Pty, Size};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
@@ -15,9 +15,9 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Started;
-use super::start_failure::Failure;
-use super::streams::Streams;
+use crate::start::Started;
+use crate::start_error::StartError;
+use crate::streams::Streams;
 
 /// Ctrl-D, a terminal's end-of-file character unless it was changed (termios(3), `VEOF`).
 const END_OF_FILE: u8 = 0x04;
@@ -39,16 +39,16 @@ pub(crate) struct TerminalOutput {
 
 /// Starts a process as the leader of a session whose controlling terminal is a new one. Without `stdin`
 /// its input is empty, not the terminal.
-pub(crate) fn start(command: Command, stdin: bool) -> Result<Started, Failure> {
+pub(crate) fn start(command: Command, stdin: bool) -> Result<Started, StartError> {
     let (pty, inner) = pty_process::open().map_err(terminal_failed)?;
     resize(|size| pty.resize(size), TerminalSize::default());
-    let descriptor = pty.as_fd().try_clone_to_owned().map_err(Failure::Terminal)?;
+    let descriptor = pty.as_fd().try_clone_to_owned().map_err(StartError::Terminal)?;
     let mut command = pty_process::Command::from(command);
     if !stdin {
         command = command.stdin(Stdio::null());
     }
     let child = command.spawn(inner).map_err(|error| match error {
-        pty_process::Error::Io(error) => Failure::Process(error),
+        pty_process::Error::Io(error) => StartError::Process(error),
         other => terminal_failed(other),
     })?;
     let (read, write) = Pty::into_split(pty);
@@ -63,8 +63,8 @@ pub(crate) fn start(command: Command, stdin: bool) -> Result<Started, Failure> {
     })
 }
 
-fn terminal_failed(error: pty_process::Error) -> Failure {
-    Failure::Terminal(match error {
+fn terminal_failed(error: pty_process::Error) -> StartError {
+    StartError::Terminal(match error {
         pty_process::Error::Io(error) => error,
         pty_process::Error::Rustix(errno) => errno.into(),
         other => io::Error::other(other),

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 /// What is known of a stream so far.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub struct Tally {
     bytes: u64,
     hash: Sha256,
     kept: Vec<u8>,
@@ -16,7 +16,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// One that keeps the first `capacity` bytes.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
             ..Self::default()
@@ -24,7 +24,7 @@ impl Tally {
     }
 
     /// Takes in the next piece.
-    pub(super) fn add(&mut self, piece: &[u8]) {
+    pub fn add(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
         self.hash.update(piece);
         let room = self.capacity - self.kept.len();
@@ -32,7 +32,7 @@ impl Tally {
     }
 
     /// All there is to say. `truncated` is whether the stream's end was not seen.
-    pub(super) fn finish(self, truncated: bool) -> (StreamSummary, Content) {
+    pub fn finish(self, truncated: bool) -> (StreamSummary, Content) {
         let Self {
             bytes,
             hash,

@@ -4,15 +4,15 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use podbay_k8s_client::{ExecEnd, ExecOutput, ExecProcess, ExecStdin};
 use tokio::io::AsyncRead;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::supervisor::Supervisor;
-use super::terminal::Terminal;
-use super::{pump, queue};
+use crate::process::{Input, Output, Process, ProcessEnd};
+use crate::supervisor::Supervisor;
+use crate::terminal::Terminal;
+use crate::{pump, queue};
 
 /// How long after a command's end its output is still waited for if processes it left behind keep it open.
 /// Long enough for the last filter of a pipeline (`> >(tee log)`) to finish, short enough not to be a hang.
@@ -35,7 +35,7 @@ pub(crate) enum Streams {
 
 impl Streams {
     /// Starts the tasks that carry the streams and wait for the end.
-    pub(crate) fn into_process(self, supervisor: Supervisor) -> ExecProcess {
+    pub(crate) fn into_process(self, supervisor: Supervisor) -> Process {
         let given_up = CancellationToken::new();
         let exited = CancellationToken::new();
         let lingered = CancellationToken::new();
@@ -49,7 +49,7 @@ impl Streams {
                 stdin = input.map(|input| {
                     let (sender, receiver) = queue::input();
                     tokio::spawn(pump::feed(input, receiver, exited.clone()));
-                    ExecStdin::new(sender)
+                    Input::new(sender)
                 });
                 let (out_stream, out_delivered) = output(out, &lingered);
                 let (err_stream, err_delivered) = output(err, &lingered);
@@ -58,10 +58,10 @@ impl Streams {
             }
             Self::Terminal(terminal) => {
                 let (sender, receiver) = queue::input();
-                stdin = terminal.has_input().then(|| ExecStdin::new(sender));
+                stdin = terminal.has_input().then(|| Input::new(sender));
                 let (size, out) = terminal.carry(receiver, exited.clone());
                 let (stream, out_delivered) = output(Some(out), &lingered);
-                (stdout, stderr, resize) = (stream, ExecOutput::new(futures::stream::empty()), Some(size));
+                (stdout, stderr, resize) = (stream, Output::empty(), Some(size));
                 delivered = vec![out_delivered];
             }
         }
@@ -78,7 +78,7 @@ impl Streams {
             }
             end_sender.send(end).ok(); // Nobody may ask.
         });
-        ExecProcess {
+        Process {
             stdin,
             stdout,
             stderr,
@@ -93,7 +93,7 @@ impl Streams {
 fn output<R: AsyncRead + AsFd + Unpin + Send + Sync + 'static>(
     pipe: Option<R>,
     lingered: &CancellationToken,
-) -> (ExecOutput, oneshot::Receiver<()>) {
+) -> (Output, oneshot::Receiver<()>) {
     let (sender, stream) = queue::output();
     let (done, delivered) = oneshot::channel();
     if let Some(pipe) = pipe {
@@ -109,8 +109,8 @@ fn output<R: AsyncRead + AsFd + Unpin + Send + Sync + 'static>(
     (stream, delivered)
 }
 
-fn known(end: Result<ExecEnd, oneshot::error::RecvError>) -> ExecEnd {
-    end.unwrap_or_else(|_| ExecEnd::Lost {
+fn known(end: Result<ProcessEnd, oneshot::error::RecvError>) -> ProcessEnd {
+    end.unwrap_or_else(|_| ProcessEnd::Lost {
         message: "the runtime that waited for the command was shut down, and the command killed".to_owned(),
     })
 }

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use podbay_k8s_client::ExecEnd;
 use process_wrap::tokio::ChildWrapper;
 use rustix::process::Pid;
 use tokio_util::sync::CancellationToken;
 
-use crate::processes::{Leaders, Mark, kill_marked};
+use crate::process::ProcessEnd;
+use crate::tree::{Leaders, Mark, kill_marked};
 
 /// A command that runs. Dropped before it was waited for (its runtime is shut down), it is killed with its
 /// descendants.
@@ -38,7 +38,7 @@ impl Supervisor {
 
     /// Waits for the command's end. When `given_up` it is killed with all its descendants, and these are gone
     /// when this returns.
-    pub(crate) async fn wait(mut self, given_up: CancellationToken) -> ExecEnd {
+    pub(crate) async fn wait(mut self, given_up: CancellationToken) -> ProcessEnd {
         let early = tokio::select! {
             status = self.child.wait() => Some(status),
             () = given_up.cancelled() => None,
@@ -59,7 +59,7 @@ impl Supervisor {
                 self.waited_for();
                 end(status)
             }
-            Err(error) => ExecEnd::Lost {
+            Err(error) => ProcessEnd::Lost {
                 message: format!("waiting for the command's process failed: {error}"),
             },
         }
@@ -81,12 +81,12 @@ impl Drop for Supervisor {
     }
 }
 
-fn end(status: ExitStatus) -> ExecEnd {
+fn end(status: ExitStatus) -> ProcessEnd {
     match (status.code(), status.signal()) {
-        (Some(code), _) => ExecEnd::Exited { code },
-        (None, Some(signal)) => ExecEnd::Signaled { signal },
+        (Some(code), _) => ProcessEnd::Exited { code },
+        (None, Some(signal)) => ProcessEnd::Signaled { signal },
         // Only a stopped process has neither, and those aren't waited for.
-        (None, None) => ExecEnd::Lost {
+        (None, None) => ProcessEnd::Lost {
             message: format!("the command's process ended without a code: {status}"),
         },
     }

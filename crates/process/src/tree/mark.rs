@@ -1,32 +1,31 @@
-//! By what a pod's processes are known.
+//! By what a tree's processes are known.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::Pid;
 
-/// The variable each process of an embedded pod has in its environment: `<pod UID>/<number>`. Pod UIDs are
-/// random, so that two clusters of one user on one host never kill each other's.
-pub(crate) const VARIABLE: &str = "PODBAY_EMBEDDED_PROCESS";
+/// The variable each process of a tree has in its environment: `<id of the tree>/<number>`.
+pub const VARIABLE: &str = "PODBAY_EMBEDDED_PROCESS";
 
-/// What marks the processes of one pod, or of one command in it.
+/// What marks the processes of one tree, or of one command in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     value: String,
-    /// Whether `value` is a pod's, and so the beginning of many.
+    /// Whether `value` is a tree's, and so the beginning of many.
     prefix: bool,
 }
 
 impl Mark {
-    /// The mark of all processes of a pod.
-    pub(crate) fn of_pod(uid: &str) -> Self {
+    /// The mark of all processes of a tree.
+    pub(crate) fn of_tree(id: &str) -> Self {
         Self {
-            value: format!("{uid}/"),
+            value: format!("{id}/"),
             prefix: true,
         }
     }
 
-    /// The mark of one command of this pod, and of what it starts.
+    /// The mark of one command of this tree, and of what it starts.
     pub(crate) fn of_process(&self, number: u64) -> Self {
         Self {
             value: format!("{}{number}", self.value),
@@ -57,7 +56,7 @@ impl Mark {
     }
 }
 
-/// The commands of a pod that run, each the leader of its session, by process id. An id is in it from the start
+/// The commands of a tree that run, each the leader of its session, by process id. An id is in it from the start
 /// of the process until it has been waited for, so that it is never another's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Leaders(Arc<Mutex<HashSet<Pid>>>);
@@ -91,17 +90,17 @@ mod tests {
 
     #[test]
     fn a_commands_mark_is_no_other_commands() {
-        let pod = Mark::of_pod("u");
+        let tree = Mark::of_tree("u");
         let environment = |value: &str| format!("A=1\0{VARIABLE}={value}\0B=2\0").into_bytes();
         for (mark, value, expected) in [
-            (&pod, "u/1", true),
-            (&pod, "u/12", true),
-            (&pod, "u2/1", false),
-            (&pod.of_process(1), "u/1", true),
-            (&pod.of_process(1), "u/12", false),
+            (&tree, "u/1", true),
+            (&tree, "u/12", true),
+            (&tree, "u2/1", false),
+            (&tree.of_process(1), "u/1", true),
+            (&tree.of_process(1), "u/12", false),
         ] {
             assert_eq!(mark.is_on(&environment(value)), expected, "{mark:?} {value}");
         }
-        assert!(!pod.is_on(format!("X{VARIABLE}=u/1\0").as_bytes()));
+        assert!(!tree.is_on(format!("X{VARIABLE}=u/1\0").as_bytes()));
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     use tokio::net::unix::pipe;
 
     use super::*;
-    use crate::exec::queue;
+    use crate::queue;
 
     /// A pipe as a command's output, and as what writes to it.
     fn pipe() -> (pipe::Receiver, pipe::Sender) {

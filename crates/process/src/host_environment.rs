@@ -15,7 +15,7 @@ const DEFAULT_TERM: &str = "xterm";
 
 /// The part of the host's environment that commands get.
 #[derive(Clone, Debug)]
-pub(crate) struct HostEnvironment {
+pub struct HostEnvironment {
     variables: BTreeMap<OsString, OsString>,
     /// The host's `TERM`: only for commands with a terminal.
     term: OsString,
@@ -23,7 +23,7 @@ pub(crate) struct HostEnvironment {
 
 impl HostEnvironment {
     /// Picks from an environment what is passed on.
-    pub(crate) fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut term = OsString::from(DEFAULT_TERM);
         let mut passed_on = BTreeMap::from([("PATH".into(), DEFAULT_PATH.into())]);
         for (name, value) in variables {
@@ -40,7 +40,7 @@ impl HostEnvironment {
     }
 
     /// The variables of a command with or without a terminal.
-    pub(crate) fn variables(&self, tty: bool) -> BTreeMap<OsString, OsString> {
+    pub fn variables(&self, tty: bool) -> BTreeMap<OsString, OsString> {
         let mut variables = self.variables.clone();
         if tty {
             variables.insert("TERM".into(), self.term.clone());

@@ -1,20 +1,18 @@
 //! The queue between a stream's task and its reader.
 
 use bytes::Bytes;
-use podbay_k8s_client::ExecOutput;
 use tokio::sync::mpsc;
 
-/// How many pieces wait for a slow reader before the command is made to wait: together at most 512 KiB, enough
+use crate::process::Output;
+
+/// How many pieces wait for a slow reader before the process is made to wait: together at most 512 KiB, enough
 /// to keep both sides busy.
 const PIECES: usize = 8;
 
 /// An output stream and where its pieces go in. The stream ends when the sender is dropped.
-pub(crate) fn output() -> (mpsc::Sender<Bytes>, ExecOutput) {
-    let (sender, mut receiver) = mpsc::channel(PIECES);
-    (
-        sender,
-        ExecOutput::new(futures::stream::poll_fn(move |cx| receiver.poll_recv(cx))),
-    )
+pub(crate) fn output() -> (mpsc::Sender<Bytes>, Output) {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    (sender, Output::new(receiver))
 }
 
 /// The two ends of a standard input.

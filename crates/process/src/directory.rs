@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Removes a directory with all in it; directories that were made read-only (build caches are) too.
-pub(crate) fn remove_tree(directory: &Path) -> io::Result<()> {
+pub fn remove_tree(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             make_writable(directory)?;
