@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod strict;
+mod values;
 mod words;
+
+pub(crate) use values::{ApiPiece, refused_in_pod};
 
 /// What is wrong with a piece of the Kubernetes API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum ApiObjectError {
         /// What it may be; an empty text stands for a field that is left out.
         allowed: &'static [&'static str],
     },
-    /// A value does not have the type of its field.
+    /// A value does not have the type of its field, or is one that the API server refuses.
     #[error("{path} can't be used: {reason}")]
     Type {
         /// The field.
@@ -52,16 +55,34 @@ pub(crate) fn parse<T: DeserializeOwned>(value: &Value) -> Result<T, Vec<ApiObje
         Err(strict::TypeError { path, reason }) => {
             unknown.push(ApiObjectError::Type {
                 path: if path.is_empty() { "it".into() } else { path },
-                reason,
+                reason: with_hint(reason),
             });
             Err(unknown)
         }
     }
 }
 
+/// As [`parse`], with the values judged that the API server would refuse although their types are right.
+pub(crate) fn read<T: ApiPiece>(value: &Value) -> Result<T, Vec<ApiObjectError>> {
+    let piece: T = parse(value)?;
+    match piece.refused() {
+        refused if refused.is_empty() => Ok(piece),
+        refused => Err(refused),
+    }
+}
+
 fn one_of(words: &[&str]) -> String {
     let words: Vec<_> = words.iter().copied().filter(|word| !word.is_empty()).collect();
     words.join(" or ")
+}
+
+/// What people meet who write a text that YAML takes for a boolean.
+fn with_hint(reason: String) -> String {
+    if reason.starts_with("invalid type: boolean") && reason.ends_with("expected a string") {
+        reason + " (in YAML a bare y, yes, on, n, no or off is one, too: put it in quotes)"
+    } else {
+        reason
+    }
 }
 
 fn known(nearest: Option<&str>, kind: &str) -> String {
@@ -146,6 +167,14 @@ mod tests {
         assert_eq!(
             wrong,
             ["hostPath.path can't be used: invalid type: integer `3`, expected a string"]
+        );
+        let wrong = errors::<Volume>(&json!({ "name": true }));
+        assert_eq!(
+            wrong,
+            [
+                "name can't be used: invalid type: boolean `true`, expected a string (in YAML a bare y, yes, on, n, no or \
+                 off is one, too: put it in quotes)"
+            ]
         );
         let wrong = errors::<Volume>(&json!("a"));
         assert_eq!(

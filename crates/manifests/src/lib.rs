@@ -42,6 +42,7 @@ mod names;
 mod opening;
 mod owner;
 mod path;
+mod platform;
 mod pod_security;
 mod pod_template;
 mod profile;

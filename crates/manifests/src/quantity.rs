@@ -57,6 +57,25 @@ impl Quantity {
         self.nano.is_multiple_of(NANO)
     }
 
+    /// Whether it is written in multiples of one (`1.1Gi`, `0.5k`), so that a broken amount is a rounded one.
+    pub(crate) fn is_in_multiples(&self) -> bool {
+        let suffix = self.suffix();
+        suffix.starts_with(['k', 'K', 'M', 'G', 'T', 'P']) || matches!(suffix, "E" | "Ei")
+    }
+
+    /// How to write the bytes that this was most likely meant to be.
+    pub(crate) fn how_to_write_bytes(&self) -> &'static str {
+        match self.suffix() {
+            "m" => "\"m\" is a thousandth, write \"M\" or \"Mi\"",
+            _ => "write a whole number, or a unit such as \"Mi\"",
+        }
+    }
+
+    fn suffix(&self) -> &str {
+        self.text
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '+')
+    }
+
     /// This amount `factor` times, as exact as it is. Its text is Kubernetes' canonical form, except that once
     /// an amount is itself. `None` where Kubernetes holds no such amount.
     #[must_use]

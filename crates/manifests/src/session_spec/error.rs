@@ -8,6 +8,7 @@ use crate::image::ImageError;
 use crate::labels::LabelError;
 use crate::opening::OpeningError;
 use crate::path::ContainerPathError;
+use crate::platform::ARCHITECTURES;
 use crate::pod_security::Violation;
 use crate::pod_template::PodTemplateError;
 use crate::profile::Profile;
@@ -123,7 +124,7 @@ pub enum SpecError {
         setting: &'static str,
     },
     /// Bytes that are no whole number.
-    #[error("{setting} {value} is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\"")]
+    #[error("{setting} {value} is not a whole number of bytes: {}", value.how_to_write_bytes())]
     Fraction {
         /// Where the amount came from.
         setting: &'static str,
@@ -240,7 +241,8 @@ pub enum SpecError {
     },
     /// A text that names no platform.
     #[error(
-        "sandbox.platform can't be {platform:?}: an operating system and an architecture, as linux/amd64"
+        "sandbox.platform can't be {platform:?}: an operating system and an architecture, as linux/amd64, of which nodes \
+         have linux and windows, and {}", ARCHITECTURES.join(", ")
     )]
     Platform {
         /// The text.

@@ -10,6 +10,7 @@ use super::SpecError;
 use super::problems::Problems;
 use crate::dns::DnsSubdomain;
 use crate::labels::node_label;
+use crate::platform::Platform;
 
 const SELECTOR: &str = "kubernetes.node_selector";
 const SELECTOR_KEY: &str = "kubernetes.node_selector_key";
@@ -89,13 +90,11 @@ fn node_selector(problems: &mut Problems, config: &Config) -> BTreeMap<String, S
         (None, None) => {}
     }
     if let Some(platform) = &config.sandbox.platform {
-        // A variant (`linux/arm/v7`) is no label of a node.
-        let mut parts = platform.split('/');
-        match (parts.next(), parts.next()) {
-            (Some(os), Some(arch)) if !os.is_empty() && !arch.is_empty() => {
-                wanted.extend([(PLATFORM, OS_LABEL, os), (PLATFORM, ARCH_LABEL, arch)]);
+        match Platform::parse(platform) {
+            Some(Platform { system, architecture }) => {
+                wanted.extend([(PLATFORM, OS_LABEL, system), (PLATFORM, ARCH_LABEL, architecture)]);
             }
-            _ => problems.push(SpecError::Platform {
+            None => problems.push(SpecError::Platform {
                 platform: platform.clone(),
             }),
         }

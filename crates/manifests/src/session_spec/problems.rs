@@ -1,10 +1,9 @@
 //! What was wrong so far, and the checks that fields have in common.
 
 use podbay_config::{ApiObject, ApiObjects};
-use serde::de::DeserializeOwned;
 
 use super::SpecError;
-use crate::api_object;
+use crate::api_object::{self, ApiPiece};
 use crate::dns::DnsSubdomain;
 use crate::path::ContainerPath;
 use crate::profile::Profile;
@@ -54,7 +53,8 @@ impl Problems {
 
     pub(super) fn bytes(&mut self, setting: &'static str, text: &str) -> Option<Quantity> {
         let value = self.amount(setting, text)?;
-        if !value.is_whole() {
+        // Kubernetes rounds up what is left of a byte in 1.1Gi. In 512m it is all there is, and nobody means that.
+        if !value.is_whole() && !value.is_in_multiples() {
             self.push(SpecError::Fraction { setting, value });
             return None;
         }
@@ -87,23 +87,15 @@ impl Problems {
     }
 
     /// A piece of the Kubernetes API, with every field known to it.
-    pub(super) fn api_object<T: DeserializeOwned>(
-        &mut self,
-        setting: &'static str,
-        object: &ApiObject,
-    ) -> Option<T> {
-        let parsed = api_object::parse(&object.as_value());
+    pub(super) fn api_object<T: ApiPiece>(&mut self, setting: &'static str, object: &ApiObject) -> Option<T> {
+        let parsed = api_object::read(&object.as_value());
         self.api_problems(setting, None, parsed)
     }
 
     /// A list of such pieces.
-    pub(super) fn api_objects<T: DeserializeOwned>(
-        &mut self,
-        setting: &'static str,
-        objects: &ApiObjects,
-    ) -> Vec<T> {
+    pub(super) fn api_objects<T: ApiPiece>(&mut self, setting: &'static str, objects: &ApiObjects) -> Vec<T> {
         let parse = |(index, object): (usize, &ApiObject)| {
-            self.api_problems(setting, Some(index), api_object::parse(&object.as_value()))
+            self.api_problems(setting, Some(index), api_object::read(&object.as_value()))
         };
         objects.iter().enumerate().filter_map(parse).collect()
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use podbay_config::{Config, KubernetesConfig};
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
 use super::problems::Problems;
+use super::{SpecError, is_given};
 use crate::labels::is_qualified_name;
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
@@ -68,8 +68,8 @@ impl ResourceSpec {
             problems.push(SpecError::Factor { setting, factor });
         }
         let kubernetes = &config.kubernetes;
-        let cpu = cpu(problems, request.cpu.as_deref(), kubernetes, factor);
-        let memory = memory(problems, request.memory.as_deref(), kubernetes, factor);
+        let cpu = cpu(problems, request.cpu.as_deref(), config, factor);
+        let memory = memory(problems, request.memory.as_deref(), config, factor);
         let ephemeral_storage = ephemeral_storage(problems, kubernetes, factor);
         let gpus = gpus(config, request);
         Some(Self {
@@ -83,44 +83,61 @@ impl ResourceSpec {
     }
 }
 
-fn cpu(
-    problems: &mut Problems,
-    asked: Option<&str>,
-    config: &KubernetesConfig,
-    factor: u32,
-) -> Option<ResourceBounds> {
+fn cpu(problems: &mut Problems, asked: Option<&str>, config: &Config, factor: u32) -> Option<ResourceBounds> {
     if let Some(asked) = asked {
         let amount = problems.amount("--cpu", asked);
         return same(problems, "--cpu", &amount?, factor);
     }
+    let kubernetes = &config.kubernetes;
+    let default = KubernetesConfig::default();
     // No limit unless one is set: CPU that nobody else wants is free to use. OpenHands has none either.
-    let request = problems.amount(CPU_REQUEST, &config.resource_cpu_request);
-    let limit = given(config.resource_cpu_limit.as_ref(), |limit| {
+    let request = problems.amount(CPU_REQUEST, &kubernetes.resource_cpu_request);
+    let limit = given(kubernetes.resource_cpu_limit.as_ref(), |limit| {
         problems.amount(CPU_LIMIT, limit)
     });
-    let (request, limit) = (request?, limit.ok()?);
+    let request_is_ours =
+        kubernetes.resource_cpu_request == default.resource_cpu_request && !is_given(config, CPU_REQUEST);
+    let (request, limit) = follow(request?, request_is_ours, limit.ok()?, false);
     bounds(problems, (CPU_REQUEST, request), (CPU_LIMIT, limit), factor)
 }
 
 fn memory(
     problems: &mut Problems,
     asked: Option<&str>,
-    config: &KubernetesConfig,
+    config: &Config,
     factor: u32,
 ) -> Option<ResourceBounds> {
     if let Some(asked) = asked {
         let amount = problems.bytes("--memory", asked);
         return same(problems, "--memory", &amount?, factor);
     }
-    let request = problems.bytes(MEMORY_REQUEST, &config.resource_memory_request);
-    let limit = problems.bytes(MEMORY_LIMIT, &config.resource_memory_limit);
-    let (request, limit) = (request?, limit?);
-    bounds(
-        problems,
-        (MEMORY_REQUEST, request),
-        (MEMORY_LIMIT, Some(limit)),
-        factor,
-    )
+    let kubernetes = &config.kubernetes;
+    let default = KubernetesConfig::default();
+    let request = problems.bytes(MEMORY_REQUEST, &kubernetes.resource_memory_request);
+    let limit = problems.bytes(MEMORY_LIMIT, &kubernetes.resource_memory_limit);
+    let (request, limit) = follow(
+        request?,
+        kubernetes.resource_memory_request == default.resource_memory_request
+            && !is_given(config, MEMORY_REQUEST),
+        Some(limit?),
+        kubernetes.resource_memory_limit == default.resource_memory_limit && !is_given(config, MEMORY_LIMIT),
+    );
+    bounds(problems, (MEMORY_REQUEST, request), (MEMORY_LIMIT, limit), factor)
+}
+
+/// Lets an amount that nobody gave follow the other, where they would contradict each other: a limit alone is the
+/// request too, as the API server has it, and a request alone lifts the limit. `_is_ours` tells a default.
+fn follow(
+    request: Quantity,
+    request_is_ours: bool,
+    limit: Option<Quantity>,
+    limit_is_ours: bool,
+) -> (Quantity, Option<Quantity>) {
+    match limit {
+        Some(limit) if request > limit && request_is_ours => (limit.clone(), Some(limit)),
+        Some(limit) if request > limit && limit_is_ours => (request.clone(), Some(request)),
+        limit => (request, limit),
+    }
 }
 
 fn ephemeral_storage(

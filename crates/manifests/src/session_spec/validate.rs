@@ -21,7 +21,7 @@ use crate::request::SessionRequest;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY_VARIABLE};
 use crate::server::ServerKind;
 use crate::session_id::SessionId;
-use crate::{pod_security, record};
+use crate::{api_object, pod_security, record};
 
 const ENV: &str = "--env";
 const STARTUP_ENV: &str = "sandbox.runtime_startup_env_vars";
@@ -119,7 +119,13 @@ fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
     let pod = match &spec.pod_template {
         None => pod,
         Some(template) => match template.check(&pod, spec) {
-            Ok(pod) => pod,
+            Ok(pod) => {
+                let refused = api_object::refused_in_pod(&pod).into_iter();
+                problems
+                    .0
+                    .extend(refused.map(|error| SpecError::Template(error.into())));
+                pod
+            }
             Err(errors) => {
                 problems.0.extend(errors.into_iter().map(SpecError::Template));
                 return;

@@ -196,10 +196,13 @@ fn resources() {
         message.starts_with("kubernetes.resource_memory_request can't be used: \"1GB\""),
         "{message}"
     );
-    let message = configured(|config| config.kubernetes.resource_memory_request = "2049Mi".into());
+    let message = configured(|config| {
+        config.kubernetes.resource_memory_request = "2049Mi".into();
+        config.kubernetes.resource_memory_limit = "2048Mi".into();
+    });
     assert_eq!(
         message,
-        "kubernetes.resource_memory_request 2049Mi is more than kubernetes.resource_memory_limit 2Gi: a request is at \
+        "kubernetes.resource_memory_request 2049Mi is more than kubernetes.resource_memory_limit 2048Mi: a request is at \
          most the limit"
     );
 }

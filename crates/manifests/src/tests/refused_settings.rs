@@ -152,6 +152,22 @@ fn what_kubernetes_would_not_take() {
             c.kubernetes.ca_bundle_key = "a/b".into();
         } => "kubernetes.ca_bundle_key can't be \"a/b\"";
         |c| c.sandbox.platform = Some("linux".into()) => "sandbox.platform can't be \"linux\"";
+        |c| c.sandbox.platform = Some("linux/amd46".into()) =>
+            "sandbox.platform can't be \"linux/amd46\": an operating system and an architecture, as linux/amd64, of which \
+             nodes have linux and windows, and amd64, arm64,";
+        |c| c.kubernetes.volumes = vec![object(&json!({ "name": "My_data", "emptyDir": {} }))].into() =>
+            "kubernetes.volumes (item 1) can't be used: name can't be used: \"My_data\" is not a DNS label";
+        |c| c.kubernetes.volumes = vec![object(&json!({ "name": "a", "emptyDir": {}, "configMap": { "name": "b" } }))].into() =>
+            "kubernetes.volumes (item 1) can't be used: emptyDir can't be used: the volume has the source configMap already";
+        |c| {
+            c.kubernetes.volumes = vec![object(&json!({ "name": "a", "emptyDir": {} }))].into();
+            c.kubernetes.volume_mounts = vec![object(&json!({ "name": "a", "mountPath": "/a", "subPath": "../x" }))].into();
+        } => "kubernetes.volume_mounts (item 1) can't be used: subPath can't be used: it must be a relative path";
+        |c| c.kubernetes.affinity = Some(object(&json!({ "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": { "nodeSelectorTerms": [] }
+        } }))) => "nodeSelectorTerms can't be used: it must have at least one term";
+        |c| c.kubernetes.pod_template = Some(object(&json!({ "spec": { "volumes": [{ "name": "A_b", "emptyDir": {} }] } }))) =>
+            "kubernetes.pod_template can't be used: spec.volumes[";
         |c| c.kubernetes.annotations = [("a b".into(), "c".into())].into() => "kubernetes.annotations can't have \"a b\"";
         |c| c.kubernetes.annotations = [("podbay.dev/a".into(), "c".into())].into() =>
             "kubernetes.annotations can't have podbay.dev/a: podbay.dev/* are set by Podbay";
@@ -169,8 +185,14 @@ fn what_kubernetes_would_not_take() {
              not start with a URL scheme";
         |c| c.sandbox.remote_runtime_resource_factor = 3 =>
             "sandbox.remote_runtime_resource_factor can't be 3: 1, 2, 4 or 8";
-        |c| c.kubernetes.resource_cpu_limit = Some("500m".into()) =>
-            "kubernetes.resource_cpu_request 1 is more than kubernetes.resource_cpu_limit 500m";
+        |c| {
+            c.kubernetes.resource_cpu_request = "2".into();
+            c.kubernetes.resource_cpu_limit = Some("500m".into());
+        } => "kubernetes.resource_cpu_request 2 is more than kubernetes.resource_cpu_limit 500m";
+        |c| {
+            c.kubernetes.resource_memory_request = "4Gi".into();
+            c.kubernetes.resource_memory_limit = "3Gi".into();
+        } => "kubernetes.resource_memory_request 4Gi is more than kubernetes.resource_memory_limit 3Gi";
         |c| {
             c.kubernetes.resource_ephemeral_storage_request = Some("7Ei".into());
             c.sandbox.remote_runtime_resource_factor = 8;
