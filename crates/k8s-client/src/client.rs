@@ -9,7 +9,7 @@ use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
 
-/// The calls Podbay makes to a cluster. Implementations: [`crate::live::LiveClient`] over an API server, the
+/// The calls Podbay makes to a cluster. Implementations: `LiveClient` (feature `live`) over an API server, the
 /// mock of feature `mock`, the scripted cluster of the crate `podbay-fake-cluster`, and the embedded one of `podbay-embedded`.
 ///
 /// Each unary call has a deadline of the implementation's own and ends; what may be repeated safely is

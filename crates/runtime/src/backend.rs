@@ -2,12 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use podbay_config::{Config, Origin, Runtime};
-use podbay_k8s_client::live::{CallLimits, default_kubeconfig_places};
-use podbay_k8s_client::remote_command::DriverOptions;
-use podbay_k8s_client::{Cluster, LiveClient};
+use podbay_k8s_client::{Cluster, default_kubeconfig_places};
 
 use crate::error::Error;
 
@@ -103,40 +100,4 @@ pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Res
         looked_for.push_str(&reasons.join(", "));
     }
     Err(Error::NoCluster { looked_for })
-}
-
-/// Seconds that one call may take: ours, or OpenHands' setting where only that was given.
-fn request_timeout(config: &Config) -> u64 {
-    match (
-        config.origin("podbay.request_timeout_seconds"),
-        config.sandbox.remote_runtime_api_timeout,
-    ) {
-        (Origin::Default, Some(seconds)) => seconds,
-        _ => config.podbay.request_timeout_seconds,
-    }
-}
-
-/// Connects to a cluster with the limits of the configuration.
-pub(crate) async fn connect(cluster: &Cluster, config: &Config) -> Result<LiveClient, Error> {
-    let settings = &config.podbay;
-    let number = |key: &'static str, value: u32| {
-        std::num::NonZeroU32::new(value).ok_or(Error::Setting {
-            key,
-            message: "must be more than 0".to_owned(),
-        })
-    };
-    let limits = CallLimits {
-        deadline: Duration::from_secs(request_timeout(config)),
-        per_second: number("podbay.requests_per_second", settings.requests_per_second)?,
-        burst: number("podbay.request_burst", settings.request_burst)?,
-        ..CallLimits::default()
-    };
-    let exec = DriverOptions {
-        ping_interval: Duration::from_secs(settings.exec_ping_interval_seconds),
-        ping_timeout: Duration::from_secs(settings.exec_ping_timeout_seconds),
-        ..DriverOptions::default()
-    };
-    LiveClient::connect(cluster, limits, exec)
-        .await
-        .map_err(|source| Error::Connect { source })
 }

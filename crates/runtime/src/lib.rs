@@ -36,6 +36,7 @@
 //!
 //! ```text
 //!   podbay.rs, backend.rs   the cluster chosen, and what can be asked of it
+//!   connect.rs              its client, with the feature `live`
 //!   check.rs                whether a configuration can be used
 //!   session/                a session: its builder, its handle, its description
 //!   lifecycle/              objects made and removed
@@ -48,6 +49,8 @@
 pub mod backend;
 mod check;
 pub mod command;
+#[cfg_attr(not(feature = "live"), path = "no_connect.rs")]
+mod connect;
 pub mod copy;
 pub mod error;
 pub mod lifecycle;

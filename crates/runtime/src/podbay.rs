@@ -14,6 +14,7 @@ use podbay_manifests::labels::{SESSION, selector_all, selector_session};
 use podbay_manifests::{Record, SessionId, SessionNames};
 
 use crate::backend::{self, Backend, BackendKind};
+use crate::connect::connect;
 use crate::error::Error;
 use crate::lifecycle::{
     Closed, RetainedClaim, RetryPolicy, SharedPolicies, Site, close_record, delete_claim, wait_for_objects,
@@ -117,14 +118,14 @@ impl PodbayBuilder {
                 scope,
             ));
         };
-        let client = backend::connect(&cluster, &config).await?;
+        let (client, context_namespace) = connect(&cluster, &config).await?;
         // A namespace that was set wins over the context's; the setting's default does not.
         let namespace = match config.origin("kubernetes.namespace") {
-            Origin::Default => client.default_namespace().to_owned(),
+            Origin::Default => context_namespace,
             _ => config.kubernetes.namespace.clone(),
         };
         Ok(Podbay::new(
-            Arc::new(client),
+            client,
             BackendKind::Cluster,
             config,
             namespace,

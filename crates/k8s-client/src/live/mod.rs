@@ -28,12 +28,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use call::CallLimits;
-pub use connect::{Cluster, default_kubeconfig_places};
 
 use call::Caller;
 use failure::from_kube;
 
 use crate::client::{ClusterClient, DeleteOptions, WatchEvent};
+use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::http_route::HttpRoute;
@@ -68,8 +68,7 @@ impl LiveClient {
         Ok(Self::with_client(client, limits, exec))
     }
 
-    /// Uses a client that exists. It should not repeat requests by itself, as kube's default one does.
-    pub fn with_client(client: kube::Client, limits: CallLimits, exec: DriverOptions) -> Self {
+    fn with_client(client: kube::Client, limits: CallLimits, exec: DriverOptions) -> Self {
         Self {
             client,
             caller: Arc::new(Caller::new(limits)),

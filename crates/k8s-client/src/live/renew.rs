@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use tower::{BoxError, ServiceExt as _};
 
 use super::answer::AnswerBody;
-use super::connect::{self, Cluster, Http};
+use super::connect::{self, Http};
+use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
 
 /// Credentials just read are not read again: a 401 then stands. Also the most often that a plugin is run.

@@ -10,17 +10,15 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use kube::core::Status;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::failure::from_kube;
 use crate::error::{Error, ErrorKind};
 use crate::remote_command::Protocol;
 
 /// A connection whose protocol is agreed upon.
-pub(super) type Connection = (WebSocketStream<TokioIo<Upgraded>>, Protocol);
+pub(super) type Connection = (TokioIo<Upgraded>, Protocol);
 
 /// Upgrades `request`, offering `protocols`, best first.
 pub(super) async fn upgrade(
@@ -61,8 +59,7 @@ pub(super) async fn upgrade(
     let upgraded = hyper::upgrade::on(response)
         .await
         .map_err(|error| from_kube(operation, kube::Error::HyperError(error)))?;
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
-    Ok((socket, protocol))
+    Ok((TokioIo::new(upgraded), protocol))
 }
 
 /// The protocol of a response that keeps to RFC 6455; none if it doesn't, or chose what was not offered.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{self, Instant};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{Codec, Protocol, Streams};
@@ -65,13 +66,13 @@ impl SharedLiveness {
     }
 }
 
-/// Takes over an upgraded connection on which `protocol` was agreed, and gives the command's streams.
+/// Takes over a connection that was upgraded to WebSocket frames, and on which `protocol` was agreed, and gives the command's streams.
 ///
 /// Must be called within a tokio runtime; the connection lives in a task of its own, which ends with the
 /// connection or when the process's guard is dropped. A request the protocol can't carry out is
 /// [`ErrorKind::Unsupported`]; the connection is then closed.
 pub fn attach<S>(
-    socket: WebSocketStream<S>,
+    connection: S,
     protocol: Protocol,
     request: &ExecRequest,
     options: DriverOptions,
@@ -126,7 +127,7 @@ where
         unread_stdin: unread_stdin_timeout,
     };
     tokio::spawn(drive(
-        socket,
+        connection,
         Reader::new(decoder, stdout_queue, stderr_queue),
         Writer::new(stdin_source, resize_source, ping_interval),
         SharedLiveness(Mutex::new(Liveness::new(patience))),
@@ -161,7 +162,7 @@ async fn end_of(receiver: oneshot::Receiver<ExecEnd>, fault: Arc<AtomicBool>) ->
 /// They share one task but not one loop, so that none waits for another: a command that does not read its input
 /// blocks only the writer, a full output queue only the reader.
 async fn drive<S>(
-    socket: WebSocketStream<S>,
+    connection: S,
     reader: Reader,
     writer: Writer,
     liveness: SharedLiveness,
@@ -170,6 +171,7 @@ async fn drive<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let socket = WebSocketStream::from_raw_socket(connection, Role::Client, None).await;
     let (mut sink, mut stream) = socket.split();
     let ended = CancellationToken::new();
     let writing = async {

@@ -7,6 +7,8 @@
 //!   reader.rs    socket -> queues                 writer.rs    input, sizes, pings -> socket
 //! ```
 //!
+//! The codec is always there; what drives a connection with it belongs to the feature `live`.
+//!
 //! # The protocol
 //!
 //! The API server's `exec` subresource speaks it after a WebSocket upgrade with the sub-protocol
@@ -41,21 +43,30 @@
 //! end to end, with length and hash.
 
 mod codec;
+#[cfg(feature = "live")]
 mod driver;
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "live"))]
 pub mod fuzzing;
+#[cfg(feature = "live")]
 mod liveness;
+#[cfg(feature = "live")]
 mod queue;
+#[cfg(feature = "live")]
 mod reader;
+#[cfg(feature = "live")]
 mod spool;
 mod status;
+#[cfg(feature = "live")]
 mod writer;
 
 pub use codec::{
     Channel, Codec, Decoder, Event, OutputChannel, Protocol, ProtocolError, Refusal, ResizeEncoder,
     STDIN_CHUNK, StdinEncoder, StdinFrames, Streams,
 };
+#[cfg(feature = "live")]
 pub use driver::{DriverOptions, attach};
+#[cfg(feature = "live")]
 pub use queue::MEMORY_LIMIT;
+#[cfg(feature = "live")]
 pub use reader::LINGER;
 pub use status::{Ending, StatusError, conclude, parse_status};

@@ -33,7 +33,7 @@ pub(crate) struct FakeServer<S> {
 
 /// A connection over TCP on which the server agreed to `protocol`, after a real handshake.
 #[expect(clippy::result_large_err, reason = "the type of the handshake's callback")]
-pub(crate) async fn tcp(protocol: Protocol) -> (WebSocketStream<TcpStream>, FakeServer<TcpStream>) {
+pub(crate) async fn tcp(protocol: Protocol) -> (TcpStream, FakeServer<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let agree = |request: &Request, mut response: Response| {
@@ -56,16 +56,16 @@ pub(crate) async fn tcp(protocol: Protocol) -> (WebSocketStream<TcpStream>, Fake
         let (socket, response) = client_async(request, stream).await.unwrap();
         let agreed = response.headers().get(SUB_PROTOCOL).unwrap().to_str().unwrap();
         assert_eq!(Protocol::from_name(agreed), Some(protocol));
-        socket
+        // Nothing was read beyond the handshake: the server is silent until the test speaks.
+        socket.into_inner()
     };
     let (socket, client) = tokio::join!(server, client);
     (client, FakeServer { socket })
 }
 
 /// A connection in memory, for the paused clock and for buffers of known size.
-pub(crate) async fn in_memory(buffer: usize) -> (WebSocketStream<DuplexStream>, FakeServer<DuplexStream>) {
+pub(crate) async fn in_memory(buffer: usize) -> (DuplexStream, FakeServer<DuplexStream>) {
     let (client, server) = tokio::io::duplex(buffer);
-    let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
     let socket = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
     (client, FakeServer { socket })
 }
