@@ -41,6 +41,7 @@
 //!   session/                a session: its builder, its handle, its description
 //!   lifecycle/              objects made and removed
 //!   readiness/              from a pod's state to ready, wait or hopeless (pure but for wait.rs)
+//!   state/                  from a session's record and pods to its state (pure)
 //!   command/                a command run in a session: streams, time-outs, outcome
 //!   copy/                   files in and out
 //!   watch.rs                one watch over pods, shared; pod_outline.rs: what it keeps of one
@@ -58,6 +59,7 @@ mod pod_outline;
 pub mod podbay;
 mod readiness;
 pub mod session;
+mod state;
 mod watch;
 
 pub use backend::{Backend, BackendKind};
@@ -72,4 +74,4 @@ pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize};
 pub use podbay_manifests::{Profile, SessionRequest};
 pub use podbay_protocol as protocol;
-pub use podbay_protocol::{ErrorCode, Outcome, RuntimeStatus, StartPhase, Verdict};
+pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};

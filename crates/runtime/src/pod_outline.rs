@@ -13,6 +13,7 @@ pub(crate) fn outline(pod: Pod) -> Pod {
         resource_version,
         creation_timestamp,
         deletion_timestamp,
+        deletion_grace_period_seconds,
         labels,
         owner_references,
         ..
@@ -25,6 +26,7 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             resource_version,
             creation_timestamp,
             deletion_timestamp,
+            deletion_grace_period_seconds,
             labels,
             owner_references,
             ..ObjectMeta::default()

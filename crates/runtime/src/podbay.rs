@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_embedded::EmbeddedCluster;
@@ -21,7 +22,7 @@ use crate::lifecycle::{
 };
 use crate::readiness::Graces;
 use crate::session::{Session, SessionBuilder, Summary, summarise};
-use crate::watch::{PodWatch, standing};
+use crate::watch::PodWatch;
 
 /// Sessions closed at once by [`Podbay::close_all`]: enough to hide the round trips, few enough to be fair.
 const CLOSING_AT_ONCE: usize = 16;
@@ -272,12 +273,19 @@ impl Podbay {
         )
         .map_err(|source| Error::Cluster { source })?;
         let pods: Vec<Pod> = pods.into_iter().filter_map(Object::into_pod).collect();
+        let now = Timestamp::now();
         let mut summaries: Vec<Summary> = records
             .into_iter()
             .filter_map(Object::into_config_map)
             .map(|object| {
                 let name = object.metadata.name.clone().unwrap_or_default();
-                summarise(&name, &Record::parse(&object), foremost_of(&pods, &object))
+                summarise(
+                    &name,
+                    &Record::parse(&object),
+                    &pods_of(&pods, &object),
+                    None,
+                    now,
+                )
             })
             .collect();
         summaries.sort_by(|one, other| one.session.cmp(&other.session));
@@ -435,14 +443,20 @@ pub(crate) fn parse_id(id: &str) -> Result<SessionId, Error> {
         })
 }
 
-/// Of the pods of the session whose record this is, the one that counts.
-fn foremost_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Option<&'a Pod> {
-    let session = |labels: &Option<BTreeMap<String, String>>| labels.as_ref()?.get(SESSION).cloned();
-    let wanted = session(&record.metadata.labels)?;
-    let own = pods
-        .iter()
-        .filter(|pod| session(&pod.metadata.labels).as_ref() == Some(&wanted));
-    own.max_by_key(|pod| standing(pod))
+/// The pods of the session whose record this is.
+fn pods_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Vec<&'a Pod> {
+    let session = |labels: &'a Option<BTreeMap<String, String>>| labels.as_ref()?.get(SESSION);
+    let Some(wanted) = record
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(SESSION))
+    else {
+        return Vec::new();
+    };
+    pods.iter()
+        .filter(|pod| session(&pod.metadata.labels) == Some(wanted))
+        .collect()
 }
 
 /// The selector of our objects, and of those the user means.

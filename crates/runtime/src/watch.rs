@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, Object, WatchEvent};
 use podbay_manifests::SessionNames;
@@ -14,8 +13,8 @@ use podbay_manifests::labels::SESSION;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::lifecycle::is_finished;
 use crate::pod_outline::outline;
+use crate::state::pod_rank;
 
 /// What is known of the pod of a session.
 #[derive(Clone, Debug, Default)]
@@ -194,14 +193,8 @@ impl Index {
     }
 }
 
-/// How much a pod of a session counts beside its others: most the one that lives, and of those the youngest.
-pub(crate) fn standing(pod: &Pod) -> (bool, Option<Timestamp>) {
-    let lives = pod.metadata.deletion_timestamp.is_none() && !is_finished(pod);
-    (lives, pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
-}
-
 fn foremost(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
-    pods.values().max_by_key(|pod| standing(pod))
+    pods.values().max_by_key(|pod| pod_rank(pod))
 }
 
 /// A pod with the label of its session, and its name.

@@ -104,7 +104,7 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
     for summary in sessions {
         let Summary {
             session,
-            status,
+            state,
             image,
             created,
             persistent,
@@ -115,7 +115,7 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
         } = summary;
         let mut cells = vec![
             session.clone(),
-            status.clone(),
+            state.to_string(),
             or_none(image.as_ref()),
             age(*created, now),
         ];
@@ -144,12 +144,14 @@ fn or_none(value: Option<&String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use podbay_protocol::{Cause, SessionState, Verdict};
+
     use super::*;
 
     fn sessions() -> Vec<Summary> {
         let demo = Summary {
             session: "demo".into(),
-            status: "Ready".into(),
+            state: SessionState::Ready(None),
             image: Some("debian:12".into()),
             created: Some(Timestamp::UNIX_EPOCH),
             persistent: true,
@@ -160,7 +162,7 @@ mod tests {
         };
         let lost = Summary {
             session: "lost".into(),
-            status: "Lost".into(),
+            state: SessionState::Lost(Verdict::new(Cause::Deleted, "gone", "open it again")),
             created: None,
             image: None,
             ip: None,

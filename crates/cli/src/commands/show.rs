@@ -59,12 +59,13 @@ fn text(description: &Description, now: Timestamp) -> String {
         vscode_url,
         web_hosts,
         verdict,
+        degraded,
         events,
         events_error,
     } = description;
     let Summary {
         session,
-        status,
+        state,
         image,
         created,
         persistent: _,
@@ -85,10 +86,13 @@ fn text(description: &Description, now: Timestamp) -> String {
     let mut row = |name: &str, value: String| table.row([format!("{name}:"), value]);
     row("Session", session.clone());
     row("Namespace", namespace.clone());
-    row("Status", status.clone());
+    row("Status", state.to_string());
     if let Some(verdict) = verdict {
         row("Reason", verdict.to_string());
         row("Hint", verdict.hint.clone());
+    }
+    if let Some(degraded) = degraded {
+        row("Reason", degraded.to_string());
     }
     row("Image", image.clone().unwrap_or_else(none));
     row("Age", age(*created, now));
@@ -158,14 +162,15 @@ fn events_text(events: &[EventLine], error: Option<&str>, now: Timestamp) -> Str
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::{Cause, Verdict};
+    use podbay_protocol::{Cause, Degraded, SessionState, Verdict};
 
     use super::*;
 
     fn description() -> Description {
+        let verdict = Verdict::new(Cause::Evicted, "the node was low on memory", "ask for less");
         let summary = Summary {
             session: "demo".into(),
-            status: "Lost".into(),
+            state: SessionState::Lost(verdict.clone()),
             image: Some("debian:12".into()),
             created: Some(Timestamp::UNIX_EPOCH),
             persistent: true,
@@ -189,11 +194,8 @@ mod tests {
             network: "default".into(),
             vscode_url: Some("http://demo.localhost/?folder=/workspace".into()),
             web_hosts: [("http://demo-3000.localhost".to_owned(), 3000)].into(),
-            verdict: Some(Verdict::new(
-                Cause::Evicted,
-                "the node was low on memory",
-                "ask for less",
-            )),
+            verdict: Some(verdict),
+            degraded: None,
             events: Vec::new(),
             events_error: None,
         }
@@ -202,6 +204,29 @@ mod tests {
     #[test]
     fn in_words() {
         insta::assert_snapshot!(text(&description(), Timestamp::from_second(60).unwrap()));
+    }
+
+    #[test]
+    fn a_server_that_no_longer_answers_is_told_as_not_ready_with_the_reason() {
+        let degraded = Degraded::ServerUnresponsive {
+            since: Timestamp::UNIX_EPOCH,
+            message: Some("connection refused".to_owned()),
+        };
+        let mut description = description();
+        description.summary.state = SessionState::Ready(Some(degraded.clone()));
+        description.verdict = None;
+        description.degraded = Some(degraded);
+        let text = text(&description, Timestamp::from_second(60).unwrap());
+        let row = |name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .map(|line| line[name.len()..].trim())
+        };
+        assert_eq!(row("Status:"), Some("NotReady"));
+        assert_eq!(
+            row("Reason:"),
+            Some("its server has not answered since 1970-01-01T00:00:00Z: connection refused")
+        );
     }
 
     #[test]

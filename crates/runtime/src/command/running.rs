@@ -23,7 +23,8 @@ use super::script::{self, Carrier, Input, Mark};
 use crate::backend::BackendKind;
 use crate::error::Error;
 use crate::readiness::{end_of_pod, fate_of_pod, out_of_memory};
-use crate::session::{Session, pod_is_gone};
+use crate::session::Session;
+use crate::state::pod_is_gone;
 
 /// Bytes of standard input read at once: what the API server passes on at once.
 const STDIN_CHUNK: usize = 32 * 1024;

@@ -37,4 +37,3 @@ pub(crate) use network::SharedPolicies;
 pub(crate) use open::{Intent, Opened, Opening};
 pub(crate) use pause::pause;
 pub(crate) use retry::RetryPolicy;
-pub(crate) use workload::is_finished;

@@ -14,6 +14,7 @@ use super::ensure::{Ensured, Site};
 use super::gone::wait_until_gone;
 use crate::error::Error;
 use crate::pod_outline::outline;
+use crate::state::is_finished;
 
 /// Conditions of a Job that has ended, or is about to: the last two are set before the others, while its pods still end
 /// (`batch/v1` `JobConditionType`).
@@ -165,14 +166,6 @@ pub(crate) fn is_over(object: &Object) -> bool {
             .any(|condition| ENDS.contains(&condition.type_.as_str()) && condition.status == "True"),
         _ => false,
     }
-}
-
-/// Whether a pod has ended for good.
-pub(crate) fn is_finished(pod: &Pod) -> bool {
-    pod.status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded")
 }
 
 /// Suspends a session's Job, or lets it go on. Suspended, the Job controller deletes its pod.

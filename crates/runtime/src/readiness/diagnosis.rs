@@ -78,6 +78,19 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
         })
 }
 
+/// Why `pod` can't become ready any more, however long it is waited for; `None` if it has not ended and may still become
+/// ready. What the cluster may mend, or a grace period covers, is for [`super::progress`] to judge. A refused pull of a pod
+/// that names pull secrets counts only with `events`, which tell whether those were there.
+pub(crate) fn hopeless(pod: &Pod, events: Option<&[Event]>) -> Option<Verdict> {
+    let symptom = symptom(pod, events.unwrap_or_default())?;
+    let is_certain = match symptom.patience {
+        Patience::None => true,
+        Patience::Denial => events.is_some(),
+        _ => false,
+    };
+    is_certain.then_some(symptom.verdict)
+}
+
 /// Why the container waits.
 fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     let waiting = container(pod)?.state.as_ref()?.waiting.as_ref()?;

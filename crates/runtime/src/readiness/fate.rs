@@ -7,7 +7,7 @@ use podbay_k8s_client::{ClusterClient, Kind, Object, ObjectKey};
 use podbay_protocol::Verdict;
 
 use super::end::{end_by_events, end_of_pod, is_settled, is_vague};
-use crate::session::pod_is_gone;
+use crate::state::pod_is_gone;
 
 /// The pauses between the looks at a pod whose processes are gone, 4 s together: the kubelet looks at its containers once
 /// a second, and then writes the pod's status.

@@ -28,11 +28,11 @@ mod scheduling;
 mod tests;
 mod wait;
 
-pub(crate) use diagnosis::node_lost;
-pub(crate) use end::{end_of_pod, out_of_memory};
+pub(crate) use diagnosis::{hopeless, node_lost};
+pub(crate) use end::{end_by_events, end_of_pod, is_vague, out_of_memory};
 pub(crate) use fate::fate_of_pod;
 pub(crate) use job::{JobPod, wait_for_pod_of_job};
-pub(crate) use phase::phase_of;
+pub(crate) use phase::{condition, container, phase_of};
 pub(crate) use progress::Graces;
 pub(crate) use refusal::{may_pass, of_creation};
 pub(crate) use wait::{Progress, wait_until_ready};

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_manifests::{Record, RecordError, SessionSpec};
-use podbay_protocol::Verdict;
-use serde::Serialize;
+use podbay_protocol::{Degraded, SessionState, Verdict};
+use serde::{Serialize, Serializer};
 
-use crate::readiness::{end_of_pod, node_lost, phase_of};
+use crate::state::{preferred_pod, session_state};
 
 /// A session in a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Its id; the record's name where the record can't be read.
     pub session: String,
-    /// `Ready`, the step of its start, `Paused`, `Lost` (no living pod, or its node does not answer), or `Unreadable`.
-    pub status: String,
+    /// Its state; in JSON `status`, in one word ([`SessionState::as_str`]).
+    #[serde(rename = "status", serialize_with = "in_one_word")]
+    pub state: SessionState,
     /// Its image.
     pub image: Option<String>,
     /// When it was opened.
@@ -65,8 +66,11 @@ pub struct Description {
     pub vscode_url: Option<String>,
     /// Where the ports that were asked for are reached.
     pub web_hosts: BTreeMap<String, u16>,
-    /// Why it takes no commands, where it doesn't.
+    /// Why it takes no commands, if it failed or was lost.
     pub verdict: Option<Verdict>,
+    /// What is not well of it, if it is ready otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<Degraded>,
     /// What the cluster says of its pod, oldest first.
     pub events: Vec<EventLine>,
     /// Why the events could not be read.
@@ -87,21 +91,22 @@ pub struct EventLine {
     pub message: String,
 }
 
-/// A session's line in a list.
-pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: Option<&Pod>) -> Summary {
-    let status = match (record, pod) {
-        (Err(_), _) => "Unreadable".to_owned(),
-        (Ok(record), pod) if record.paused && pod.is_none_or(is_going) => "Paused".to_owned(),
-        (Ok(_), None) => "Lost".to_owned(),
-        (Ok(_), Some(pod)) if end_of_pod(pod).or_else(|| node_lost(pod)).is_some() => "Lost".to_owned(),
-        (Ok(record), Some(pod)) => capitalised(phase_of(pod, record.spec.server().is_some()).as_str()),
-    };
+/// A session's line in a list. `pods` are those with its label, `events` those about the pod that counts, if they were read.
+pub(crate) fn summarise(
+    name: &str,
+    record: &Result<Record, RecordError>,
+    pods: &[&Pod],
+    events: Option<&[Event]>,
+    now: Timestamp,
+) -> Summary {
+    let state = session_state(record.as_ref(), pods.iter().copied(), events, now);
+    let pod = preferred_pod(pods.iter().copied());
     let record = record.as_ref().ok();
     let spec = record.map(|record| &record.spec);
-    let state = pod.and_then(|pod| pod.status.as_ref());
+    let pod_status = pod.and_then(|pod| pod.status.as_ref());
     Summary {
         session: record.map_or_else(|| name.to_owned(), |record| record.id().to_string()),
-        status,
+        state,
         image: spec.map(|spec| spec.image().to_string()),
         created: record
             .and_then(|record| record.created.as_ref())
@@ -110,7 +115,7 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
         pod: pod
             .and_then(|pod| pod.metadata.name.clone())
             .unwrap_or_else(|| name.to_owned()),
-        ip: state.and_then(|state| state.pod_ip.clone()),
+        ip: pod_status.and_then(|status| status.pod_ip.clone()),
         node: pod
             .and_then(|pod| pod.spec.as_ref())
             .and_then(|spec| spec.node_name.clone()),
@@ -125,22 +130,28 @@ pub(crate) fn summarise(name: &str, record: &Result<Record, RecordError>, pod: O
     }
 }
 
-/// Whether a pod is being deleted, or has ended.
-fn is_going(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_some() || end_of_pod(pod).is_some()
-}
-
 /// A session's description.
 pub(crate) fn describe(
     record: &Record,
     pod: Option<&Pod>,
-    events: &[Event],
-    events_error: Option<String>,
+    events: Result<Vec<Event>, String>,
+    now: Timestamp,
 ) -> Description {
+    let (events, events_error) = match events {
+        Ok(events) => (Some(events), None),
+        Err(error) => (None, Some(error)),
+    };
     let spec = &record.spec;
     let names = spec.names();
+    let pods: Vec<&Pod> = pod.into_iter().collect();
+    let summary = summarise(
+        &names.object(),
+        &Ok(record.clone()),
+        &pods,
+        events.as_deref(),
+        now,
+    );
     Description {
-        summary: summarise(&names.object(), &Ok(record.clone()), pod),
         namespace: spec.namespace().to_owned(),
         profile: spec.profile().to_string(),
         user: spec.run_as().map(|user| user.to_string()),
@@ -154,12 +165,10 @@ pub(crate) fn describe(
         network: spec.network().to_string(),
         vscode_url: spec.vscode_url(None),
         web_hosts: spec.web_hosts(),
-        verdict: match pod {
-            pod if record.paused && pod.is_none_or(is_going) => None,
-            Some(pod) => end_of_pod(pod).or_else(|| node_lost(pod)),
-            None => Some(super::handle::pod_is_gone()),
-        },
-        events: events.iter().map(line).collect(),
+        verdict: summary.state.verdict().cloned(),
+        degraded: summary.state.degraded().cloned(),
+        summary,
+        events: events.iter().flatten().map(line).collect(),
         events_error,
     }
 }
@@ -178,9 +187,7 @@ fn line(event: &Event) -> EventLine {
     }
 }
 
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// The state as programs that read JSON know it.
+fn in_one_word<S: Serializer>(state: &SessionState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
 }

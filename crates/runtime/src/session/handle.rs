@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_config::CleanupPolicy;
 use podbay_k8s_client::{
@@ -13,7 +14,7 @@ use podbay_manifests::labels::selector_session;
 use podbay_manifests::pod::CONTAINER;
 use podbay_manifests::secret::SESSION_KEY;
 use podbay_manifests::{Record, SessionId, SessionNames, SessionSpec};
-use podbay_protocol::{Cause, Outcome, StartPhase, Verdict};
+use podbay_protocol::{Outcome, PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
 
 use super::builder::OpenReport;
@@ -22,8 +23,8 @@ use crate::command::Command;
 use crate::error::Error;
 use crate::lifecycle::{Closed, RetainedClaim, close_record};
 use crate::podbay::Podbay;
-use crate::readiness::{Progress, end_of_pod, node_lost, phase_of, wait_until_ready};
-use crate::watch::standing;
+use crate::readiness::{Progress, wait_until_ready};
+use crate::state::{pod_is_gone, pod_rank, session_state};
 
 /// A session. Dropping the handle leaves the session open: [`Session::close`] ends it.
 #[derive(Clone, Debug)]
@@ -174,19 +175,21 @@ impl Session {
             .await?
             .ok_or_else(|| self.not_found())?;
         let pod = self.pod().await?;
-        let mut events = Vec::new();
-        let mut events_error = None;
+        let mut events = Ok(Vec::new());
         if let Some(pod) = &pod {
             let name = pod.metadata.name.clone().unwrap_or_default();
             let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), name);
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-            match self.podbay.client().events(&key, uid).await {
-                Ok(read) => events = read,
-                // The right to read them may be missing; the rest is worth showing all the same.
-                Err(error) => events_error = Some(error.to_string()),
-            }
+            // The right to read them may be missing; the rest is worth showing all the same.
+            let read = self.podbay.client().events(&key, uid).await;
+            events = read.map_err(|error| error.to_string());
         }
-        Ok(describe::describe(&record, pod.as_ref(), &events, events_error))
+        Ok(describe::describe(
+            &record,
+            pod.as_ref(),
+            events,
+            Timestamp::now(),
+        ))
     }
 
     /// Ends the session; see [`Podbay::close`].
@@ -242,7 +245,7 @@ impl Session {
         let namespace = self.podbay.namespace();
         let pods = self.podbay.client().list(Kind::Pod, namespace, &selector).await?;
         let pods = pods.into_iter().filter_map(Object::into_pod);
-        let pod = pods.max_by_key(standing);
+        let pod = pods.max_by_key(pod_rank);
         if let Some(pod) = &pod {
             self.known_pod().clone_from(&pod.metadata.name);
         }
@@ -288,8 +291,9 @@ impl Session {
         let Some(pod) = self.pod().await? else {
             return Err(self.explain(refused).await);
         };
-        let server = record.spec.server().is_some();
-        if end_of_pod(&pod).is_some() || phase_of(&pod, server) == StartPhase::Ready {
+        let state = session_state(Ok(&record), [&pod], None, Timestamp::now());
+        // A pod that is there while its session is only being created is that of a session it replaces.
+        if !matches!(state, SessionState::Starting(phase) if phase > StartPhase::Creating) {
             return Err(self.explain(refused).await);
         }
         let progress = Progress {
@@ -298,7 +302,7 @@ impl Session {
             namespace: self.podbay.namespace(),
             pod_name: &self.pod_name(),
             uid: pod.metadata.uid.as_deref().unwrap_or_default(),
-            server,
+            server: record.spec.server().is_some(),
             graces: self.podbay.graces(),
             creating: Duration::ZERO,
             on_phase: &|_| {},
@@ -320,38 +324,37 @@ impl Session {
             session: self.id.to_string(),
             source,
         };
-        match self.podbay.record(&self.id).await {
+        let session = self.id.to_string();
+        let record = match self.podbay.record(&self.id).await {
             Ok(None) => return self.not_found(),
-            Ok(Some(record)) if record.paused => {
-                return Error::Paused {
-                    session: self.id.to_string(),
-                };
-            }
-            Ok(Some(_)) => {}
+            Ok(Some(record)) if record.paused => return Error::Paused { session },
+            Ok(Some(record)) => record,
             Err(_) => return call(source),
-        }
+        };
         match self.pod().await {
-            Ok(Some(pod)) => match end_of_pod(&pod).or_else(|| node_lost(&pod)) {
-                Some(verdict) => Error::Lost {
-                    session: self.id.to_string(),
+            Ok(Some(pod)) => match session_state(Ok(&record), [&pod], None, Timestamp::now()) {
+                SessionState::Lost(verdict) => Error::Lost {
+                    session,
                     verdict: Box::new(verdict),
                 },
-                None => call(source),
+                SessionState::Failed(verdict) => Error::Start {
+                    session,
+                    verdict: Box::new(verdict),
+                    times: PhaseTimes::default(),
+                    kept: false,
+                },
+                SessionState::Starting(StartPhase::Creating) => Error::Lost {
+                    session,
+                    verdict: Box::new(pod_is_gone()),
+                },
+                _ => call(source),
             },
+            // Whether it was ever there does not matter to a command that needs it now.
             Ok(None) => Error::Lost {
-                session: self.id.to_string(),
+                session,
                 verdict: Box::new(pod_is_gone()),
             },
             Err(_) => call(source),
         }
     }
-}
-
-/// The verdict on a session whose record is there and whose pod is not.
-pub(crate) fn pod_is_gone() -> Verdict {
-    Verdict::new(
-        Cause::Deleted,
-        "the session's pod is gone",
-        "podbay open makes a new one on what the session keeps (its claim, if it has one)",
-    )
 }

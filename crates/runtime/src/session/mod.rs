@@ -9,5 +9,4 @@ pub use builder::{OpenReport, SessionBuilder};
 pub(crate) use describe::summarise;
 pub use describe::{Description, EventLine, Summary};
 pub use handle::Session;
-pub(crate) use handle::pod_is_gone;
 pub use status::{Status, StatusStream};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use podbay_fake_cluster::{Fault, On, When};
+use podbay_runtime::SessionState;
 
 use crate::scenario::{Lifecycle, Shape, open};
 use crate::world::{SESSION_ID, World};
@@ -36,7 +37,7 @@ impl Recovery {
                     .unwrap()
                     .into_iter()
                     .find(|found| found.session == SESSION_ID);
-                assert_eq!(record.unwrap().status, "Ready", "{what}");
+                assert_eq!(record.unwrap().state, SessionState::Ready(None), "{what}");
             }
             Self::Delete => {}
             Self::CloseAll => {

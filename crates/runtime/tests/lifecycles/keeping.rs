@@ -2,7 +2,7 @@
 
 use podbay_config::CleanupPolicy;
 use podbay_fake_cluster::{ImageTrouble, Script, Trouble};
-use podbay_runtime::{Config, Error};
+use podbay_runtime::{Config, Error, SessionState};
 
 use crate::scenario::{Shape, open};
 use crate::world::{SESSION_ID, World};
@@ -160,7 +160,7 @@ async fn a_paused_session_says_so_and_comes_back_with_what_it_is_made_of() {
         podbay.pause(SESSION_ID, true).await.unwrap();
         podbay.pause(SESSION_ID, true).await.unwrap();
         assert_eq!(world.living_pods().await, 0);
-        assert_eq!(podbay.list("").await.unwrap()[0].status, "Paused");
+        assert_eq!(podbay.list("").await.unwrap()[0].state, SessionState::Paused);
         let session = podbay.existing(SESSION_ID).unwrap();
         let error = session.exec(["true"]).await.unwrap_err();
         assert!(matches!(error, Error::Paused { .. }), "{shape:?}: {error:?}");
