@@ -7,8 +7,10 @@
 //!   exec_model.rs     the remote-command protocol's client side      codec
 //!   script.rs         inputs as lines of text                        codec, archive
 //!   tar_writer.rs     archives from a script, and what is in them    archive
+//!   archive_reader.rs what the product reads from them               archive
 //! ```
 
+pub mod archive_reader;
 pub mod decimal;
 pub mod exec_model;
 pub mod label;

@@ -13,9 +13,9 @@ use std::path::{Component, Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
+use podbay_fuzz::archive_reader::{Found, Terms, Written, decode, extract, judge};
 use podbay_fuzz::script::Script;
 use podbay_fuzz::tar_writer::{self, Archive, Entry};
-use podbay_runtime::copy::fuzzing::{Found, Terms, Written, decode, extract, judge};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

@@ -5,7 +5,7 @@ use podbay_manifests::{RecordError, SpecErrors};
 use podbay_protocol::{ErrorCode, PhaseTimes, Verdict};
 
 use crate::check::ConfigurationProblems;
-use crate::copy::CopyError;
+use crate::copy::{ArchiveError, CopyError, Refusal};
 
 /// A failed operation on a session.
 ///
@@ -298,6 +298,13 @@ impl Error {
             Self::StillThere { .. } => Some(
                 "a finalizer or a node that does not answer may hold it; deletion goes on by itself".to_owned(),
             ),
+            Self::Copy { source, .. } => match source.root() {
+                CopyError::Archive(ArchiveError::Refused {
+                    reason: Refusal::Symlink { .. } | Refusal::HardLink { .. },
+                    ..
+                }) => Some("--skip-links leaves links out".to_owned()),
+                _ => None,
+            },
             _ => None,
         }
     }

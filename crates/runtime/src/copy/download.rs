@@ -1,4 +1,4 @@
-//! Out of a session: an archive made by the session's `tar`, streamed here and read by the rules of `policy.rs`.
+//! Out of a session: an archive made by the session's `tar`, streamed here and read by the rules of [`podbay_archive::Policy`].
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,18 +6,15 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures::SinkExt as _;
+use podbay_archive::tar::Malformed;
+use podbay_archive::{Destination, Error as ArchiveError, Extracted, Extraction, Policy, Report};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::io::{CopyToBytes, SinkWriter};
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use super::archive::Malformed;
-use super::destination::Destination;
 use super::error::CopyError;
-use super::extraction::{Extracted, Extraction};
-use super::policy::Policy;
 use super::remote::{self, RemotePath};
-use super::tree::Tree;
 use super::{CopyOptions, CopyReport, Failure, PIECES};
 use crate::session::Session;
 
@@ -41,7 +38,7 @@ pub(super) async fn download(
         options.limits(),
         options.skip_links,
     );
-    let extraction = Extraction::new(policy, Tree::new(destination));
+    let extraction = Extraction::new(policy, destination);
 
     let (sender, receiver) = mpsc::channel(PIECES);
     // Cancelled by the caller, or when the archive is refused: tar need not send the rest.
@@ -72,7 +69,7 @@ pub(super) async fn download(
             // A cut archive is the effect, and how tar ended its cause; any other fault of the archive killed tar.
             let cut = matches!(
                 error,
-                CopyError::Archive {
+                ArchiveError::Malformed {
                     source: Malformed::Truncated | Malformed::Empty
                 }
             );
@@ -88,15 +85,17 @@ pub(super) async fn download(
             let commit = spawn_blocking(move || extracted.commit())
                 .await
                 .map_err(super::interrupted)?;
-            commit.map_err(|error| partial(error.into(), &written, place))
+            commit
+                .map(CopyReport::from)
+                .map_err(|error| partial(error.into(), &written, place))
         }
     }
 }
 
 /// Why an extraction ended, and what was written before it.
 struct Broken {
-    error: CopyError,
-    written: CopyReport,
+    error: ArchiveError,
+    written: Report,
 }
 
 /// Reads the archive to its end. Cancels `stop` when the rest of it is not wanted; one that ends too early is the
@@ -120,7 +119,7 @@ fn extract(
 }
 
 /// Adds what was written to an error, if anything was.
-fn partial(failure: Failure, written: &CopyReport, place: String) -> Failure {
+fn partial(failure: Failure, written: &Report, place: String) -> Failure {
     match failure {
         Failure::Copy(error) if written.files > 0 => {
             let (files, bytes) = (written.files, written.bytes);

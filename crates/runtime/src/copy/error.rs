@@ -1,56 +1,14 @@
 //! Why a copy failed.
 
+use podbay_archive::Error as ArchiveError;
 use podbay_protocol::ErrorCode;
-
-use super::archive::Malformed;
-use super::policy::Refusal;
 
 /// Why a copy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// Reading or writing a file of this side failed.
-    #[error("{path}")]
-    Local {
-        /// The file.
-        path: String,
-        /// The system's own words.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file of this side is of a kind that is not copied.
-    #[error("{path} is {kind}: only files, directories and symbolic links go into a session")]
-    LocalKind {
-        /// The file.
-        path: String,
-        /// What it is.
-        kind: &'static str,
-    },
-    /// What stands at the destination on this side is not what the source is.
-    #[error("{path} is {found}, and can't be replaced by {wanted}")]
-    LocalTarget {
-        /// The destination.
-        path: String,
-        /// What it is.
-        found: &'static str,
-        /// What was to be put there.
-        wanted: &'static str,
-    },
-    /// The directory on this side that the copy should go into is not there.
-    #[error("there is no directory {path} on this side")]
-    NoLocalDirectory {
-        /// The directory.
-        path: String,
-    },
-    /// A file of this side changed its size while it was read.
-    #[error("{path} changed while it was read: it had {expected} bytes, then {found}")]
-    Changed {
-        /// The file.
-        path: String,
-        /// Its size when it was opened, in bytes.
-        expected: u64,
-        /// What it had in the end.
-        found: &'static str,
-    },
+    /// Packing the files of this side failed, or what the session sent could not be written, or was refused.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The path in the session is no path.
     #[error("{path:?} is no path in a session: {message}")]
     RemotePath {
@@ -109,30 +67,6 @@ pub enum CopyError {
     /// The caller cancelled it.
     #[error("the copy was cancelled")]
     Cancelled,
-    /// More than the caller allows.
-    #[error("more than {limit} {unit}: the copy is limited to that")]
-    OverLimit {
-        /// The limit.
-        limit: u64,
-        /// Of what: `bytes` or `entries`.
-        unit: &'static str,
-    },
-    /// The session sent an entry that must not be written.
-    #[error("entry {entry:?} was refused")]
-    Refused {
-        /// The entry's name, with what is not text escaped.
-        entry: String,
-        /// Why.
-        #[source]
-        reason: Refusal,
-    },
-    /// The session sent something that is no archive.
-    #[error("the archive from the session can't be read")]
-    Archive {
-        /// What is wrong with it.
-        #[source]
-        source: Malformed,
-    },
     /// A directory was copied in part; what was written whole is still there.
     #[error("only {files} files ({bytes} bytes) were written to {place}")]
     Partial {
@@ -152,21 +86,18 @@ impl CopyError {
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Local { .. }
-            | Self::Changed { .. }
-            | Self::Remote { .. }
-            | Self::NotAllTaken { .. }
-            | Self::EndedEarly
-            | Self::Cancelled
-            | Self::OverLimit { .. }
-            | Self::Refused { .. }
-            | Self::Archive { .. } => ErrorCode::Runtime,
-            Self::LocalKind { .. }
-            | Self::LocalTarget { .. }
-            | Self::NoLocalDirectory { .. }
-            | Self::RemotePath { .. }
-            | Self::NoRemoteDirectory { .. }
-            | Self::RemoteNotDirectory { .. } => ErrorCode::InvalidRequest,
+            Self::Archive(error) => match error {
+                ArchiveError::Kind { .. }
+                | ArchiveError::Target { .. }
+                | ArchiveError::NoDirectory { .. } => ErrorCode::InvalidRequest,
+                _ => ErrorCode::Runtime,
+            },
+            Self::Remote { .. } | Self::NotAllTaken { .. } | Self::EndedEarly | Self::Cancelled => {
+                ErrorCode::Runtime
+            }
+            Self::RemotePath { .. } | Self::NoRemoteDirectory { .. } | Self::RemoteNotDirectory { .. } => {
+                ErrorCode::InvalidRequest
+            }
             Self::NoTar { .. } => ErrorCode::Unsupported,
             Self::Lost { .. } => ErrorCode::Disconnected,
             Self::Partial { source, .. } => source.code(),

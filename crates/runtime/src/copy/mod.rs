@@ -1,46 +1,33 @@
 //! Files in and out of a session, by `tar` over a command's streams.
 //!
 //! ```text
-//!   archive/         the tar format, sans-IO: entries from bytes, bytes from members
-//!   member_path.rs   a path that can't lead out of a directory (pure)
-//!   policy.rs        what of an archive is written, skipped, refused (pure)
 //!   remote.rs        paths in the session, what stands there, how tar ended (pure)
-//!   destination.rs   where a copy goes on this side
-//!   tree.rs          files written below a directory of this side
-//!   extraction.rs    decoder, policy and tree together
-//!   source.rs        files of this side packed
 //!   upload.rs        into a session
 //!   download.rs      out of a session
 //! ```
 //!
+//! The archives themselves, what of them is accepted, and the files of this side are the matter of
+//! [`podbay_archive`].
+//!
 //! Both directions stream: whatever the size, a copy holds a few pieces of it in memory. What comes out of a
 //! session is hostile until shown otherwise; what goes in is the user's own.
 
-mod archive;
-mod destination;
 mod download;
 mod error;
-mod extraction;
-#[cfg(fuzzing)]
-pub mod fuzzing;
-mod member_path;
-mod policy;
 mod remote;
-mod source;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod upload;
 
 use std::path::Path;
 
+use podbay_archive::{Limits, Report};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use archive::Malformed;
 pub use error::CopyError;
-pub use policy::Refusal;
+pub use podbay_archive::{Error as ArchiveError, Refusal, tar::Malformed};
 
 use crate::error::Error;
 use crate::session::Session;
@@ -81,8 +68,8 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
-    const fn limits(&self) -> policy::Limits {
-        policy::Limits {
+    const fn limits(&self) -> Limits {
+        Limits {
             max_bytes: self.max_bytes,
             max_entries: self.max_entries,
         }
@@ -106,29 +93,45 @@ pub struct CopyReport {
     pub seconds: f64,
 }
 
+impl From<Report> for CopyReport {
+    /// What was packed or extracted, in no time yet.
+    fn from(report: Report) -> Self {
+        let Report {
+            files,
+            directories,
+            links,
+            bytes,
+            skipped,
+        } = report;
+        Self {
+            files,
+            directories,
+            links,
+            bytes,
+            skipped,
+            seconds: 0.0,
+        }
+    }
+}
+
 /// Why a copy ended: of its own, or because the session can't be reached.
 enum Failure {
     Copy(CopyError),
     Session(Error),
 }
 
-impl From<CopyError> for Failure {
-    fn from(error: CopyError) -> Self {
-        Self::Copy(error)
+impl<E: Into<CopyError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Copy(error.into())
     }
 }
 
 /// The work on this side's files ended without a result: it panicked, or the runtime was shut down.
-fn interrupted(error: JoinError) -> CopyError {
-    CopyError::Local {
+fn interrupted(error: JoinError) -> ArchiveError {
+    ArchiveError::Local {
         path: "the files of this side".to_owned(),
         source: error.into(),
     }
-}
-
-/// How many newlines there are.
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
 impl Session {

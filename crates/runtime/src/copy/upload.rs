@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use podbay_archive::{Closed, Packed, Sink, Source, Stopped};
 use podbay_protocol::Outcome;
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
@@ -17,7 +18,6 @@ use tokio_util::io::StreamReader;
 
 use super::error::CopyError;
 use super::remote::{self, RemotePath, RemoteTarget, Standing};
-use super::source::{Closed, Packed, Sink, Source, Stopped};
 use super::{CopyOptions, CopyReport, Failure, PIECES};
 use crate::session::Session;
 
@@ -103,7 +103,7 @@ fn conclude(
         }
         .into());
     }
-    Ok(report)
+    Ok(report.into())
 }
 
 /// The channel to the command's standard input.
@@ -121,7 +121,8 @@ struct LineCount(Arc<AtomicU64>);
 
 impl AsyncWrite for LineCount {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.fetch_add(super::newlines(bytes), Ordering::Relaxed);
+        let newlines = bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum();
+        self.0.fetch_add(newlines, Ordering::Relaxed);
         Poll::Ready(Ok(bytes.len()))
     }
 

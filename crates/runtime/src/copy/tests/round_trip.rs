@@ -8,7 +8,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::sessions::open;
-use crate::copy::{CopyError, CopyOptions, Refusal};
+use crate::copy::{ArchiveError, CopyError, CopyOptions, Refusal};
 
 /// Everything below a directory: mode, and content, target or nothing.
 fn tree(root: &Path) -> BTreeMap<OsString, (u32, Option<Vec<u8>>)> {
@@ -184,7 +184,7 @@ async fn links_go_in_and_do_not_come_out() {
     let crate::Error::Copy { source, .. } = error else {
         panic!("{error:?}")
     };
-    let CopyError::Refused { reason, .. } = source.root() else {
+    let CopyError::Archive(ArchiveError::Refused { reason, .. }) = source.root() else {
         panic!("{source:?}")
     };
     assert_eq!(

@@ -8,8 +8,9 @@ use podbay_config::Config;
 use podbay_protocol::ErrorCode;
 use tempfile::TempDir;
 
-use super::archives::Archive;
-use crate::copy::{CopyError, CopyOptions, CopyReport};
+use podbay_archive::tar::{Member, MemberKind, header, padding};
+
+use crate::copy::{ArchiveError, CopyError, CopyOptions, CopyReport};
 use crate::{Backend, Error, Podbay, Session};
 
 /// A session, and a directory that both sides see.
@@ -47,6 +48,26 @@ async fn with_tar(script: Option<&str>) -> (Session, TempDir) {
     (session(Some(&programs)).await, place)
 }
 
+/// A file in an archive.
+fn file(name: &str, data: &[u8]) -> Vec<u8> {
+    let size = data.len() as u64;
+    [&member(name, MemberKind::File(size)), data, padding(size)].concat()
+}
+
+/// A directory in an archive.
+fn directory(name: &str) -> Vec<u8> {
+    member(name, MemberKind::Directory)
+}
+
+fn member(name: &str, kind: MemberKind<'_>) -> Vec<u8> {
+    header(&Member {
+        name: name.as_bytes(),
+        kind,
+        mode: 0o755,
+        modified: 0,
+    })
+}
+
 fn cause(copied: Result<CopyReport, Error>) -> CopyError {
     match copied {
         Err(Error::Copy { source, .. }) => source,
@@ -72,7 +93,7 @@ async fn what_is_not_there_is_named() {
     assert!(words.contains("No such file or directory"), "{words}");
     let error = cause(session.copy_to(at("no"), &at("in"), options()).await);
     assert!(
-        matches!(&error, CopyError::Local { path, .. } if *path == at("no")),
+        matches!(&error, CopyError::Archive(ArchiveError::Local { path, .. }) if *path == at("no")),
         "{error:?}"
     );
     let error = cause(session.copy_to(at("f"), &at("no/in"), options()).await);
@@ -93,11 +114,14 @@ async fn what_is_not_there_is_named() {
     );
     let error = cause(session.copy_from(&at("f"), at("no/out"), options()).await);
     assert!(
-        matches!(&error, CopyError::NoLocalDirectory { path } if *path == at("no")),
+        matches!(&error, CopyError::Archive(ArchiveError::NoDirectory { path }) if *path == at("no")),
         "{error:?}"
     );
     let error = cause(session.copy_from(&at("f"), at("new/"), options()).await);
-    assert!(matches!(error, CopyError::NoLocalDirectory { .. }), "{error:?}");
+    assert!(
+        matches!(error, CopyError::Archive(ArchiveError::NoDirectory { .. })),
+        "{error:?}"
+    );
     session.close().await.unwrap();
 }
 
@@ -185,7 +209,7 @@ async fn a_tar_that_fails_after_its_output_ended_is_heard_out() {
 
 #[tokio::test]
 async fn a_file_is_not_replaced_unless_tar_ended_well() {
-    let archive = Archive::default().file("./f", b"new").end();
+    let archive = [file("./f", b"new"), vec![0; 1024]].concat();
     for (end, cut) in [("exit 1", 0), ("kill -9 $$", 0), ("exit 0", 1024)] {
         let (session, place) =
             with_tar(Some(&format!("cat \"${{0%/*}}/archive\"; echo why >&2; {end}"))).await;
@@ -208,11 +232,7 @@ async fn a_refused_archive_ends_the_tar_that_sends_it() {
     // It would go on for ever.
     let script = "cat \"${0%/*}/archive\"; while :; do echo more; done";
     let (session, place) = with_tar(Some(script)).await;
-    let archive = Archive::default()
-        .directory("d")
-        .file("d/f", b"good")
-        .file("../evil", b"bad")
-        .0;
+    let archive = [directory("d"), file("d/f", b"good"), file("../evil", b"bad")].concat();
     std::fs::write(place.path().join("bin/archive"), archive).unwrap();
     let out = place.path().join("out");
     std::fs::create_dir(&out).unwrap();
@@ -228,7 +248,10 @@ async fn a_refused_archive_ends_the_tar_that_sends_it() {
         ),
         "{error:?}"
     );
-    assert!(matches!(error.root(), CopyError::Refused { .. }), "{error:?}");
+    assert!(
+        matches!(error.root(), CopyError::Archive(ArchiveError::Refused { .. })),
+        "{error:?}"
+    );
     assert_eq!(std::fs::read(out.join("d/f")).unwrap(), b"good");
     assert!(!place.path().join("evil").exists());
     session.close().await.unwrap();

@@ -2,7 +2,7 @@
 
 /// The next thing in an archive.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::copy) enum Event<'a> {
+pub enum Event<'a> {
     /// An entry begins.
     Entry(Entry),
     /// Some of its bytes.
@@ -13,24 +13,24 @@ pub(in crate::copy) enum Event<'a> {
 
 /// What an archive says of a file. Nothing of it is to be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::copy) struct Entry {
+pub struct Entry {
     /// Its path.
-    pub(in crate::copy) name: Vec<u8>,
+    pub name: Vec<u8>,
     /// What it is.
-    pub(in crate::copy) kind: EntryKind,
+    pub kind: EntryKind,
     /// How many bytes follow.
-    pub(in crate::copy) size: u64,
+    pub size: u64,
     /// All mode bits, the special ones too.
-    pub(in crate::copy) mode: u32,
+    pub mode: u32,
     /// Modification time, in seconds since 1970; none where it can't be read or is earlier.
-    pub(in crate::copy) modified: Option<u64>,
+    pub modified: Option<u64>,
     /// What a link leads to.
-    pub(in crate::copy) link: Vec<u8>,
+    pub link: Vec<u8>,
 }
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::copy) enum EntryKind {
+pub enum EntryKind {
     /// A regular file.
     File,
     /// A directory.

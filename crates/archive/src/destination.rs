@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::error::CopyError;
+use crate::error::Error;
 
 /// A directory of this side, and a name in it.
 #[derive(Debug)]
-pub(super) struct Destination {
+pub struct Destination {
     /// The directory.
-    pub(super) directory: OwnedFd,
+    pub directory: OwnedFd,
     /// Its path, for messages.
-    pub(super) path: PathBuf,
+    pub path: PathBuf,
     /// What the copy is called there; none if it is the directory itself.
-    pub(super) name: Option<OsString>,
+    pub name: Option<OsString>,
     /// Whether only a directory can be put there: the path ended with a slash, and nothing was there.
-    pub(super) directory_only: bool,
+    pub directory_only: bool,
 }
 
 impl Destination {
     /// Finds it as `cp` does: an existing directory (or a link to one) is copied into, under the source's name,
     /// everything else is the copy's new name, and the directory that it is in must be there. `source_name` is
     /// none when what is in a directory is copied.
-    pub(super) fn find(local: &Path, source_name: Option<&OsStr>) -> Result<Self, CopyError> {
+    pub fn find(local: &Path, source_name: Option<&OsStr>) -> Result<Self, Error> {
         let (path, name, directory_only) = if local.is_dir() {
             (local.to_owned(), source_name.map(OsStr::to_owned), false)
         } else {
@@ -38,7 +38,7 @@ impl Destination {
             };
             // `a/..` where there is no `a`.
             if name.is_none() {
-                return Err(CopyError::NoLocalDirectory {
+                return Err(Error::NoDirectory {
                     path: local.display().to_string(),
                 });
             }
@@ -53,10 +53,10 @@ impl Destination {
                 name,
                 directory_only,
             }),
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Err(CopyError::NoLocalDirectory {
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Err(Error::NoDirectory {
                 path: path.display().to_string(),
             }),
-            Err(error) => Err(CopyError::Local {
+            Err(error) => Err(Error::Local {
                 path: path.display().to_string(),
                 source: io::Error::from(error),
             }),
@@ -64,7 +64,7 @@ impl Destination {
     }
 
     /// The path of the copy.
-    pub(super) fn target(&self) -> PathBuf {
+    pub fn target(&self) -> PathBuf {
         self.name
             .as_ref()
             .map_or_else(|| self.path.clone(), |name| self.path.join(name))
@@ -75,7 +75,7 @@ impl Destination {
 mod tests {
     use super::*;
 
-    fn target(local: &Path, source: Option<&str>) -> Result<(PathBuf, bool), CopyError> {
+    fn target(local: &Path, source: Option<&str>) -> Result<(PathBuf, bool), Error> {
         let found = Destination::find(local, source.map(OsStr::new))?;
         Ok((found.target(), found.directory_only))
     }
@@ -97,10 +97,7 @@ mod tests {
         assert_eq!(target(&at("file"), Some("a")).unwrap(), (at("file"), false));
         for nowhere in ["no/new", "file/new", "no/.."] {
             let error = target(&at(nowhere), Some("a")).unwrap_err();
-            assert!(
-                matches!(error, CopyError::NoLocalDirectory { .. }),
-                "{nowhere}: {error}"
-            );
+            assert!(matches!(error, Error::NoDirectory { .. }), "{nowhere}: {error}");
         }
     }
 }

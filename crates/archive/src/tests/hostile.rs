@@ -6,12 +6,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::archives::{Archive, header};
-use crate::copy::archive::Malformed;
-use crate::copy::destination::Destination;
-use crate::copy::extraction::Extraction;
-use crate::copy::policy::{Limits, Policy};
-use crate::copy::tree::Tree;
-use crate::copy::{CopyError, CopyReport, Refusal};
+use crate::destination::Destination;
+use crate::extraction::Extraction;
+use crate::policy::{Limits, Policy};
+use crate::tar::Malformed;
+use crate::{Error, Refusal, Report};
 
 const LIMITS: Limits = Limits {
     max_bytes: 10_000,
@@ -19,15 +18,10 @@ const LIMITS: Limits = Limits {
 };
 
 /// Extracts an archive of `root` into `out/` of a directory, whose other files are to stay as they are.
-fn extract(
-    place: &Path,
-    root: Option<&str>,
-    skip_links: bool,
-    archive: &[u8],
-) -> Result<CopyReport, CopyError> {
+fn extract(place: &Path, root: Option<&str>, skip_links: bool, archive: &[u8]) -> Result<Report, Error> {
     let destination = Destination::find(&place.join("out"), root.map(std::ffi::OsStr::new)).unwrap();
     let policy = Policy::new(root.map(str::as_bytes), LIMITS, skip_links);
-    let mut extraction = Extraction::new(policy, Tree::new(destination));
+    let mut extraction = Extraction::new(policy, destination);
     for piece in archive.chunks(700) {
         extraction.feed(piece)?;
     }
@@ -77,7 +71,7 @@ fn refused(archive: impl FnOnce(Archive) -> Archive) -> Refusal {
     );
     assert_eq!(std::fs::read(place.path().join("secret")).unwrap(), b"untouched");
     match error {
-        CopyError::Refused { reason, .. } => reason,
+        Error::Refused { reason, .. } => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -178,7 +172,7 @@ fn skipped_links_lead_nowhere() {
     assert!(
         matches!(
             error,
-            CopyError::Refused {
+            Error::Refused {
                 reason: Refusal::NoParent,
                 ..
             }
@@ -194,7 +188,7 @@ fn skipped_links_lead_nowhere() {
     assert!(
         matches!(
             error,
-            CopyError::Refused {
+            Error::Refused {
                 reason: Refusal::Duplicate,
                 ..
             }
@@ -207,7 +201,7 @@ fn skipped_links_lead_nowhere() {
     assert!(
         matches!(
             error,
-            CopyError::Refused {
+            Error::Refused {
                 reason: Refusal::Symlink { .. },
                 ..
             }
@@ -228,7 +222,7 @@ fn bombs_are_refused_before_they_go_off() {
     assert!(
         matches!(
             error,
-            CopyError::OverLimit {
+            Error::OverLimit {
                 limit: 20,
                 unit: "entries"
             }
@@ -240,7 +234,7 @@ fn bombs_are_refused_before_they_go_off() {
     assert!(
         matches!(
             error,
-            CopyError::OverLimit {
+            Error::OverLimit {
                 limit: 10_000,
                 unit: "bytes"
             }
@@ -255,14 +249,14 @@ fn bombs_are_refused_before_they_go_off() {
         .end();
     let error = extract(place.path(), Some("src"), false, &overflowing).unwrap_err();
     assert!(
-        matches!(error, CopyError::OverLimit { unit: "bytes", .. }),
+        matches!(error, Error::OverLimit { unit: "bytes", .. }),
         "{error:?}"
     );
     let nothing = extract(place.path(), Some("src"), false, &Archive::default().end()).unwrap_err();
     assert!(
         matches!(
             nothing,
-            CopyError::Archive {
+            Error::Malformed {
                 source: Malformed::Empty
             }
         ),
@@ -282,7 +276,7 @@ fn a_cut_archive_leaves_no_half_file() {
     assert!(
         matches!(
             error,
-            CopyError::Archive {
+            Error::Malformed {
                 source: Malformed::Truncated
             }
         ),
@@ -317,7 +311,7 @@ fn links_that_are_there_are_not_written_through() {
     assert!(
         matches!(
             error,
-            CopyError::LocalTarget {
+            Error::Target {
                 found: "a symbolic link",
                 ..
             }
@@ -332,7 +326,7 @@ fn links_that_are_there_are_not_written_through() {
     assert!(
         matches!(
             error,
-            CopyError::LocalTarget {
+            Error::Target {
                 found: "a symbolic link",
                 ..
             }
@@ -355,7 +349,7 @@ fn what_stands_in_the_way_is_not_replaced() {
     assert!(
         matches!(
             error,
-            CopyError::LocalTarget {
+            Error::Target {
                 found: "a directory",
                 ..
             }
@@ -371,7 +365,7 @@ fn what_stands_in_the_way_is_not_replaced() {
     )
     .unwrap_err();
     assert!(
-        matches!(error, CopyError::LocalTarget { found: "a file", .. }),
+        matches!(error, Error::Target { found: "a file", .. }),
         "{error:?}"
     );
     let socket = std::os::unix::net::UnixListener::bind(place.path().join("out/s")).unwrap();
@@ -385,7 +379,7 @@ fn what_stands_in_the_way_is_not_replaced() {
     assert!(
         matches!(
             error,
-            CopyError::LocalTarget {
+            Error::Target {
                 found: "a socket",
                 ..
             }

@@ -1,15 +1,10 @@
-//! The reader of archives for the fuzz targets (`fuzz/` at the top of the workspace), which its crate keeps to
-//! itself. Compiled only with `--cfg fuzzing`.
+//! What the reader of archives makes of bytes, in values that an oracle can compare.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::archive::{Decoder, Entry, EntryKind, Event, Malformed};
-use super::destination::Destination;
-use super::extraction::Extraction;
-use super::policy::{Accepted, Decision, Limits, Policy};
-use super::tree::Tree;
-use super::{CopyError, CopyReport};
+use podbay_archive::tar::{Decoder, Entry, EntryKind, Event, Malformed};
+use podbay_archive::{Accepted, Decision, Destination, Error, Extraction, Limits, Policy, Report};
 
 /// An entry with its data, as the decoder tells it; nothing of it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,9 +111,9 @@ pub fn extract<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     terms: &Terms,
     local: &Path,
-) -> Result<CopyReport, CopyError> {
+) -> Result<Report, Error> {
     let destination = Destination::find(local, terms.root.as_deref())?;
-    let mut extraction = Extraction::new(terms.policy(), Tree::new(destination));
+    let mut extraction = Extraction::new(terms.policy(), destination);
     for piece in pieces {
         extraction.feed(piece)?;
     }

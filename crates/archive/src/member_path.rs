@@ -4,22 +4,22 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::policy::Refusal;
+use crate::policy::Refusal;
 
 /// Components of a path at most. Each one is an open directory while below it is written.
-pub(super) const DEPTH_LIMIT: usize = 256;
+pub const DEPTH_LIMIT: usize = 256;
 
 /// Bytes of a component at most: `NAME_MAX` of Linux.
-pub(super) const COMPONENT_LIMIT: usize = 255;
+pub const COMPONENT_LIMIT: usize = 255;
 
 /// A path below some directory: components that are names, never `..`, none of them empty. No component at all
 /// is the directory itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct MemberPath(Vec<Vec<u8>>);
+pub struct MemberPath(Vec<Vec<u8>>);
 
 impl MemberPath {
     /// Reads the name of an archive entry. `.` components and repeated slashes are dropped.
-    pub(super) fn parse(name: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(name: &[u8]) -> Result<Self, Refusal> {
         if name.first() == Some(&b'/') {
             return Err(Refusal::Absolute);
         }
@@ -40,19 +40,19 @@ impl MemberPath {
     }
 
     /// What is left of it below `root`, if it is below or the same.
-    pub(super) fn below(self, root: Option<&[u8]>) -> Option<Self> {
+    pub fn below(self, root: Option<&[u8]>) -> Option<Self> {
         let Some(root) = root else { return Some(self) };
         let mut components = self.0.into_iter();
         (components.next()? == root).then(|| Self(components.collect()))
     }
 
     /// Its components.
-    pub(super) fn components(&self) -> impl DoubleEndedIterator<Item = &OsStr> + ExactSizeIterator {
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &OsStr> + ExactSizeIterator {
         self.0.iter().map(|component| OsStr::from_bytes(component))
     }
 
     /// The path of the directory it is in, and its name there; nothing for the directory itself.
-    pub(super) fn split_last(&self) -> Option<(Self, &OsStr)> {
+    pub fn split_last(&self) -> Option<(Self, &OsStr)> {
         let (name, parent) = self.0.split_last()?;
         Some((Self(parent.to_vec()), OsStr::from_bytes(name)))
     }
@@ -65,7 +65,7 @@ impl fmt::Display for MemberPath {
 }
 
 /// A name for people: text as it is, everything else replaced.
-pub(super) fn display(name: &[u8]) -> String {
+pub(crate) fn display(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
 

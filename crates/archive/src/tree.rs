@@ -15,10 +15,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::destination::Destination;
-use super::error::CopyError;
-use super::member_path::MemberPath;
-use super::policy::Accepted;
+use crate::destination::Destination;
+use crate::error::Error;
+use crate::member_path::MemberPath;
+use crate::policy::Accepted;
 
 /// What the owner needs to write into a directory.
 const OWNER: u32 = 0o700;
@@ -31,7 +31,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 
 /// A copy being written.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     destination: Destination,
     /// Open directories: the copy's own, if it has a name, and those down to where was last written.
     open: Vec<(OsString, OwnedFd)>,
@@ -41,7 +41,7 @@ pub(super) struct Tree {
 
 /// A file under its temporary name. Dropped, it is removed.
 #[derive(Debug)]
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     directory: OwnedFd,
     temporary: String,
     name: OsString,
@@ -54,7 +54,7 @@ pub(super) struct Unfinished {
 
 impl Tree {
     /// One that is written to `destination`.
-    pub(super) const fn new(destination: Destination) -> Self {
+    pub(crate) const fn new(destination: Destination) -> Self {
         Self {
             destination,
             open: Vec::new(),
@@ -63,7 +63,7 @@ impl Tree {
     }
 
     /// Makes a directory, or takes the one that is there, which keeps its mode.
-    pub(super) fn directory(&mut self, accepted: &Accepted) -> Result<(), CopyError> {
+    pub(crate) fn directory(&mut self, accepted: &Accepted) -> Result<(), Error> {
         let Some(name) = self.place(&accepted.path)? else {
             return Ok(());
         };
@@ -79,23 +79,23 @@ impl Tree {
     }
 
     /// Begins a file. `random` makes its temporary name.
-    pub(super) fn file(&mut self, accepted: &Accepted, random: u64) -> Result<Unfinished, CopyError> {
+    pub(crate) fn file(&mut self, accepted: &Accepted, random: u64) -> Result<Unfinished, Error> {
         let path = self.text(&accepted.path);
         let Some(name) = self.place(&accepted.path)? else {
-            return Err(CopyError::LocalTarget {
+            return Err(Error::Target {
                 path,
                 found: "a directory",
                 wanted: "a file",
             });
         };
         if self.destination.directory_only && self.open.is_empty() {
-            return Err(CopyError::NoLocalDirectory { path });
+            return Err(Error::NoDirectory { path });
         }
         match statat(self.last(), &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
                 FileType::RegularFile | FileType::Symlink => {}
                 found => {
-                    return Err(CopyError::LocalTarget {
+                    return Err(Error::Target {
                         path,
                         found: kind(found),
                         wanted: "a file",
@@ -107,7 +107,7 @@ impl Tree {
         }
         let temporary = format!(".podbay-{random:016x}.part");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let failed = |source| CopyError::Local {
+        let failed = |source| Error::Local {
             path: path.clone(),
             source,
         };
@@ -128,7 +128,7 @@ impl Tree {
     }
 
     /// Gives directories the modes that would have been in the way, the deepest first.
-    pub(super) fn finish(mut self) -> Result<(), CopyError> {
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
         for (path, added) in std::mem::take(&mut self.narrow).into_iter().rev() {
             self.enter(&path)?;
             fstat(self.last())
@@ -142,7 +142,7 @@ impl Tree {
 
     /// Makes the directory that `path` is in the innermost open one, and gives its name there; nothing for a
     /// destination that has none.
-    fn place(&mut self, path: &MemberPath) -> Result<Option<OsString>, CopyError> {
+    fn place(&mut self, path: &MemberPath) -> Result<Option<OsString>, Error> {
         let Some((parent, name)) = path.split_last() else {
             self.open.clear();
             return Ok(self.destination.name.clone());
@@ -152,7 +152,7 @@ impl Tree {
     }
 
     /// Opens the directories down to `path`, those that are not open yet.
-    fn enter(&mut self, path: &MemberPath) -> Result<(), CopyError> {
+    fn enter(&mut self, path: &MemberPath) -> Result<(), Error> {
         let own = self.destination.name.clone();
         let wanted: Vec<&OsStr> = own
             .iter()
@@ -176,9 +176,9 @@ impl Tree {
     }
 
     /// Why `name` on the way to `path` can't be opened as a directory.
-    fn no_directory(&self, path: &MemberPath, name: &OsStr, error: Errno) -> CopyError {
+    fn no_directory(&self, path: &MemberPath, name: &OsStr, error: Errno) -> Error {
         match statat(self.last(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if matches!(error, Errno::NOTDIR | Errno::LOOP) => CopyError::LocalTarget {
+            Ok(stat) if matches!(error, Errno::NOTDIR | Errno::LOOP) => Error::Target {
                 path: self.text(path),
                 found: kind(FileType::from_raw_mode(stat.st_mode)),
                 wanted: "a directory",
@@ -196,8 +196,8 @@ impl Tree {
             })
     }
 
-    fn failed(&self, path: &MemberPath, error: Errno) -> CopyError {
-        CopyError::Local {
+    fn failed(&self, path: &MemberPath, error: Errno) -> Error {
+        Error::Local {
             path: self.text(path),
             source: io::Error::from(error),
         }
@@ -212,7 +212,7 @@ impl Tree {
 }
 
 /// What a file of this side is.
-pub(super) const fn kind(file_type: FileType) -> &'static str {
+pub(crate) const fn kind(file_type: FileType) -> &'static str {
     match file_type {
         FileType::RegularFile => "a file",
         FileType::Directory => "a directory",
@@ -226,15 +226,15 @@ pub(super) const fn kind(file_type: FileType) -> &'static str {
 
 impl Unfinished {
     /// Writes the next bytes.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
-        self.file.write_all(bytes).map_err(|source| CopyError::Local {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|source| Error::Local {
             path: self.path.clone(),
             source,
         })
     }
 
     /// Gives it its name, in place of any file or link that has it.
-    pub(super) fn finish(mut self) -> Result<(), CopyError> {
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
         let rename = || -> io::Result<()> {
             let since_epoch = self.modified.map(Duration::from_secs);
             if let Some(modified) = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)) {
@@ -252,7 +252,7 @@ impl Unfinished {
                 self.finished = true;
                 Ok(())
             }
-            Err(source) => Err(CopyError::Local {
+            Err(source) => Err(Error::Local {
                 path: self.path.clone(),
                 source,
             }),

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use std::os::unix::fs::symlink;
 
-use crate::copy::CopyError;
-use crate::copy::policy::Limits;
-use crate::copy::source::{Closed, Packed, Sink, Source, Stopped};
+use crate::Error;
+use crate::packing::{Closed, Packed, Sink, Source, Stopped};
+use crate::policy::Limits;
 
 const LIMITS: Limits = Limits {
     max_bytes: 1 << 30,
@@ -25,7 +25,7 @@ impl<F: FnMut()> Sink for Meanwhile<F> {
     }
 }
 
-fn pack(path: &std::path::Path, limits: Limits, sink: &mut impl Sink) -> Result<Packed, CopyError> {
+fn pack(path: &std::path::Path, limits: Limits, sink: &mut impl Sink) -> Result<Packed, Error> {
     Source::find(path)
         .unwrap()
         .pack(Some(b"name"), limits, false, sink)
@@ -51,7 +51,7 @@ fn a_file_that_changes_its_size_is_an_error() {
         std::fs::write(&path, vec![0; before]).unwrap();
         // The header first, then a piece of data.
         let error = pack(&path, LIMITS, &mut Meanwhile(2, || resize(after))).unwrap_err();
-        let CopyError::Changed {
+        let Error::Changed {
             expected: size,
             found,
             ..
@@ -69,13 +69,10 @@ fn what_can_not_be_copied_is_an_error_not_a_gap() {
     let _socket = std::os::unix::net::UnixListener::bind(directory.path().join("s")).unwrap();
     let mut sink = Meanwhile(0, || ());
     let error = pack(directory.path(), LIMITS, &mut sink).unwrap_err();
-    assert!(
-        matches!(error, CopyError::LocalKind { kind: "a socket", .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Kind { kind: "a socket", .. }), "{error:?}");
     assert!(matches!(
         Source::find(&directory.path().join("no")),
-        Err(CopyError::Local { .. })
+        Err(Error::Local { .. })
     ));
 }
 
@@ -98,7 +95,7 @@ fn limits_hold_on_the_way_in_too() {
     assert!(
         matches!(
             error,
-            CopyError::OverLimit {
+            Error::OverLimit {
                 limit: 1000,
                 unit: "bytes"
             }
@@ -117,7 +114,7 @@ fn limits_hold_on_the_way_in_too() {
     assert!(
         matches!(
             error,
-            CopyError::OverLimit {
+            Error::OverLimit {
                 limit: 2,
                 unit: "entries"
             }

@@ -1,40 +1,41 @@
-//! An archive from a session, put to disk as it arrives: decoder, policy and tree together.
+//! An archive, put to disk as it arrives: decoder, policy and tree together.
 
-use super::CopyReport;
-use super::archive::{Decoder, Event, Malformed};
-use super::error::CopyError;
-use super::policy::{Accepted, Decision, Policy};
-use super::tree::{Tree, Unfinished};
+use crate::Report;
+use crate::destination::Destination;
+use crate::error::Error;
+use crate::policy::{Accepted, Decision, Policy};
+use crate::tar::{Decoder, Event, Malformed};
+use crate::tree::{Tree, Unfinished};
 
 /// An extraction going on. Dropped, it leaves no file half written.
 #[derive(Debug)]
-pub(super) struct Extraction {
+pub struct Extraction {
     decoder: Decoder,
     policy: Policy,
     tree: Tree,
     /// The entry that is being read, if it is a file that is written.
     current: Option<(Unfinished, u64)>,
-    /// The file that is the whole copy: it gets its name when the session's tar ended well.
+    /// The file that is the whole copy: it gets its name when the extraction is committed.
     sole: Option<Unfinished>,
-    report: CopyReport,
+    report: Report,
 }
 
 /// An extraction whose archive was whole.
 #[derive(Debug)]
-pub(super) struct Extracted {
+pub struct Extracted {
     tree: Tree,
     sole: Option<Unfinished>,
-    report: CopyReport,
+    report: Report,
 }
 
 impl Extraction {
-    /// One that writes what `policy` accepts to `tree`.
-    pub(super) fn new(policy: Policy, tree: Tree) -> Self {
-        let (decoder, report) = (Decoder::default(), CopyReport::default());
+    /// One that writes what `policy` accepts to `destination`.
+    pub fn new(policy: Policy, destination: Destination) -> Self {
+        let (decoder, report) = (Decoder::default(), Report::default());
         Self {
             decoder,
             policy,
-            tree,
+            tree: Tree::new(destination),
             current: None,
             sole: None,
             report,
@@ -42,11 +43,11 @@ impl Extraction {
     }
 
     /// Takes in what arrived. After an error nothing more may be fed.
-    pub(super) fn feed(&mut self, mut input: &[u8]) -> Result<(), CopyError> {
+    pub fn feed(&mut self, mut input: &[u8]) -> Result<(), Error> {
         while let Some(event) = self
             .decoder
             .next(&mut input)
-            .map_err(|source| CopyError::Archive { source })?
+            .map_err(|source| Error::Malformed { source })?
         {
             match event {
                 Event::Entry(entry) => match self.policy.decide(&entry)? {
@@ -68,13 +69,13 @@ impl Extraction {
         Ok(())
     }
 
-    fn begin(&mut self, accepted: &Accepted) -> Result<(), CopyError> {
+    fn begin(&mut self, accepted: &Accepted) -> Result<(), Error> {
         let file = self.tree.file(accepted, rand::random())?;
         self.current = Some((file, accepted.size));
         Ok(())
     }
 
-    fn end_file(&mut self) -> Result<(), CopyError> {
+    fn end_file(&mut self) -> Result<(), Error> {
         let Some((file, size)) = self.current.take() else {
             return Ok(());
         };
@@ -90,15 +91,15 @@ impl Extraction {
     }
 
     /// What was written under its own name so far.
-    pub(super) fn written(&self) -> CopyReport {
+    pub fn written(&self) -> Report {
         match self.sole {
-            Some(_) => CopyReport::default(),
+            Some(_) => Report::default(),
             None => self.report.clone(),
         }
     }
 
     /// Says that the stream has ended: an error unless the archive was whole.
-    pub(super) fn finish(self) -> Result<Extracted, CopyError> {
+    pub fn finish(self) -> Result<Extracted, Error> {
         let Self {
             decoder,
             policy: _,
@@ -107,9 +108,9 @@ impl Extraction {
             sole,
             report,
         } = self;
-        decoder.finish().map_err(|source| CopyError::Archive { source })?;
+        decoder.finish().map_err(|source| Error::Malformed { source })?;
         if report.files + report.directories == 0 {
-            return Err(CopyError::Archive {
+            return Err(Error::Malformed {
                 source: Malformed::Empty,
             });
         }
@@ -118,8 +119,8 @@ impl Extraction {
 }
 
 impl Extracted {
-    /// Completes the copy: the session's tar ended well.
-    pub(super) fn commit(self) -> Result<CopyReport, CopyError> {
+    /// Completes the copy. What sent the archive ended well, as far as the caller can tell.
+    pub fn commit(self) -> Result<Report, Error> {
         let Self { tree, sole, report } = self;
         if let Some(file) = sole {
             file.finish()?;
@@ -129,9 +130,9 @@ impl Extracted {
     }
 
     /// What stays where it is if the copy is not completed.
-    pub(super) fn written(&self) -> CopyReport {
+    pub fn written(&self) -> Report {
         match self.sole {
-            Some(_) => CopyReport::default(),
+            Some(_) => Report::default(),
             None => self.report.clone(),
         }
     }

@@ -9,20 +9,20 @@ const RECORD: u64 = 20 * BLOCK as u64;
 
 /// A file to be announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::copy) struct Member<'a> {
+pub struct Member<'a> {
     /// Its path below the directory that is extracted into.
-    pub(in crate::copy) name: &'a [u8],
+    pub name: &'a [u8],
     /// What it is.
-    pub(in crate::copy) kind: MemberKind<'a>,
+    pub kind: MemberKind<'a>,
     /// Its permissions.
-    pub(in crate::copy) mode: u32,
+    pub mode: u32,
     /// Modification time, in seconds since 1970.
-    pub(in crate::copy) modified: u64,
+    pub modified: u64,
 }
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::copy) enum MemberKind<'a> {
+pub enum MemberKind<'a> {
     /// A regular file of so many bytes, which must follow.
     File(u64),
     /// A directory.
@@ -32,7 +32,7 @@ pub(in crate::copy) enum MemberKind<'a> {
 }
 
 /// The blocks that announce a member. Long names go the GNU way: busybox reads that and not pax.
-pub(in crate::copy) fn header(member: &Member<'_>) -> Vec<u8> {
+pub fn header(member: &Member<'_>) -> Vec<u8> {
     let Member {
         name,
         kind,
@@ -70,12 +70,12 @@ pub(in crate::copy) fn header(member: &Member<'_>) -> Vec<u8> {
 }
 
 /// The zeros after `size` bytes of data.
-pub(in crate::copy) fn padding(size: u64) -> &'static [u8] {
+pub fn padding(size: u64) -> &'static [u8] {
     fill(size, BLOCK as u64)
 }
 
 /// What ends an archive of `length` bytes: two blocks of zeros, and more up to a whole record.
-pub(in crate::copy) fn end_of_archive(length: u64) -> Vec<u8> {
+pub fn end_of_archive(length: u64) -> Vec<u8> {
     let mut end = vec![0; 2 * BLOCK];
     end.extend(fill(length + 2 * BLOCK as u64, RECORD));
     end

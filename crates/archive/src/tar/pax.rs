@@ -4,13 +4,13 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extension {
     /// `path`.
-    pub(super) path: Option<Vec<u8>>,
+    pub path: Option<Vec<u8>>,
     /// `linkpath`.
-    pub(super) link: Option<Vec<u8>>,
+    pub link: Option<Vec<u8>>,
     /// `size`, in bytes. It replaces the header's field, which is too small for 8 GiB.
-    pub(super) size: Option<u64>,
+    pub size: Option<u64>,
     /// Whether any `GNU.sparse.*` is there: the data is not the file's then.
-    pub(super) sparse: bool,
+    pub sparse: bool,
 }
 
 impl Extension {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::archives::{Archive, header};
-use crate::copy::archive::{self, Decoder, Entry, EntryKind, Event, Malformed, Member, MemberKind};
+use crate::tar::{self, Decoder, Entry, EntryKind, Event, Malformed, Member, MemberKind};
 
 /// All entries with their data, the archive being fed in pieces of so many bytes.
 fn read(bytes: &[u8], piece: usize) -> Result<Vec<(Entry, Vec<u8>)>, Malformed> {
@@ -183,13 +183,13 @@ proptest! {
                 1 => MemberKind::Directory,
                 _ => MemberKind::Symlink(link),
             };
-            bytes.extend(archive::header(&Member { name, kind, mode: 0o754, modified: 12 }));
+            bytes.extend(tar::header(&Member { name, kind, mode: 0o754, modified: 12 }));
             if let MemberKind::File(size) = kind {
                 bytes.extend(data);
-                bytes.extend(archive::padding(size));
+                bytes.extend(tar::padding(size));
             }
         }
-        bytes.extend(archive::end_of_archive(bytes.len() as u64));
+        bytes.extend(tar::end_of_archive(bytes.len() as u64));
         prop_assert_eq!(bytes.len() % 10_240, 0);
         let read = read(&bytes, piece).unwrap();
         prop_assert_eq!(read.len(), members.len());
@@ -238,7 +238,7 @@ fn a_size_beyond_eight_gibibytes_survives() {
         mode: 0o644,
         modified: 0,
     };
-    let bytes = archive::header(&member);
+    let bytes = tar::header(&member);
     let mut input = bytes.as_slice();
     let Ok(Some(Event::Entry(entry))) = Decoder::default().next(&mut input) else {
         panic!("no entry")

@@ -43,7 +43,7 @@ pub enum Malformed {
 
 /// A reader of an archive. It holds one header and the long names of one entry, no data.
 #[derive(Debug, Default)]
-pub(in crate::copy) struct Decoder {
+pub struct Decoder {
     state: State,
     /// What was said ahead of the next entry.
     ahead: Ahead,
@@ -95,7 +95,7 @@ struct Ahead {
 
 impl Decoder {
     /// The next event in `input`, which loses what was used of it; nothing when more input is needed.
-    pub(in crate::copy) fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Malformed> {
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Malformed> {
         loop {
             match &mut self.state {
                 State::Data { left: 0, size } => {
@@ -144,7 +144,7 @@ impl Decoder {
     }
 
     /// Says that there is no more input: an error unless the archive was whole.
-    pub(in crate::copy) const fn finish(&self) -> Result<(), Malformed> {
+    pub const fn finish(&self) -> Result<(), Malformed> {
         match self.state {
             State::Trailer { .. } => Ok(()),
             _ => Err(Malformed::Truncated),

@@ -10,10 +10,10 @@ mod encoder;
 mod entry;
 mod pax;
 
-pub(super) use decoder::Decoder;
+pub use decoder::Decoder;
 pub use decoder::Malformed;
-pub(super) use encoder::{Member, MemberKind, end_of_archive, header, padding};
-pub(super) use entry::{Entry, EntryKind, Event};
+pub use encoder::{Member, MemberKind, end_of_archive, header, padding};
+pub use entry::{Entry, EntryKind, Event};
 
 /// The unit of the format, in bytes.
 const BLOCK: usize = 512;

@@ -1,6 +1,6 @@
-//! Which entries of an archive from a session are written, which are skipped, which end the copy. Pure.
+//! Which entries of an archive are written, which are skipped, which end the copy. Pure.
 //!
-//! What runs in a session may have replaced its `tar`, so nothing in the archive is trusted. What is accepted
+//! What runs in a sandbox may have replaced its `tar`, so nothing in an archive is trusted. What is accepted
 //! here is a plain file or directory below the one that was asked for, in a directory that came before it, and
 //! comes once.
 
@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::archive::{Entry, EntryKind};
-use super::error::CopyError;
-use super::member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath, display};
+use crate::error::Error;
+use crate::member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath, display};
+use crate::tar::{Entry, EntryKind};
 
 /// Permission bits that are taken over; not set-user-ID, set-group-ID and sticky.
 const PERMISSIONS: u32 = 0o777;
@@ -20,15 +20,14 @@ const PERMISSIONS: u32 = 0o777;
 pub enum Refusal {
     /// It is a symbolic link.
     #[error(
-        "it is a symbolic link to {target:?}, and links may lead anywhere: copy what it leads to, or skip links \
-         (--skip-links)"
+        "it is a symbolic link to {target:?}, and links may lead anywhere: copy what it leads to, or skip links"
     )]
     Symlink {
         /// Where it leads.
         target: String,
     },
     /// It is a hard link.
-    #[error("it is a hard link to {target:?}, and links may lead anywhere: skip links (--skip-links)")]
+    #[error("it is a hard link to {target:?}, and links may lead anywhere: skip links")]
     HardLink {
         /// The entry it is another name of.
         target: String,
@@ -79,22 +78,24 @@ pub enum Refusal {
 
 /// How much is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) max_bytes: u64,
-    pub(super) max_entries: u64,
+pub struct Limits {
+    /// Bytes of all files at most.
+    pub max_bytes: u64,
+    /// Files, directories and links at most.
+    pub max_entries: u64,
 }
 
 impl Limits {
     /// Whether so much is within them. Checked by those who send too.
-    pub(super) const fn check(&self, entries: u64, bytes: u64) -> Result<(), CopyError> {
+    pub const fn check(&self, entries: u64, bytes: u64) -> Result<(), Error> {
         if entries > self.max_entries {
-            return Err(CopyError::OverLimit {
+            return Err(Error::OverLimit {
                 limit: self.max_entries,
                 unit: "entries",
             });
         }
         if bytes > self.max_bytes {
-            return Err(CopyError::OverLimit {
+            return Err(Error::OverLimit {
                 limit: self.max_bytes,
                 unit: "bytes",
             });
@@ -105,7 +106,7 @@ impl Limits {
 
 /// What becomes of an entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// It is written.
     Write(Accepted),
     /// It is left out: its name.
@@ -114,22 +115,22 @@ pub(super) enum Decision {
 
 /// An entry that may be written.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub struct Accepted {
     /// Where, below what was asked for.
-    pub(super) path: MemberPath,
+    pub path: MemberPath,
     /// Whether it is a directory, else a file.
-    pub(super) directory: bool,
+    pub directory: bool,
     /// Its bytes.
-    pub(super) size: u64,
+    pub size: u64,
     /// Its permissions, nothing else.
-    pub(super) mode: u32,
+    pub mode: u32,
     /// Modification time, in seconds since 1970.
-    pub(super) modified: Option<u64>,
+    pub modified: Option<u64>,
 }
 
 /// The decisions on one archive.
 #[derive(Debug)]
-pub(super) struct Policy {
+pub struct Policy {
     /// The name that was asked for; none stands for what is in a directory.
     root: Option<Vec<u8>>,
     limits: Limits,
@@ -143,7 +144,7 @@ pub(super) struct Policy {
 
 impl Policy {
     /// Decides on an archive of `root`.
-    pub(super) fn new(root: Option<&[u8]>, limits: Limits, skip_links: bool) -> Self {
+    pub fn new(root: Option<&[u8]>, limits: Limits, skip_links: bool) -> Self {
         let root = root.map(<[u8]>::to_vec);
         Self {
             root,
@@ -156,12 +157,12 @@ impl Policy {
     }
 
     /// Decides on the next entry.
-    pub(super) fn decide(&mut self, entry: &Entry) -> Result<Decision, CopyError> {
+    pub fn decide(&mut self, entry: &Entry) -> Result<Decision, Error> {
         // What is skipped counts too: its bytes come over the wire all the same.
         self.entries += 1;
         self.bytes = self.bytes.saturating_add(entry.size);
         self.limits.check(self.entries, self.bytes)?;
-        self.judge(entry).map_err(|reason| CopyError::Refused {
+        self.judge(entry).map_err(|reason| Error::Refused {
             entry: display(&entry.name),
             reason,
         })

@@ -1,4 +1,4 @@
-//! Packs files of this side into an archive, piece by piece, for a session's `tar`.
+//! Packs files of this side into an archive, piece by piece.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
-use super::archive::{Member, MemberKind, end_of_archive, header, padding};
-use super::error::CopyError;
-use super::policy::Limits;
-use super::tree::kind;
-use super::{CopyReport, newlines};
+use crate::Report;
+use crate::error::Error;
+use crate::policy::Limits;
+use crate::tar::{Member, MemberKind, end_of_archive, header, padding};
+use crate::tree::kind;
 
 /// Bytes of a file read at once: a few pieces of it are all that a copy holds in memory.
 const PIECE: u64 = 128 * 1024;
@@ -24,33 +24,33 @@ const PERMISSIONS: u32 = 0o777;
 
 /// A file or directory of this side to be copied.
 #[derive(Debug)]
-pub(super) struct Source {
+pub struct Source {
     path: PathBuf,
     /// Whether it is a directory.
-    pub(super) is_directory: bool,
+    pub is_directory: bool,
 }
 
 /// Where the archive goes; refuses when nobody reads it any longer.
-pub(super) trait Sink {
+pub trait Sink {
     /// Takes the next piece, and waits while the reader is slower.
     fn send(&mut self, piece: Bytes) -> Result<(), Closed>;
 }
 
 /// The archive is not read any longer: the reader knows why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub struct Closed;
 
 /// Why packing ended early.
 #[derive(Debug)]
-pub(super) enum Stopped {
+pub enum Stopped {
     /// It failed on this side.
-    Failed(CopyError),
+    Failed(Error),
     /// The other side went.
     Closed,
 }
 
-impl From<CopyError> for Stopped {
-    fn from(error: CopyError) -> Self {
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
@@ -63,17 +63,18 @@ impl From<Closed> for Stopped {
 
 /// What was packed.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Packed {
-    pub(super) report: CopyReport,
+pub struct Packed {
+    /// What went in.
+    pub report: Report,
     /// Members of the archive.
-    pub(super) members: u64,
+    pub members: u64,
     /// Newlines in their names: a `tar` that lists names as they are writes that many lines more.
-    pub(super) newlines: u64,
+    pub newlines: u64,
 }
 
 impl Source {
     /// Looks at what is at `path`. A link that is named itself is followed.
-    pub(super) fn find(path: &Path) -> Result<Self, CopyError> {
+    pub fn find(path: &Path) -> Result<Self, Error> {
         let metadata = fs::metadata(path).map_err(|source| local(path, source))?;
         Ok(Self {
             path: path.to_owned(),
@@ -82,12 +83,12 @@ impl Source {
     }
 
     /// Its name; none for `/`, `.` and paths that end with `..`: what is in them is copied then.
-    pub(super) fn name(&self) -> Option<&OsStr> {
+    pub fn name(&self) -> Option<&OsStr> {
         self.path.file_name()
     }
 
     /// Packs it under `name`, or what is in it under no name.
-    pub(super) fn pack(
+    pub fn pack(
         self,
         name: Option<&[u8]>,
         limits: Limits,
@@ -178,7 +179,7 @@ impl<S: Sink> Packer<'_, S> {
             self.file(path, &member, follow)
         } else {
             let kind = kind(FileType::from_raw_mode(metadata.mode()));
-            Err(CopyError::LocalKind {
+            Err(Error::Kind {
                 path: path.display().to_string(),
                 kind,
             }
@@ -210,7 +211,7 @@ impl<S: Sink> Packer<'_, S> {
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             let kind = kind(FileType::from_raw_mode(metadata.mode()));
-            return Err(CopyError::LocalKind {
+            return Err(Error::Kind {
                 path: path.display().to_string(),
                 kind,
             }
@@ -227,7 +228,7 @@ impl<S: Sink> Packer<'_, S> {
             mode,
             modified,
         })?;
-        let changed = |found| CopyError::Changed {
+        let changed = |found| Error::Changed {
             path: path.display().to_string(),
             expected: size,
             found,
@@ -269,8 +270,13 @@ impl<S: Sink> Packer<'_, S> {
     }
 }
 
-fn local(path: &Path, source: io::Error) -> CopyError {
-    CopyError::Local {
+/// How many newlines there are.
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+fn local(path: &Path, source: io::Error) -> Error {
+    Error::Local {
         path: path.display().to_string(),
         source,
     }

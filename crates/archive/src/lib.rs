@@ -1,0 +1,86 @@
+//! Tar archives that come from somewhere hostile, and those that go there.
+//!
+//! * [`tar`]: the format, without any I/O: entries from bytes, bytes from members.
+//! * [`Extraction`]: an archive written to a directory as it arrives. A [`Policy`] decides on each entry: nothing is
+//!   written but plain files and directories below the [`Destination`], each in a directory that came before it, each
+//!   once, within [`Limits`]. No link that is there is followed, and each file gets its name when it is whole.
+//! * [`Source`]: files of this machine packed, piece by piece, into a [`Sink`].
+//!
+//! ```
+//! use podbay_archive::{Destination, Extraction, Limits, Packed, Policy, Sink, Source};
+//!
+//! /// Holds an archive in memory.
+//! struct Memory(Vec<u8>);
+//!
+//! impl Sink for Memory {
+//!     fn send(&mut self, piece: bytes::Bytes) -> Result<(), podbay_archive::Closed> {
+//!         self.0.extend(piece);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let place = tempfile::tempdir()?;
+//! # let (from, to) = (place.path().join("from"), place.path().join("to"));
+//! # std::fs::create_dir(&to)?;
+//! std::fs::write(&from, "content")?;
+//! let limits = Limits { max_bytes: 1 << 20, max_entries: 100 };
+//! let mut archive = Memory(Vec::new());
+//! let packed = Source::find(&from)?.pack(Some(b"name"), limits, false, &mut archive);
+//! assert!(matches!(packed, Ok(Packed { members: 1, .. })));
+//!
+//! let policy = Policy::new(Some(b"name"), limits, false);
+//! let destination = Destination::find(&to, Some("name".as_ref()))?;
+//! let mut extraction = Extraction::new(policy, destination);
+//! for piece in archive.0.chunks(1000) {
+//!     extraction.feed(piece)?;
+//! }
+//! let report = extraction.finish()?.commit()?;
+//! assert_eq!((report.files, report.bytes), (1, 7));
+//! assert_eq!(std::fs::read(to.join("name"))?, b"content");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//!   tar/             the format: decoder, encoder (pure)
+//!   member_path.rs   a path that can't lead out of a directory (pure)
+//!   policy.rs        what of an archive is written, skipped, refused (pure)
+//!   destination.rs   where a copy goes, and what it is called there
+//!   tree.rs          files written below a directory
+//!   extraction.rs    decoder, policy and tree together
+//!   packing.rs       files read into an archive
+//! ```
+
+mod destination;
+mod error;
+mod extraction;
+mod member_path;
+mod packing;
+mod policy;
+pub mod tar;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use destination::Destination;
+pub use error::Error;
+pub use extraction::{Extracted, Extraction};
+pub use member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath};
+pub use packing::{Closed, Packed, Sink, Source, Stopped};
+pub use policy::{Accepted, Decision, Limits, Policy, Refusal};
+
+/// What was packed or extracted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Regular files.
+    pub files: u64,
+    /// Directories, those that were there before included.
+    pub directories: u64,
+    /// Symbolic links; only what is packed can have them.
+    pub links: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Links that were left out.
+    pub skipped: Vec<String>,
+}
