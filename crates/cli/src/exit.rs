@@ -11,6 +11,7 @@ use podbay_runtime::Error;
 use rustix::process::Signal;
 
 use crate::output::{complain, note};
+use crate::words::CommandLine;
 
 /// The command line, the configuration or what was asked of the session is not valid. As `bash` and clap have it.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -160,7 +161,10 @@ impl Failure {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Session(error) => error.hint().filter(|hint| !hint.is_empty()),
+            Self::Session(error) => error
+                .hint()
+                .map(|hint| hint.in_words(&CommandLine))
+                .filter(|hint| !hint.is_empty()),
             Self::Exists { session } => Some(format!(
                 "podbay exec {session} -- COMMAND runs in it; another --name makes a new one"
             )),
@@ -182,8 +186,9 @@ impl Failure {
 /// Tells a verdict on a command that ran.
 pub(crate) fn tell_verdict(verdict: &Verdict) {
     note(&format!("podbay: {verdict}"));
-    if !verdict.hint.is_empty() {
-        note(&format!("hint: {}", verdict.hint));
+    let hint = verdict.hint.in_words(&CommandLine);
+    if !hint.is_empty() {
+        note(&format!("hint: {hint}"));
     }
 }
 

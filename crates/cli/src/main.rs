@@ -7,6 +7,7 @@
 //!   execution    a command's streams tied to this process's own, or to a terminal
 //!   report       how a command ended: exit code, record, words
 //!   output/      tables, JSON, YAML, progress, notes on standard error
+//!   words        what fields and operations are called here: flags and commands
 //!   signals      the first signal ends things in order, the second at once
 //! ```
 
@@ -21,6 +22,7 @@ mod report;
 mod signals;
 mod standard;
 mod terminal;
+mod words;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use podbay_protocol::{Content, End, Outcome, OutcomeRecord, PhaseTimes, StreamRe
 use crate::args::OutcomeArgs;
 use crate::exit::{Failure, narrow, tell_verdict};
 use crate::output::{note, print};
+use crate::words::CommandLine;
 
 /// Lower-case hexadecimal SHA-256 of no bytes (FIPS 180-4).
 const HASH_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -89,6 +90,7 @@ impl Attempt {
                 Some(failure.record()),
             ),
         };
+        let verdict = verdict.map(|verdict| verdict.in_words(&CommandLine));
         OutcomeRecord {
             schema_version: OUTCOME_SCHEMA_VERSION,
             session: self.session.clone(),

@@ -2,24 +2,35 @@
 //! and their users, in serialisable form.
 //!
 //! * [`code`]: the stable code of every error a user can meet.
+//! * [`field`]: what a session is asked with.
+//! * [`hint`]: what to do about a failure.
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
 //! * [`session_state`]: the state of a session, the same value for whoever looks at it.
 //! * [`terminal`]: the size of a command's terminal.
 //! * [`verdict`]: why a session or a command failed, whose fault it is and whether a retry can help.
+//! * [`words`]: what fields and operations are called on each surface.
 //!
 //! The crate knows no transport, no Kubernetes type and no clock: every value is given to it.
 
+mod choices;
 pub mod code;
+pub mod field;
+pub mod hint;
 pub mod outcome;
 pub mod phase;
 pub mod session_state;
 pub mod terminal;
 pub mod verdict;
+pub mod words;
 
+pub use choices::UnknownWord;
 pub use code::ErrorCode;
+pub use field::Field;
+pub use hint::Hint;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
 pub use session_state::{Degraded, SessionState};
 pub use terminal::TerminalSize;
-pub use verdict::{Blame, Cause, CauseError, Retry, Verdict};
+pub use verdict::{Blame, Cause, Retry, Verdict};
+pub use words::{Library, Operation, Words};

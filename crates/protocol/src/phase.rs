@@ -1,42 +1,25 @@
 //! The steps of a session's start.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A step of a session's start. The order of the variants is the order of the steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StartPhase {
-    /// The objects are written to the API server.
-    Creating,
-    /// The pod waits for a node.
-    Scheduling,
-    /// The node sets up volumes, network and the pod's sandbox.
-    Preparing,
-    /// The node pulls the image, and creates and starts the container.
-    Starting,
-    /// The container runs and, where the image carries a server, answers.
-    Ready,
-}
+use crate::choices;
 
-impl StartPhase {
-    /// The name, as it stands in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Creating => "creating",
-            Self::Scheduling => "scheduling",
-            Self::Preparing => "preparing",
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-        }
-    }
-}
-
-impl fmt::Display for StartPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+choices! {
+    /// A step of a session's start. The order of the variants is the order of the steps.
+    #[derive(PartialOrd, Ord)]
+    pub enum StartPhase: "phase" {
+        /// The objects are written to the API server.
+        Creating = "creating",
+        /// The pod waits for a node.
+        Scheduling = "scheduling",
+        /// The node sets up volumes, network and the pod's sandbox.
+        Preparing = "preparing",
+        /// The node pulls the image, and creates and starts the container.
+        Starting = "starting",
+        /// The container runs and, where the image carries a server, answers.
+        Ready = "ready",
     }
 }
 
@@ -71,42 +54,19 @@ impl PhaseTimes {
     }
 }
 
-/// OpenHands' status names (`openhands.runtime.runtime_status.RuntimeStatus`), as its callbacks and its user
-/// interface know them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RuntimeStatus {
-    /// The pod is being created or attached to.
-    #[serde(rename = "STATUS$STARTING_RUNTIME")]
-    StartingRuntime,
-    /// The session takes commands.
-    #[serde(rename = "STATUS$READY")]
-    Ready,
-    /// The session was closed.
-    #[serde(rename = "STATUS$STOPPED")]
-    Stopped,
-    /// The start failed.
-    #[serde(rename = "STATUS$ERROR")]
-    Error,
-    /// A ready session was lost.
-    #[serde(rename = "STATUS$ERROR_RUNTIME_DISCONNECTED")]
-    ErrorRuntimeDisconnected,
-}
-
-impl RuntimeStatus {
-    /// The name, as it stands in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StartingRuntime => "STATUS$STARTING_RUNTIME",
-            Self::Ready => "STATUS$READY",
-            Self::Stopped => "STATUS$STOPPED",
-            Self::Error => "STATUS$ERROR",
-            Self::ErrorRuntimeDisconnected => "STATUS$ERROR_RUNTIME_DISCONNECTED",
-        }
-    }
-}
-
-impl fmt::Display for RuntimeStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+choices! {
+    /// OpenHands' status names (`openhands.runtime.runtime_status.RuntimeStatus`), as its callbacks and its user
+    /// interface know them.
+    pub enum RuntimeStatus: "status" {
+        /// The pod is being created or attached to.
+        StartingRuntime = "STATUS$STARTING_RUNTIME",
+        /// The session takes commands.
+        Ready = "STATUS$READY",
+        /// The session was closed.
+        Stopped = "STATUS$STOPPED",
+        /// The start failed.
+        Error = "STATUS$ERROR",
+        /// A ready session was lost.
+        ErrorRuntimeDisconnected = "STATUS$ERROR_RUNTIME_DISCONNECTED",
     }
 }

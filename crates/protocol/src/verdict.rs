@@ -1,14 +1,20 @@
 //! Why a session or a command failed.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choices;
 use crate::code::ErrorCode;
+use crate::hint::Hint;
+use crate::words::Words;
 
 /// The reason of a failure, with what a machine needs to act on it and what a person needs to mend it.
+///
+/// In JSON `hint` is a text, in the words of the library unless [`Verdict::in_words`] was asked for others; beside it
+/// stands `advice`, the same as a code with parameters, so that whoever reads it can tell it in words of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "VerdictRecord", into = "VerdictRecord")]
 pub struct Verdict {
     /// What happened.
     pub cause: Cause,
@@ -19,18 +25,92 @@ pub struct Verdict {
     /// The cluster's own words: a condition's or an event's message, a container's state.
     pub message: String,
     /// What to do about it.
-    pub hint: String,
+    pub hint: Hint,
 }
 
 impl Verdict {
     /// A verdict with the blame and the retry advice that `cause` has by itself.
-    pub fn new(cause: Cause, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(cause: Cause, message: impl Into<String>, hint: impl Into<Hint>) -> Self {
         Self {
             cause,
             blame: cause.blame(),
             retry: cause.retry(),
             message: message.into(),
             hint: hint.into(),
+        }
+    }
+
+    /// The same with its hint put into the words of a surface, which its JSON has then.
+    #[must_use]
+    pub fn in_words(self, words: &dyn Words) -> Self {
+        let text = self.hint.in_words(words);
+        let code = match self.hint {
+            Hint::Said { code, .. } => code,
+            code => Some(Box::new(code)),
+        };
+        Self {
+            hint: Hint::Said { text, code },
+            ..self
+        }
+    }
+}
+
+/// A [`Verdict`] in JSON: its hint as text for people, and beside it as a code with parameters for programs.
+#[derive(Serialize, Deserialize)]
+struct VerdictRecord {
+    cause: Cause,
+    blame: Blame,
+    retry: Retry,
+    message: String,
+    hint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    advice: Option<Hint>,
+}
+
+impl From<Verdict> for VerdictRecord {
+    fn from(verdict: Verdict) -> Self {
+        let Verdict {
+            cause,
+            blame,
+            retry,
+            message,
+            hint,
+        } = verdict;
+        let (hint, advice) = match hint {
+            Hint::Said { text, code } => (text, code.map(|code| *code)),
+            Hint::Unknown => (String::new(), None),
+            code => (code.to_string(), Some(code)),
+        };
+        Self {
+            cause,
+            blame,
+            retry,
+            message,
+            hint,
+            advice,
+        }
+    }
+}
+
+impl From<VerdictRecord> for Verdict {
+    fn from(record: VerdictRecord) -> Self {
+        let VerdictRecord {
+            cause,
+            blame,
+            retry,
+            message,
+            hint,
+            advice,
+        } = record;
+        Self {
+            cause,
+            blame,
+            retry,
+            message,
+            hint: match advice {
+                None | Some(Hint::Unknown) => Hint::said(hint),
+                Some(code) => code,
+            },
         }
     }
 }
@@ -45,123 +125,63 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The registry has no such image.
-    ImageNotFound,
-    /// The registry refused: no or wrong credentials.
-    ImageDenied,
-    /// The image's name cannot be parsed by the container runtime.
-    ImageInvalid,
-    /// Pulling fails for another reason (network, registry error, rate limit) and did not recover.
-    ImagePull,
-    /// The image lacks what the session's command needs (no `/bin/sh` for the keep-alive).
-    ImageUnsupported,
-    /// No node matches the node selector or affinity.
-    NodeMismatch,
-    /// Every node that would do has a taint the pod doesn't tolerate.
-    Taint,
-    /// The pod asks for more than any node has.
-    TooLarge,
-    /// The nodes that would do are full.
-    Capacity,
-    /// The scheduler refuses for another reason.
-    Unschedulable,
-    /// A ResourceQuota or LimitRange refuses.
-    Quota,
-    /// Pod Security admission refuses.
-    PodSecurity,
-    /// Another admission plugin or webhook refuses.
-    Admission,
-    /// The claim stays pending.
-    ClaimPending,
-    /// A volume can't be attached or mounted.
-    Volume,
-    /// The container can't be configured (a Secret or key that is missing, a bad user).
-    ContainerConfig,
-    /// The container can't be created or started for another reason.
-    ContainerStart,
-    /// The container's program ended although it should run.
-    Exited,
-    /// The kernel killed a process of the sandbox because its memory limit was reached.
-    OutOfMemory,
-    /// The kubelet or the API evicted the pod.
-    Evicted,
-    /// The scheduler removed the pod for one of higher priority.
-    Preempted,
-    /// The pod's node stopped answering or was removed.
-    NodeLost,
-    /// Somebody deleted the pod.
-    Deleted,
-    /// It took longer than the start time-out allows, with nothing in particular wrong.
-    Deadline,
-    /// The connection to the command was lost and how it ended is not known.
-    ConnectionLost,
+choices! {
+    /// What happened.
+    pub enum Cause: "cause of a failure" {
+        /// The registry has no such image.
+        ImageNotFound = "image_not_found",
+        /// The registry refused: no or wrong credentials.
+        ImageDenied = "image_denied",
+        /// The image's name cannot be parsed by the container runtime.
+        ImageInvalid = "image_invalid",
+        /// Pulling fails for another reason (network, registry error, rate limit) and did not recover.
+        ImagePull = "image_pull",
+        /// The image lacks what the session's command needs (no `/bin/sh` for the keep-alive).
+        ImageUnsupported = "image_unsupported",
+        /// No node matches the node selector or affinity.
+        NodeMismatch = "node_mismatch",
+        /// Every node that would do has a taint the pod doesn't tolerate.
+        Taint = "taint",
+        /// The pod asks for more than any node has.
+        TooLarge = "too_large",
+        /// The nodes that would do are full.
+        Capacity = "capacity",
+        /// The scheduler refuses for another reason.
+        Unschedulable = "unschedulable",
+        /// A ResourceQuota or LimitRange refuses.
+        Quota = "quota",
+        /// Pod Security admission refuses.
+        PodSecurity = "pod_security",
+        /// Another admission plugin or webhook refuses.
+        Admission = "admission",
+        /// The claim stays pending.
+        ClaimPending = "claim_pending",
+        /// A volume can't be attached or mounted.
+        Volume = "volume",
+        /// The container can't be configured (a Secret or key that is missing, a bad user).
+        ContainerConfig = "container_config",
+        /// The container can't be created or started for another reason.
+        ContainerStart = "container_start",
+        /// The container's program ended although it should run.
+        Exited = "exited",
+        /// The kernel killed a process of the sandbox because its memory limit was reached.
+        OutOfMemory = "out_of_memory",
+        /// The kubelet or the API evicted the pod.
+        Evicted = "evicted",
+        /// The scheduler removed the pod for one of higher priority.
+        Preempted = "preempted",
+        /// The pod's node stopped answering or was removed.
+        NodeLost = "node_lost",
+        /// Somebody deleted the pod.
+        Deleted = "deleted",
+        /// It took longer than the start time-out allows, with nothing in particular wrong.
+        Deadline = "deadline",
+        /// The connection to the command was lost and how it ended is not known.
+        ConnectionLost = "connection_lost",
+    }
 }
 
 impl Cause {
-    /// Every cause.
-    pub const ALL: [Self; 25] = [
-        Self::ImageNotFound,
-        Self::ImageDenied,
-        Self::ImageInvalid,
-        Self::ImagePull,
-        Self::ImageUnsupported,
-        Self::NodeMismatch,
-        Self::Taint,
-        Self::TooLarge,
-        Self::Capacity,
-        Self::Unschedulable,
-        Self::Quota,
-        Self::PodSecurity,
-        Self::Admission,
-        Self::ClaimPending,
-        Self::Volume,
-        Self::ContainerConfig,
-        Self::ContainerStart,
-        Self::Exited,
-        Self::OutOfMemory,
-        Self::Evicted,
-        Self::Preempted,
-        Self::NodeLost,
-        Self::Deleted,
-        Self::Deadline,
-        Self::ConnectionLost,
-    ];
-
-    /// The name, as it stands in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ImageNotFound => "image_not_found",
-            Self::ImageDenied => "image_denied",
-            Self::ImageInvalid => "image_invalid",
-            Self::ImagePull => "image_pull",
-            Self::ImageUnsupported => "image_unsupported",
-            Self::NodeMismatch => "node_mismatch",
-            Self::Taint => "taint",
-            Self::TooLarge => "too_large",
-            Self::Capacity => "capacity",
-            Self::Unschedulable => "unschedulable",
-            Self::Quota => "quota",
-            Self::PodSecurity => "pod_security",
-            Self::Admission => "admission",
-            Self::ClaimPending => "claim_pending",
-            Self::Volume => "volume",
-            Self::ContainerConfig => "container_config",
-            Self::ContainerStart => "container_start",
-            Self::Exited => "exited",
-            Self::OutOfMemory => "out_of_memory",
-            Self::Evicted => "evicted",
-            Self::Preempted => "preempted",
-            Self::NodeLost => "node_lost",
-            Self::Deleted => "deleted",
-            Self::Deadline => "deadline",
-            Self::ConnectionLost => "connection_lost",
-        }
-    }
-
     /// Whose fault it usually is.
     pub const fn blame(self) -> Blame {
         match self {
@@ -254,80 +274,29 @@ impl Cause {
     }
 }
 
-/// A text that names no cause.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no cause of a failure: {}", known())]
-pub struct CauseError {
-    text: String,
-}
-
-fn known() -> String {
-    Cause::ALL.map(Cause::as_str).join(", ")
-}
-
-impl FromStr for Cause {
-    type Err = CauseError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|cause| cause.as_str() == text)
-            .ok_or_else(|| CauseError {
-                text: text.to_owned(),
-            })
+choices! {
+    /// Whose fault a failure is. An evaluation scores `task` and repeats `infrastructure`.
+    pub enum Blame: "blame" {
+        /// What ran in the sandbox.
+        Task = "task",
+        /// The cluster, its nodes, its network or a registry.
+        Infrastructure = "infrastructure",
+        /// What was asked for: an image's name, a limit, a policy of the namespace.
+        Configuration = "configuration",
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Whose fault a failure is. An evaluation scores `task` and repeats `infrastructure`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Blame {
-    /// What ran in the sandbox.
-    Task,
-    /// The cluster, its nodes, its network or a registry.
-    Infrastructure,
-    /// What was asked for: an image's name, a limit, a policy of the namespace.
-    Configuration,
-}
-
-impl fmt::Display for Blame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Task => "task",
-            Self::Infrastructure => "infrastructure",
-            Self::Configuration => "configuration",
-        })
-    }
-}
-
-/// Whether trying again can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Retry {
-    /// The same request will fail again.
-    Never,
-    /// The same request may succeed later.
-    Same,
-    /// It may succeed with more memory, CPU or disk (or, on small nodes, with less).
-    MoreResources,
-    /// It may succeed on another node or cluster.
-    Elsewhere,
-}
-
-impl fmt::Display for Retry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Never => "never",
-            Self::Same => "same",
-            Self::MoreResources => "more_resources",
-            Self::Elsewhere => "elsewhere",
-        })
+choices! {
+    /// Whether trying again can help.
+    pub enum Retry: "retry advice" {
+        /// The same request will fail again.
+        Never = "never",
+        /// The same request may succeed later.
+        Same = "same",
+        /// It may succeed with more memory, CPU or disk (or, on small nodes, with less).
+        MoreResources = "more_resources",
+        /// It may succeed on another node or cluster.
+        Elsewhere = "elsewhere",
     }
 }
 
@@ -338,9 +307,76 @@ mod tests {
     #[test]
     fn the_names_of_causes_are_those_of_their_json() {
         for cause in Cause::ALL {
-            assert_eq!(cause.as_str().parse(), Ok(cause));
-            let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(cause.as_str());
-            assert_eq!(Cause::deserialize(name), Ok(cause));
+            assert_eq!(cause.as_str().parse(), Ok(*cause));
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.as_str());
         }
+    }
+
+    fn denied() -> Verdict {
+        let hint = Hint::MakePullSecret {
+            secret: "registry".to_owned(),
+        };
+        Verdict::new(Cause::ImageDenied, "401 Unauthorized", hint)
+    }
+
+    #[test]
+    fn a_verdict_goes_through_json_with_the_code_of_its_hint_and_its_text() {
+        let json = serde_json::to_value(denied()).unwrap();
+        assert_eq!(
+            json["advice"],
+            serde_json::json!({ "code": "make_pull_secret", "secret": "registry" })
+        );
+        assert!(
+            json["hint"]
+                .as_str()
+                .unwrap()
+                .starts_with("the Secret registry is not"),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_value::<Verdict>(json).unwrap(), denied());
+    }
+
+    #[test]
+    fn a_hint_in_a_surfaces_words_keeps_its_code() {
+        struct Shouting;
+        impl Words for Shouting {
+            fn field(&self, _: crate::Field) -> &'static str {
+                "MEMORY"
+            }
+            fn operation(&self, _: crate::Operation<'_>) -> String {
+                "LOG".to_owned()
+            }
+        }
+        let verdict = Verdict::new(Cause::OutOfMemory, "killed", Hint::RaiseMemory);
+        let json = serde_json::to_value(verdict.clone().in_words(&Shouting)).unwrap();
+        assert_eq!(json["hint"], "give the session more with MEMORY");
+        let read: Verdict = serde_json::from_value(json).unwrap();
+        assert_eq!(read, verdict);
+        assert_eq!(
+            read.in_words(&Shouting).hint.to_string(),
+            "give the session more with memory"
+        );
+    }
+
+    /// Records of the versions before the codes, and of later versions with codes that are not known here.
+    #[test]
+    fn a_hint_whose_code_is_not_known_is_told_in_the_writers_words() {
+        let mut json = serde_json::to_value(denied()).unwrap();
+        json["hint"] = "do this".into();
+        for advice in [
+            serde_json::Value::Null,
+            serde_json::json!({ "code": "of_a_later_version", "with": { "more": 1 } }),
+        ] {
+            json["advice"] = advice;
+            let read: Verdict = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(read.hint, Hint::said("do this"));
+            let again = serde_json::to_value(read).unwrap();
+            assert_eq!((&again["hint"], again.get("advice")), (&json["hint"], None));
+        }
+        json.as_object_mut().unwrap().remove("advice");
+        assert_eq!(
+            serde_json::from_value::<Verdict>(json).unwrap().hint.to_string(),
+            "do this"
+        );
     }
 }

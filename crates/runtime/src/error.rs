@@ -2,7 +2,7 @@
 
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_manifests::{RecordError, SpecErrors};
-use podbay_protocol::{ErrorCode, PhaseTimes, Verdict};
+use podbay_protocol::{ErrorCode, Hint, PhaseTimes, Verdict};
 
 use crate::check::ConfigurationProblems;
 use crate::copy::{ArchiveError, CopyError, Refusal};
@@ -263,46 +263,39 @@ impl Error {
     }
 
     /// What to do about it, where that is known.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Start {
                 session,
                 verdict,
                 kept: true,
                 ..
-            } => Some(format!(
-                "{}; its objects were kept (kubernetes.cleanup_policy): podbay show {session} tells more, podbay delete \
-                 {session} removes them",
-                verdict.hint
-            )),
+            } => Some(Hint::Kept {
+                session: session.clone(),
+                hint: Box::new(verdict.hint.clone()),
+            }),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict.hint.clone()),
-            Self::TooManySessions { .. } => Some(
-                "close or pause one (podbay ls shows them), or raise kubernetes.max_sessions".to_owned(),
-            ),
-            Self::NothingToKeep { session } => Some(format!(
-                "open it with --persistent to pause it later; podbay close {session} ends it"
-            )),
-            Self::Paused { session } => Some(format!("podbay resume {session} brings it back")),
-            Self::NoCluster { .. } => Some(
-                "name a cluster with --kubeconfig or --context, or run on this machine with --backend embedded \
-                 (no isolation, no image)"
-                    .to_owned(),
-            ),
-            Self::NotFound { session, .. } => {
-                Some(format!("podbay ls shows the sessions there are; podbay open {session} opens one"))
-            }
+            Self::TooManySessions { .. } => Some(Hint::CloseOrPauseOne),
+            Self::NothingToKeep { session } => Some(Hint::OpenPersistent {
+                session: session.clone(),
+            }),
+            Self::Paused { session } => Some(Hint::Resume {
+                session: session.clone(),
+            }),
+            Self::NoCluster { .. } => Some(Hint::NameClusterOrRunLocally),
+            Self::NotFound { session, .. } => Some(Hint::ListOrOpen {
+                session: session.clone(),
+            }),
             Self::Call { source, .. } | Self::Cluster { source } => hint_of(source),
-            Self::Unfinished { session, .. } => Some(format!(
-                "its environment is known to that client alone: podbay open {session} --replace makes it anew"
-            )),
-            Self::StillThere { .. } => Some(
-                "a finalizer or a node that does not answer may hold it; deletion goes on by itself".to_owned(),
-            ),
+            Self::Unfinished { session, .. } => Some(Hint::Replace {
+                session: session.clone(),
+            }),
+            Self::StillThere { .. } => Some(Hint::WaitForDeletion),
             Self::Copy { source, .. } => match source.root() {
                 CopyError::Archive(ArchiveError::Refused {
                     reason: Refusal::Symlink { .. } | Refusal::HardLink { .. },
                     ..
-                }) => Some("--skip-links leaves links out".to_owned()),
+                }) => Some(Hint::SkipLinks),
                 _ => None,
             },
             _ => None,
@@ -347,22 +340,15 @@ const fn code_of(kind: ErrorKind) -> ErrorCode {
 }
 
 /// What to do about a failed call.
-fn hint_of(error: &ClientError) -> Option<String> {
-    let hint = match error.kind {
-        ErrorKind::Forbidden => {
-            "the credentials lack a right; kind/manifests/role.yaml lists all that Podbay needs, and kubectl auth \
-             can-i tells what there is"
-        }
-        ErrorKind::Unauthorized => "the credentials are missing, expired or of another cluster",
-        ErrorKind::NotFound => "does the namespace exist? kubectl get namespaces",
-        ErrorKind::Unreachable => "is the API server up, and is this the right kubeconfig and context?",
-        ErrorKind::Deadline(_) => "the API server is overloaded or the network drops packets",
-        ErrorKind::TooManyRequests { .. } => "the API server sheds load; fewer sessions at once help",
-        ErrorKind::Invalid if error.operation.starts_with("create ") => {
-            "the message names the field that is not valid; podbay render shows the object, with what settings such as \
-             kubernetes.pod_template add to it"
-        }
-        _ => return None,
-    };
-    Some(hint.to_owned())
+fn hint_of(error: &ClientError) -> Option<Hint> {
+    match error.kind {
+        ErrorKind::Forbidden => Some(Hint::GrantRights),
+        ErrorKind::Unauthorized => Some(Hint::CheckCredentials),
+        ErrorKind::NotFound => Some(Hint::CheckNamespace),
+        ErrorKind::Unreachable => Some(Hint::CheckApiServer),
+        ErrorKind::Deadline(_) => Some(Hint::ApiServerOverloaded),
+        ErrorKind::TooManyRequests { .. } => Some(Hint::FewerSessionsAtOnce),
+        ErrorKind::Invalid if error.operation.starts_with("create ") => Some(Hint::CheckObjects),
+        _ => None,
+    }
 }

@@ -10,6 +10,7 @@ use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
 use crate::exit::Failure;
 use crate::output::{Format, Table, age, print};
+use crate::words::CommandLine;
 
 /// Flags of `podbay show`.
 #[derive(Debug, Args)]
@@ -33,7 +34,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failu
     // As `ls -o name` prints it.
     let id = session.strip_prefix("session/").unwrap_or(&session);
     let podbay = connect_to_cluster(global, "show", Needs::default()).await?;
-    let description = podbay.existing(id)?.describe().await?;
+    let mut description = podbay.existing(id)?.describe().await?;
+    description.verdict = description.verdict.map(|verdict| verdict.in_words(&CommandLine));
     let text = match output {
         Some(format) => format.write(&description)?,
         None => text(&description, Timestamp::now()),
@@ -89,7 +91,7 @@ fn text(description: &Description, now: Timestamp) -> String {
     row("Status", state.to_string());
     if let Some(verdict) = verdict {
         row("Reason", verdict.to_string());
-        row("Hint", verdict.hint.clone());
+        row("Hint", verdict.hint.in_words(&CommandLine));
     }
     if let Some(degraded) = degraded {
         row("Reason", degraded.to_string());

@@ -1,7 +1,7 @@
 //! From how its carrier says a command ended, and what became of the pod, to the end that is reported.
 
 use podbay_k8s_client::ExecEnd;
-use podbay_protocol::{Cause, End, Verdict};
+use podbay_protocol::{Cause, End, Hint, Verdict};
 
 /// Exit codes from here on are of processes that a signal ended: 128 and its number.
 pub(super) const SIGNALLED: i32 = 128;
@@ -44,11 +44,7 @@ pub(super) fn conclude(
         ExecEnd::Signaled { signal } => (End::Signaled { signal }, None),
         ExecEnd::NotStarted { reason, message } => not_started(&reason, message),
         ExecEnd::Lost { message } => {
-            let verdict = Verdict::new(
-                Cause::ConnectionLost,
-                &message,
-                "the command may have run, or still run: look before it is run again",
-            );
+            let verdict = Verdict::new(Cause::ConnectionLost, &message, Hint::LookBeforeRunningAgain);
             (End::Lost { message }, Some(verdict))
         }
     }
@@ -59,7 +55,7 @@ fn not_started(reason: &str, message: String) -> (End, Option<Verdict>) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     // The shell that carries every command: without it no command can be run, whatever it is.
     if message.contains("\"/bin/sh\"") {
-        let hint = "commands are carried by the image's /bin/sh until an agent is in the pod: use an image that has one";
+        let hint = Hint::UseImageWithShellForCommands;
         return (
             End::Killed,
             Some(Verdict::new(Cause::ImageUnsupported, message, hint)),
@@ -70,11 +66,7 @@ fn not_started(reason: &str, message: String) -> (End, Option<Verdict>) {
     } else if reason == "EACCES" || says(&["permission denied", "exec format error", "is a directory"]) {
         (End::CannotExecute { message }, None)
     } else {
-        let verdict = Verdict::new(
-            Cause::ContainerStart,
-            &message,
-            "the node could not start the command",
-        );
+        let verdict = Verdict::new(Cause::ContainerStart, &message, Hint::NodeCannotStartCommand);
         (End::Lost { message }, Some(verdict))
     }
 }

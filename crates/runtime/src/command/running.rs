@@ -11,7 +11,7 @@ use podbay_k8s_client::{
 };
 use podbay_manifests::pod::CONTAINER;
 use podbay_process::Tally;
-use podbay_protocol::{Cause, Content, End, Outcome, Verdict};
+use podbay_protocol::{Cause, Content, End, Hint, Outcome, Verdict};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -343,7 +343,7 @@ impl Watched {
             Ok((end, _)) => format!("the command may still run: killing it ended with {end:?}"),
             Err(error) => format!("the command may still run: {}", error.chain()),
         };
-        let hint = "closing the session ends all that runs in it";
+        let hint = Hint::CloseToEndAll;
         Some(Verdict::new(Cause::ConnectionLost, failed, hint))
     }
 

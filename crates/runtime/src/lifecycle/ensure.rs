@@ -5,7 +5,7 @@ use std::time::Duration;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::labels::{CREATION_NONCE, SESSION_ID};
 use podbay_manifests::{Owner, Record, SessionId, SessionNames};
-use podbay_protocol::{Cause, PhaseTimes, Verdict};
+use podbay_protocol::{Cause, Hint, PhaseTimes, Verdict};
 use tokio::time::Instant;
 
 use super::gone::wait_until_gone;
@@ -159,7 +159,7 @@ impl Site<'_> {
             verdict: Box::new(Verdict::new(
                 Cause::Deleted,
                 "the session was closed by another client while it started",
-                "open it again, if it is still wanted",
+                Hint::OpenAgainIfWanted,
             )),
             times: PhaseTimes::default(),
             kept: false,

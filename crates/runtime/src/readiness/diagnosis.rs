@@ -1,9 +1,9 @@
 //! What is wrong with a pod.
 
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_protocol::{Cause, Retry, Verdict};
+use podbay_protocol::{Cause, Hint, Retry, Verdict};
 
-use super::end::{LOG_TELLS, end_of_pod, start_failure};
+use super::end::{end_of_pod, start_failure};
 use super::phase::{condition, container};
 use super::{image, preparation, scheduling};
 
@@ -110,7 +110,7 @@ fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     let (cause, hint, patience) = match reason {
         "CreateContainerConfigError" => (
             Cause::ContainerConfig,
-            "a Secret, a key of it or a user that the pod names is not as it should be",
+            Hint::CheckSecretsAndUser,
             Patience::Config,
         ),
         "CreateContainerError" | "RunContainerError" | "StartError" => {
@@ -119,7 +119,7 @@ fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
                 patience: Patience::Config,
             });
         }
-        "CrashLoopBackOff" => (Cause::Exited, LOG_TELLS, Patience::None),
+        "CrashLoopBackOff" => (Cause::Exited, Hint::ReadLog, Patience::None),
         _ => return None,
     };
     Some(Symptom {
@@ -151,6 +151,6 @@ pub(crate) fn node_lost(pod: &Pod) -> Option<Verdict> {
     let lost = status.reason.as_deref() == Some("NodeLost")
         || status.phase.as_deref() == Some("Unknown")
         || !gated && is("Ready", "False") && is("ContainersReady", "True");
-    let hint = "kubectl get nodes tells; another try lands elsewhere";
+    let hint = Hint::CheckNodes;
     lost.then(|| Verdict::new(Cause::NodeLost, "the pod's node does not answer", hint))
 }

@@ -1,15 +1,12 @@
 //! Why a pod takes no commands any longer.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
-use podbay_protocol::{Blame, Cause, Retry, Verdict};
+use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 use super::phase::{condition, container};
 
 /// Exit code the kubelet reports for a process killed by SIGKILL.
 const SIGKILLED: i32 = 137;
-
-/// What to do about a container whose program ended.
-pub(super) const LOG_TELLS: &str = "its log tells why: podbay logs";
 
 /// Who took the pod away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,26 +58,13 @@ impl Taken {
 
     fn verdict(self, message: String) -> Verdict {
         match self {
-            Self::Preempted => Verdict::new(
-                Cause::Preempted,
-                message,
-                "a pod of higher priority took its place: try again, or give sessions a priority class",
-            ),
-            Self::NodeLost => Verdict::new(
-                Cause::NodeLost,
-                message,
-                "kubectl get nodes tells; another try lands elsewhere",
-            ),
+            Self::Preempted => Verdict::new(Cause::Preempted, message, Hint::RaisePriority),
+            Self::NodeLost => Verdict::new(Cause::NodeLost, message, Hint::CheckNodes),
             // A lifetime that was asked for, and that the next try has as well.
             Self::Overdue => Verdict {
                 blame: Blame::Configuration,
                 retry: Retry::Never,
-                ..Verdict::new(
-                    Cause::Deadline,
-                    message,
-                    "the session may not run longer than kubernetes.active_deadline_seconds: raise it, or close sessions \
-                     sooner",
-                )
+                ..Verdict::new(Cause::Deadline, message, Hint::RaiseLifetime)
             },
             Self::Evicted => Verdict::new(Cause::Evicted, &message, eviction_hint(&message)),
         }
@@ -90,14 +74,13 @@ impl Taken {
 /// What to do about an eviction. The kubelet says `Usage of EmptyDir volume "x" exceeds the limit "64Mi".`, `Pod ephemeral
 /// local storage usage exceeds the total limit of containers 1Gi.`, `Container x exceeded its local ephemeral storage
 /// limit "1Gi".` (`pkg/kubelet/eviction`).
-fn eviction_hint(message: &str) -> &'static str {
+fn eviction_hint(message: &str) -> Hint {
     if message.contains("EmptyDir volume") && message.contains("exceeds the limit") {
-        "the sandbox wrote more than kubernetes.workspace_size_limit (or the sizeLimit of another volume) allows: raise it, \
-         or write less"
+        Hint::RaiseWorkspaceSize
     } else if message.contains("ephemeral") && message.contains("limit") {
-        "the sandbox wrote more than kubernetes.resource_ephemeral_storage_limit allows: raise it, or write less"
+        Hint::RaiseEphemeralStorage
     } else {
-        "the node ran short of memory or disk, or was drained: another try lands elsewhere"
+        Hint::TryElsewhere
     }
 }
 
@@ -166,7 +149,7 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
         return Some(Verdict::new(
             Cause::Deleted,
             "the pod was deleted",
-            "somebody closed the session or deleted its pod",
+            Hint::ClosedBySomebody,
         ));
     }
     if settled {
@@ -176,11 +159,7 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
         } else {
             Cause::ContainerStart
         };
-        return Some(Verdict::new(
-            cause,
-            text("the pod failed"),
-            "kubectl describe pod tells more",
-        ));
+        return Some(Verdict::new(cause, text("the pod failed"), Hint::DescribePod));
     }
     None
 }
@@ -212,7 +191,7 @@ fn end_of_container(terminated: &ContainerStateTerminated) -> Verdict {
                     Cause::Exited
                 },
                 format!("the container ended with exit code {code} ({message})"),
-                LOG_TELLS,
+                Hint::ReadLog,
             )
         }
     }
@@ -220,7 +199,7 @@ fn end_of_container(terminated: &ContainerStateTerminated) -> Verdict {
 
 /// The verdict on a command or container that the kernel killed for memory.
 pub(crate) fn out_of_memory(message: &str) -> Verdict {
-    Verdict::new(Cause::OutOfMemory, message, "give the session more with --memory")
+    Verdict::new(Cause::OutOfMemory, message, Hint::RaiseMemory)
 }
 
 /// Why the container runtime could not start the container.
@@ -230,16 +209,7 @@ pub(super) fn start_failure(message: &str) -> Verdict {
         || message.contains("executable file not found")
         || message.contains("exec format error");
     if lacks_program {
-        return Verdict::new(
-            Cause::ImageUnsupported,
-            message,
-            "a session keeps its container alive with the image's /bin/sh and sleep: use an image that has them, or \
-             declare that it carries its own server (--server)",
-        );
+        return Verdict::new(Cause::ImageUnsupported, message, Hint::UseImageWithShell);
     }
-    Verdict::new(
-        Cause::ContainerStart,
-        message,
-        "the node could not start the container; another may",
-    )
+    Verdict::new(Cause::ContainerStart, message, Hint::TryAnotherNode)
 }

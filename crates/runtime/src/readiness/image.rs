@@ -1,7 +1,7 @@
 //! Why an image can't be pulled, from the words of the container runtime: CRI has no codes for it.
 
 use k8s_openapi::api::core::v1::Event;
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Cause, Hint, Verdict};
 
 /// What is wrong with the image, from a waiting reason of the kubelet's and its message; none if the reason
 /// has nothing to do with images. The flag says that it may pass by itself.
@@ -41,10 +41,9 @@ pub(super) fn with_missing_secret(verdict: Verdict, events: &[Event]) -> Verdict
     let secret = names.map_or("a pull secret", |(names, _)| names);
     Verdict {
         message: format!("{}; {said}", verdict.message),
-        hint: format!(
-            "the Secret {secret} is not in the session's namespace: make it there (kubectl create secret \
-             docker-registry), or mend kubernetes.image_pull_secret"
-        ),
+        hint: Hint::MakePullSecret {
+            secret: secret.to_owned(),
+        },
         ..verdict
     }
 }
@@ -94,18 +93,13 @@ fn from_message(message: &str) -> Cause {
     }
 }
 
-const fn hint(cause: Cause) -> &'static str {
+const fn hint(cause: Cause) -> Hint {
     match cause {
-        Cause::ImageNotFound => "check the image's name and tag, and that it was pushed",
-        Cause::ImageDenied => {
-            "the repository does not exist or is private: check the name, and set kubernetes.image_pull_secret"
-        }
-        Cause::ImageInvalid => "write the image as [REGISTRY/]NAME[:TAG][@DIGEST]",
-        Cause::ImageUnsupported => "the image is not built for the nodes' architecture",
-        _ => {
-            "the registry could not be reached or failed; podbay.image_pull_grace_seconds says how long that may \
-             last"
-        }
+        Cause::ImageNotFound => Hint::CheckImageName,
+        Cause::ImageDenied => Hint::GiveImageCredentials,
+        Cause::ImageInvalid => Hint::WriteImageReference,
+        Cause::ImageUnsupported => Hint::UseImageForArchitecture,
+        _ => Hint::WaitForRegistry,
     }
 }
 
@@ -161,7 +155,7 @@ mod tests {
         let verdict = with_missing_secret(denied, std::slice::from_ref(&event));
         assert_eq!(verdict.cause, Cause::ImageDenied);
         assert!(
-            verdict.hint.contains("the Secret nope is not"),
+            verdict.hint.to_string().contains("the Secret nope is not"),
             "{}",
             verdict.hint
         );

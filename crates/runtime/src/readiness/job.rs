@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_k8s_client::{ClusterClient, Error as ClientError, ErrorKind, Object, ObjectKey};
-use podbay_protocol::{Cause, PhaseTimes, Verdict};
+use podbay_protocol::{Cause, Hint, PhaseTimes, Verdict};
 use tokio::time::Instant;
 
 use super::refusal::of_creation;
@@ -84,14 +84,13 @@ fn no_pod(job: Option<&Job>, patience: Duration) -> Verdict {
         return Verdict::new(
             Cause::Capacity,
             format!("the Job is suspended: a queue has not admitted it within {seconds} s"),
-            "the cluster's queue is full or does not know the Job's labels: kubectl describe job tells; wait longer with \
-             podbay.start_timeout_seconds",
+            Hint::CheckQueue,
         );
     }
     Verdict::new(
         Cause::Deadline,
         format!("the Job made no pod within {seconds} s"),
-        "kubectl describe job tells; the cluster's Job controller may be overloaded",
+        Hint::DescribeJob,
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use podbay_k8s_client::{ClusterClient, LogRequest};
 use podbay_manifests::pod::CONTAINER;
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Cause, Hint, Verdict};
 
 /// How much of the log is told: enough for the end of a stack trace, and no more than a screen.
 const LINES: u32 = 10;
@@ -51,8 +51,6 @@ async fn read(client: &dyn ClusterClient, namespace: &str, pod: &str) -> Vec<u8>
 }
 
 fn told(verdict: Verdict, said: &[u8]) -> Verdict {
-    let hint = "the image's program has to go on running: see what it lacks; kubernetes.cleanup_policy = \
-                \"keep_on_failure\" keeps such a session for podbay logs";
     let said: String = String::from_utf8_lossy(said)
         .chars()
         // Escape sequences would reach the terminal of whoever reads the verdict.
@@ -66,7 +64,7 @@ fn told(verdict: Verdict, said: &[u8]) -> Verdict {
     };
     Verdict {
         message,
-        hint: hint.to_owned(),
+        hint: Hint::KeepToReadLog,
         ..verdict
     }
 }
@@ -83,7 +81,7 @@ mod tests {
             verdict.message,
             "exit code 1; its log ends with:\n[31mTraceback\n\tboom\u{fffd}"
         );
-        assert!(verdict.hint.contains("keep_on_failure"), "{}", verdict.hint);
+        assert!(verdict.hint == Hint::KeepToReadLog, "{}", verdict.hint);
         assert_eq!(told(exited(), b" \n").message, "exit code 1");
     }
 }

@@ -2,7 +2,7 @@
 //! `ContainerCreating`.
 
 use k8s_openapi::api::core::v1::Event;
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Cause, Hint, Verdict};
 
 use super::diagnosis::Patience;
 
@@ -24,7 +24,7 @@ pub(super) fn diagnose(events: &[Event]) -> Option<(Verdict, Patience)> {
                 Some(of_volume(message))
             }
             "FailedCreatePodSandBox" => {
-                let hint = "the node can't set up pods (network, runtime): its owner can tell";
+                let hint = Hint::AskNodeOwner;
                 Some((
                     Verdict::new(Cause::ContainerStart, message, hint),
                     Patience::Volume,
@@ -40,16 +40,13 @@ pub(super) fn diagnose(events: &[Event]) -> Option<(Verdict, Patience)> {
 fn of_volume(message: String) -> (Verdict, Patience) {
     let lacks = |kind: &str| message.contains(&format!("{kind} \"")) && message.contains("\" not found");
     let hint = if message.contains("references non-existent") {
-        "the ConfigMap or Secret of a volume lacks a key that the volume names (kubernetes.volumes, \
-         kubernetes.pod_template): add it, or mark it as optional"
+        Hint::AddVolumeKey
     } else if lacks("configmap") {
-        "make the ConfigMap in the session's namespace, or mend what names it: kubernetes.volumes, \
-         kubernetes.pod_template, kubernetes.source_config_map or kubernetes.ca_bundle_config_map"
+        Hint::MakeConfigMap
     } else if lacks("secret") {
-        "make the Secret in the session's namespace, or mend what names it: kubernetes.volumes or \
-         kubernetes.pod_template"
+        Hint::MakeVolumeSecret
     } else {
-        let hint = "kubectl describe pod and pvc tell more; another node may be able to";
+        let hint = Hint::DescribeVolumes;
         return (Verdict::new(Cause::Volume, message, hint), Patience::Volume);
     };
     (
@@ -94,7 +91,7 @@ mod tests {
                 (verdict.blame, verdict.retry),
                 (Blame::Configuration, Retry::Never)
             );
-            assert!(verdict.hint.contains(setting), "{}", verdict.hint);
+            assert!(verdict.hint.to_string().contains(setting), "{}", verdict.hint);
             assert_eq!(patience, Patience::Preparation);
         }
         let other = event("FailedMount", "MountVolume.SetUp failed: rpc error");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_config::Config;
-use podbay_protocol::{Cause, PhaseTimes, StartPhase, Verdict};
+use podbay_protocol::{Cause, Hint, PhaseTimes, StartPhase, Verdict};
 use tokio::time::Instant;
 
 use super::diagnosis::{Patience, Symptom, symptom};
@@ -218,7 +218,7 @@ impl Start {
         Verdict::new(
             Cause::Deadline,
             format!("not ready after {seconds} s; it was {}", self.phase),
-            "a large image or a slow node may need more: podbay.start_timeout_seconds",
+            Hint::RaiseStartTimeout,
         )
     }
 }

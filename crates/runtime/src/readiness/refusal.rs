@@ -1,7 +1,7 @@
 //! Why the API server refuses to create an object: admission and quota speak in sentences.
 
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
-use podbay_protocol::{Cause, Retry, Verdict};
+use podbay_protocol::{Cause, Hint, Retry, Verdict};
 
 /// The verdict on a refused creation; none if the failure says nothing about the session itself.
 pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
@@ -21,50 +21,26 @@ pub(crate) fn of_creation(error: &ClientError) -> Option<Verdict> {
 }
 
 /// The cause, the retry advice where it is not the one of the cause, and what to do. None for a right that is missing.
-fn told(message: &str) -> Option<(Cause, Option<Retry>, &'static str)> {
+fn told(message: &str) -> Option<(Cause, Option<Retry>, Hint)> {
     let found = if message.contains("violates PodSecurity") {
-        (
-            Cause::PodSecurity,
-            None,
-            "the namespace's label pod-security.kubernetes.io/enforce forbids the fields named: use the profile \
-             restricted, or another namespace",
-        )
+        (Cause::PodSecurity, None, Hint::UseRestrictedProfile)
     } else if message.contains("exceeded quota") {
-        (
-            Cause::Quota,
-            None,
-            "kubectl describe quota tells what is used: close sessions, or ask for less",
-        )
+        (Cause::Quota, None, Hint::FreeQuota)
     // ResourceQuota: `failed quota: q: must specify limits.cpu for: runtime; requests.cpu for: runtime`.
     } else if message.contains("must specify") {
-        (
-            Cause::Quota,
-            Some(Retry::Never),
-            "the namespace's quota wants every pod to say how much of that it takes: kubernetes.resource_cpu_limit, \
-             resource_cpu_request, resource_memory_limit, resource_memory_request, \
-             resource_ephemeral_storage_limit and resource_ephemeral_storage_request",
-        )
+        (Cause::Quota, Some(Retry::Never), Hint::StateResources)
     // LimitRanger: "maximum memory usage per Container is 1Gi, but limit is 2Gi"; "cpu max limit to request ratio per
     // Container is 2, but provided ratio is 4".
     } else if message.contains(" usage per ") || message.contains("limit to request ratio per") {
-        (
-            Cause::Quota,
-            Some(Retry::Never),
-            "the namespace's LimitRange forbids it: kubectl describe limits tells what is allowed; \
-             kubernetes.resource_* settings, --cpu and --memory say what is asked for",
-        )
+        (Cause::Quota, Some(Retry::Never), Hint::CheckLimitRange)
     } else if is_policy(message) {
-        (
-            Cause::Admission,
-            None,
-            "a policy of the cluster forbids it: its owner can tell what is allowed",
-        )
+        (Cause::Admission, None, Hint::AskPolicyOwner)
     // RBAC: `pods is forbidden: User "x" cannot create resource "pods" …`: a missing right, not a refusal of
     // what was asked.
     } else if message.contains("cannot create resource") {
         return None;
     } else if message.contains("is being terminated") {
-        (Cause::Admission, None, "the namespace is being deleted")
+        (Cause::Admission, None, Hint::UseAnotherNamespace)
     } else {
         (Cause::Admission, None, named(message))
     };
@@ -74,16 +50,15 @@ fn told(message: &str) -> Option<(Cause, Option<Retry>, &'static str)> {
 /// What to do about an object that the pod names and that is not there, as admission plugins say it: `pod rejected:
 /// RuntimeClass "x" not found`, `no PriorityClass with name x was found`, `error looking up service account a/x:
 /// serviceaccount "x" not found`.
-fn named(message: &str) -> &'static str {
+fn named(message: &str) -> Hint {
     if message.contains("RuntimeClass") {
-        "kubernetes.runtime_class names it: kubectl get runtimeclasses shows those there are"
+        Hint::CheckRuntimeClass
     } else if message.contains("PriorityClass") {
-        "kubernetes.priority_class names it: kubectl get priorityclasses shows those there are"
+        Hint::CheckPriorityClass
     } else if message.contains("service account") || message.contains("serviceaccount") {
-        "kubernetes.service_account names it (\"default\" when it is not set): kubectl get serviceaccounts shows those of \
-         the namespace"
+        Hint::CheckServiceAccount
     } else {
-        "the cluster's admission refuses it"
+        Hint::RefusedByAdmission
     }
 }
 
@@ -149,7 +124,12 @@ mod tests {
             (unspecified.cause, unspecified.retry),
             (Cause::Quota, Retry::Never)
         );
-        assert!(unspecified.hint.contains("kubernetes.resource_cpu_limit"));
+        assert!(
+            unspecified
+                .hint
+                .to_string()
+                .contains("kubernetes.resource_cpu_limit")
+        );
         let range =
             found("pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi");
         assert_eq!((range.cause, range.retry), (Cause::Quota, Retry::Never));
@@ -178,7 +158,7 @@ mod tests {
             let error = ClientError::new("create pod a/b", ErrorKind::Forbidden).with_message(message);
             let verdict = of_creation(&error).unwrap();
             assert_eq!((verdict.cause, verdict.retry), (Cause::Admission, Retry::Never));
-            assert!(verdict.hint.starts_with(setting), "{}", verdict.hint);
+            assert!(verdict.hint.to_string().starts_with(setting), "{}", verdict.hint);
         }
     }
 }

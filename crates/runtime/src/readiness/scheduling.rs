@@ -3,7 +3,7 @@
 //! It reads `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) didn't match Pod's node affinity/selector.
 //! preemption: 0/5 nodes are available: …` (`pkg/scheduler/framework`, `FitError.Error`).
 
-use podbay_protocol::{Blame, Cause, Retry, Verdict};
+use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 /// What a node has too little of, by name: `1 Insufficient cpu`.
 const INSUFFICIENT: &str = "Insufficient ";
@@ -47,12 +47,7 @@ fn missing_claim(message: &str) -> Verdict {
     Verdict {
         blame: Blame::Configuration,
         retry: Retry::Never,
-        ..Verdict::new(
-            Cause::ClaimPending,
-            once,
-            "make the claim in the session's namespace, or mend what names it: kubernetes.pvc_existing_claim, \
-             kubernetes.cache_claim, kubernetes.source_claim or kubernetes.volumes",
-        )
+        ..Verdict::new(Cause::ClaimPending, once, Hint::MakeClaim)
     }
 }
 
@@ -67,29 +62,23 @@ fn too_large(message: &str) -> Verdict {
     let Some(device) = device else {
         return Verdict::new(Cause::TooLarge, message, hint(Cause::TooLarge));
     };
-    let hint = format!(
-        "no node has as many {device}: ask for fewer (kubernetes.extended_resources, sandbox.enable_gpu and \
-         kubernetes.gpu_resource_name), or add nodes whose device plugin offers them (kubectl describe nodes)"
-    );
+    let hint = Hint::AskForFewerDevices {
+        device: device.to_owned(),
+    };
     Verdict {
         retry: Retry::Elsewhere,
         ..Verdict::new(Cause::TooLarge, message, hint)
     }
 }
 
-const fn hint(cause: Cause) -> &'static str {
+const fn hint(cause: Cause) -> Hint {
     match cause {
-        Cause::ClaimPending => "does the storage class exist and provision? kubectl describe pvc tells",
-        Cause::TooLarge => "no node is as large: ask for less with --cpu and --memory, or add larger nodes",
-        Cause::Capacity => {
-            "the nodes are full: close sessions, ask for less, or wait longer (podbay.capacity_grace_seconds)"
-        }
-        Cause::Taint => "add a toleration (kubernetes.tolerations_yaml)",
-        Cause::NodeMismatch => {
-            "no node is as asked for: check kubernetes.node_selector_key and _val, kubernetes.node_selector, \
-             kubernetes.affinity and sandbox.platform against kubectl get nodes --show-labels"
-        }
-        _ => "kubectl describe pod tells more; podbay.unschedulable_grace_seconds says how long it may last",
+        Cause::ClaimPending => Hint::CheckStorageClass,
+        Cause::TooLarge => Hint::AskForLess,
+        Cause::Capacity => Hint::WaitForCapacity,
+        Cause::Taint => Hint::AddToleration,
+        Cause::NodeMismatch => Hint::CheckNodeLabels,
+        _ => Hint::DescribeUnschedulable,
     }
 }
 
@@ -144,7 +133,7 @@ mod tests {
         );
         assert!(verdict.message.ends_with("claim \"x\" not found"), "{verdict}");
         assert!(
-            verdict.hint.contains("kubernetes.pvc_existing_claim"),
+            verdict.hint.to_string().contains("kubernetes.pvc_existing_claim"),
             "{}",
             verdict.hint
         );
@@ -166,12 +155,12 @@ mod tests {
             (Cause::TooLarge, Retry::Elsewhere)
         );
         assert!(
-            verdict.hint.contains("as many nvidia.com/gpu:"),
+            verdict.hint.to_string().contains("as many nvidia.com/gpu:"),
             "{}",
             verdict.hint
         );
         let verdict = said("memory");
         assert_eq!(verdict.retry, Retry::Elsewhere);
-        assert!(verdict.hint.contains("--memory"), "{}", verdict.hint);
+        assert!(verdict.hint == Hint::AskForLess, "{}", verdict.hint);
     }
 }

@@ -284,7 +284,11 @@ fn a_refused_pull_with_credentials_has_its_events_read_once() {
     match start.observe(Some(&pod), &events, begun) {
         Decision::GiveUp(verdict) => {
             assert_eq!(verdict.cause, Cause::ImageDenied);
-            assert!(verdict.hint.contains("Secret nope"), "{}", verdict.hint);
+            assert!(
+                verdict.hint.to_string().contains("Secret nope"),
+                "{}",
+                verdict.hint
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -335,6 +339,7 @@ fn an_eviction_for_disk_names_the_limit() {
         ))
         .unwrap()
         .hint
+        .to_string()
     };
     let workspace = evicted("Usage of EmptyDir volume \"workspace\" exceeds the limit \"64Mi\". ");
     assert!(workspace.contains("workspace_size_limit"), "{workspace}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Kind, ObjectKey};
-use podbay_protocol::{Cause, PhaseTimes, StartPhase, Verdict};
+use podbay_protocol::{Cause, Hint, PhaseTimes, StartPhase, Verdict};
 use tokio::time::Instant;
 
 use super::end::end_of_pod;
@@ -107,7 +107,7 @@ fn gone(pod: &Pod) -> Verdict {
         Verdict::new(
             Cause::Deleted,
             "the pod was deleted while it started",
-            "somebody closed the session or deleted its pod",
+            Hint::ClosedBySomebody,
         )
     })
 }

@@ -214,7 +214,7 @@ impl SessionBuilder {
             if let Some((what, _)) = asked.into_iter().find(|(_, asked)| *asked) {
                 return Err(Error::Unsupported {
                     what,
-                    why: "the embedded backend runs this machine's own programs as you; --backend cluster does it"
+                    why: "the embedded backend runs this machine's own programs as you; a cluster does it"
                         .to_owned(),
                 });
             }

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_manifests::{Record, RecordError};
-use podbay_protocol::{Cause, SessionState, StartPhase, Verdict};
+use podbay_protocol::{Cause, Hint, SessionState, StartPhase, Verdict};
 
 use super::degraded::unresponsive_server;
 use super::pods::{is_of_another_record, preferred_pod};
@@ -86,9 +86,5 @@ fn is_beginning(record: &Record, now: Timestamp) -> bool {
 
 /// The verdict on a session whose record is there and whose pod is not.
 pub(crate) fn pod_is_gone() -> Verdict {
-    Verdict::new(
-        Cause::Deleted,
-        "the session's pod is gone",
-        "podbay open makes a new one on what the session keeps (its claim, if it has one)",
-    )
+    Verdict::new(Cause::Deleted, "the session's pod is gone", Hint::OpenAgain)
 }

@@ -209,7 +209,7 @@ async fn defect_13_each_hopeless_state_is_a_verdict_within_its_grace_time() {
         };
         assert_eq!(verdict.cause, cause, "{state}: {verdict}");
         assert!(verdict.message.contains(says), "{state}: {verdict}");
-        assert!(!verdict.hint.is_empty(), "{state}");
+        assert!(!verdict.hint.to_string().is_empty(), "{state}");
         assert!(grace <= 60, "{state}: {grace} s is no short time by default");
         // The pod's own second before it ends, and the rest of what makes a pod.
         let most = Duration::from_secs(grace + 2);

@@ -30,7 +30,11 @@ async fn a_failed_start_is_kept_where_the_policy_says_so() {
             matches!(error, Error::Start { kept: told, .. } if told == kept),
             "{policy}: {error:?}"
         );
-        assert_eq!(error.hint().unwrap().contains("were kept"), kept, "{policy}");
+        assert_eq!(
+            error.hint().unwrap().to_string().contains("were kept"),
+            kept,
+            "{policy}"
+        );
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
         assert_eq!(!world.objects().await.is_empty(), kept, "{policy}");
         world.is_left_empty(policy.as_str()).await;
