@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::decode::{Scalar, SettingType, plain};
 use crate::mismatch::Mismatch;
 use crate::raw::Raw;
+use crate::yaml;
 
 /// A piece of the Kubernetes API with the API's own field names, such as an `Affinity`: a table in the file, YAML
 /// (which JSON is too) in a text. Which fields there are is checked where objects are made.
@@ -80,11 +81,9 @@ impl<'a> IntoIterator for &'a ApiObjects {
 /// What a source holds, as JSON; text is parsed as YAML.
 pub(crate) fn json_of(raw: Raw) -> Result<Value, Mismatch> {
     match raw {
-        Raw::Text(text) => serde_saphyr::from_str::<Value>(&text).map_err(|fault| {
-            // The first line tells what and where; the rest is an excerpt of the text.
-            let text = fault.without_snippet().to_string();
-            Mismatch::because(format!("not YAML: {}", text.lines().next().unwrap_or_default()))
-        }),
+        Raw::Text(text) => {
+            yaml::parse::<Value>(&text).map_err(|fault| Mismatch::because(format!("not YAML: {fault}")))
+        }
         raw => raw
             .into_json()
             .ok_or_else(|| Mismatch::because("it holds a number that JSON has no form for")),

@@ -66,13 +66,13 @@ pub enum Fault {
     },
 
     /// There is no such setting.
-    #[error("{place}: there is no setting {key}{}", suggestion(nearest.as_deref()))]
+    #[error("{place}: there is no setting {key}{}", setting_suggestion(key, nearest.as_deref()))]
     UnknownKey {
         /// Where.
         place: Place,
-        /// The full key as it stands there.
+        /// The full key as it stands there, with control characters escaped.
         key: String,
-        /// The closest key there is.
+        /// The closest key there is, or several of them with "or" between.
         nearest: Option<String>,
     },
 
@@ -239,6 +239,16 @@ pub(crate) fn assignment(key: &str, value: Option<&str>) -> String {
     match value {
         Some(value) => format!("{key} = {value}"),
         None => format!("{key} not set"),
+    }
+}
+
+/// As [`suggestion`], which a name without a section would leave unclear in one.
+fn setting_suggestion(key: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) if key.contains('.') && !nearest.contains('.') => {
+            format!("; did you mean {nearest} at the top level of the file?")
+        }
+        nearest => suggestion(nearest),
     }
 }
 

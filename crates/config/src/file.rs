@@ -15,9 +15,16 @@ use crate::setting::{self, Section};
 use crate::warning::Warning;
 
 const OUR_SECTIONS: [&str; 3] = ["kubernetes", "sandbox", "podbay"];
-/// Letters by which the name of a section may differ from one of ours and still be meant as that: then all that is in it
-/// would be passed over in silence. None of OpenHands' sections is as near.
-const MOST_MISSPELT: usize = 2;
+/// Largest edit distance at which an unknown section counts as a misspelling of a known one: all that is in it would be
+/// passed over otherwise. None of OpenHands' sections is as near.
+const MISSPELLINGS: [(&str, usize); 4] = [
+    ("kubernetes", 2),
+    ("sandbox", 2),
+    ("podbay", 2),
+    (openhands::CORE, 1),
+];
+/// A word for a section of ours that is far from its name.
+const ALIASES: [(&str, &str); 1] = [("k8s", "kubernetes")];
 
 /// A file's path and content as read from the disk.
 pub(crate) struct Content {
@@ -114,36 +121,47 @@ impl<'a> File<'a> {
                 ("sandbox", value) => self.read_section(Section::Sandbox, at, value),
                 ("podbay", value) => self.read_section(Section::Podbay, at, value),
                 (openhands::CORE, DeValue::Table(core)) => self.read_core(core),
-                (openhands::CORE, _) => {}
+                (openhands::CORE, _) => self.faults.push(Fault::NotASection {
+                    place: self.place(at),
+                    section: openhands::CORE.to_owned(),
+                }),
                 (name, _) if openhands::SECTIONS.contains(&name) => {}
                 (name, _) if setting::names_in(Section::TopLevel).any(|known| known == name) => {}
-                (name, value) => match misspelt(name).filter(|_| matches!(value, DeValue::Table(_))) {
-                    Some(nearest) => self.faults.push(Fault::UnknownSection {
-                        place: self.place(at),
-                        name: name.to_owned(),
-                        nearest,
-                    }),
-                    None => match section_of(name).filter(|_| !matches!(value, DeValue::Table(_))) {
-                        // A section's header that was forgotten: what was meant would be left undone in silence.
-                        Some(section) => self.faults.push(Fault::UnknownKey {
-                            place: self.place(at),
-                            key: name.to_owned(),
-                            nearest: Some(section.key(name)),
-                        }),
-                        None => self.warn_of_unknown(name, at),
-                    },
-                },
+                (name, value) => self.read_unknown("", name, at, value),
             }
         }
     }
 
-    fn warn_of_unknown(&mut self, name: &str, at: usize) {
+    /// What nobody knows, at the top level or, as `inside` says, in `[core]`. What was meant by it would be left undone in
+    /// silence.
+    fn read_unknown(&mut self, inside: &str, name: &str, at: usize, value: &DeValue<'_>) {
+        let place = self.place(at);
+        let shown = format!("{inside}{}", on_one_line(name));
+        let section = misspelt(name).filter(|_| is_section(value));
+        if let Some(nearest) = section {
+            self.faults.push(Fault::UnknownSection {
+                place,
+                name: shown,
+                nearest,
+            });
+            return;
+        }
+        // A section's header that was forgotten. A setting that is a table looks like a section of its own.
+        let elsewhere = keys_of(name, Section::TopLevel);
+        if !elsewhere.is_empty() {
+            self.faults.push(Fault::UnknownKey {
+                place,
+                key: shown,
+                nearest: Some(elsewhere.join(" or ")),
+            });
+            return;
+        }
         let known = OUR_SECTIONS
             .into_iter()
             .chain(setting::names_in(Section::TopLevel));
         self.warnings.push(Warning::Unknown {
-            place: self.place(at),
-            name: name.to_owned(),
+            place,
+            name: shown,
             nearest: nearest(name, known),
         });
     }
@@ -151,19 +169,25 @@ impl<'a> File<'a> {
     /// `[core]` has dozens of keys that concern only OpenHands; those are passed over.
     fn read_core(&mut self, core: &DeTable<'_>) {
         for (name, value) in core {
-            let Some(setting) = setting::names_in(Section::TopLevel).find(|known| known == name.get_ref())
-            else {
-                continue;
-            };
-            match self.values.get(setting) {
-                None => self.take(Section::TopLevel, setting, value),
-                Some(used) if *used == raw(value.get_ref()) => {}
-                Some(_) => self.warnings.push(Warning::Conflict {
-                    key: setting.to_owned(),
-                    used: self.positions.place(&File::origin(self.path), setting, ""),
-                    ignored: self.place(value.span().start),
-                }),
+            let at = name.span().start;
+            let name = name.get_ref().as_ref();
+            match setting::names_in(Section::TopLevel).find(|known| *known == name) {
+                Some(setting) => self.read_core_setting(setting, value),
+                None if openhands::CORE_KEYS.contains(&name) => {}
+                None => self.read_unknown("core.", name, at, value.get_ref()),
             }
+        }
+    }
+
+    fn read_core_setting(&mut self, setting: &'static str, value: &Spanned<DeValue<'_>>) {
+        match self.values.get(setting) {
+            None => self.take(Section::TopLevel, setting, value),
+            Some(used) if *used == raw(value.get_ref()) => {}
+            Some(_) => self.warnings.push(Warning::Conflict {
+                key: setting.to_owned(),
+                used: self.positions.place(&File::origin(self.path), setting, ""),
+                ignored: self.place(value.span().start),
+            }),
         }
     }
 
@@ -184,8 +208,8 @@ impl<'a> File<'a> {
             } else {
                 self.faults.push(Fault::UnknownKey {
                     place: self.place(at),
-                    key: section.key(name),
-                    nearest: nearest(name, setting::names_in(section)).map(|name| section.key(&name)),
+                    key: section.key(&on_one_line(name)),
+                    nearest: nearest_key(section, name),
                 });
             }
         }
@@ -230,22 +254,75 @@ impl<'a> File<'a> {
     }
 }
 
-/// The section that has a setting of this name.
-fn section_of(name: &str) -> Option<Section> {
-    let sections = [Section::Kubernetes, Section::Sandbox, Section::Podbay];
+/// The full keys of the settings of this name in other sections.
+fn keys_of(name: &str, apart_from: Section) -> Vec<String> {
+    let sections = [
+        Section::TopLevel,
+        Section::Kubernetes,
+        Section::Sandbox,
+        Section::Podbay,
+    ];
     sections
         .into_iter()
-        .find(|section| setting::names_in(*section).any(|known| known == name))
+        .filter(|section| *section != apart_from && setting::names_in(*section).any(|known| known == name))
+        .map(|section| section.key(name))
+        .collect()
 }
 
-/// The section of ours that an unknown one was most likely meant to be.
+/// What an unknown key of a section was most likely meant to be: the same name in another section, else one that is alike.
+fn nearest_key(section: Section, name: &str) -> Option<String> {
+    let elsewhere = keys_of(name, section);
+    if elsewhere.is_empty() {
+        nearest(name, setting::names_in(section)).map(|name| section.key(&name))
+    } else {
+        Some(elsewhere.join(" or "))
+    }
+}
+
+/// The section that an unknown one was most likely meant to be.
 fn misspelt(name: &str) -> Option<&'static str> {
-    OUR_SECTIONS
+    let name = name.to_lowercase();
+    let alias = ALIASES
         .into_iter()
-        .map(|section| (strsim::osa_distance(&name.to_lowercase(), section), section))
-        .filter(|(distance, _)| *distance <= MOST_MISSPELT)
-        .min()
-        .map(|(_, section)| section)
+        .find(|(alias, _)| *alias == name)
+        .map(|(_, section)| section);
+    alias.or_else(|| {
+        MISSPELLINGS
+            .into_iter()
+            .map(|(section, most)| (strsim::osa_distance(&name, section), most, section))
+            .filter(|(distance, most, _)| distance <= most)
+            .min()
+            .map(|(_, _, section)| section)
+    })
+}
+
+/// Whether a value is one or more tables, as a header makes them.
+fn is_section(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => {
+            !items.is_empty()
+                && items
+                    .iter()
+                    .all(|item| matches!(item.get_ref(), DeValue::Table(_)))
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => false,
+    }
+}
+
+/// A name of a file in a message: one in quotes may hold anything, a terminal's escape sequences too.
+fn on_one_line(name: &str) -> String {
+    name.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
 }
 
 fn raw(value: &DeValue<'_>) -> Raw {

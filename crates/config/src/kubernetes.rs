@@ -77,16 +77,17 @@ settings! {
     /// Where the cache is mounted.
     cache_mount_path: String = "/cache".to_owned(), MOUNT_PATH;
 
-    /// CPU that the scheduler reserves for a pod: `1`, `500m`.
+    /// CPU that the scheduler reserves for a pod: `1`, `500m`. When it is not set, no more than `resource_cpu_limit`.
     resource_cpu_request: String = "1".to_owned(), QUANTITY;
 
     /// CPU that a pod gets at most. When it is not set, a pod may use what its node has to spare.
     resource_cpu_limit: Option<String> = None, OPTIONAL_QUANTITY;
 
-    /// Memory that the scheduler reserves for a pod.
+    /// Memory that the scheduler reserves for a pod. When it is not set, no more than `resource_memory_limit`.
     resource_memory_request: String = "1Gi".to_owned(), QUANTITY;
 
-    /// Memory above which the kernel kills the container (OOM).
+    /// Memory above which the kernel kills the container (OOM). When it is not set, no less than
+    /// `resource_memory_request`.
     resource_memory_limit: String = "2Gi".to_owned(), QUANTITY;
 
     /// Disk of the node that the scheduler reserves for a pod: its layers, logs and `emptyDir` volumes.

@@ -60,14 +60,18 @@ mod reference;
 mod rule;
 mod runtime;
 mod sandbox;
+mod sandbox_environment;
 mod schema;
 mod search;
+mod service_link;
 mod setting;
 mod toleration;
 mod toml_text;
+mod unknown_variables;
 mod variables;
 mod vocabulary;
 mod warning;
+mod yaml;
 
 pub use api_object::{ApiObject, ApiObjects};
 pub use config::Config;

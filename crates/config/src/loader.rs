@@ -15,6 +15,7 @@ use crate::nearest::nearest;
 use crate::origin::Origin;
 use crate::raw::Raw;
 use crate::reader::{Findings, Reader};
+use crate::sandbox_environment;
 use crate::search::{self, Candidate};
 use crate::setting::{self, settings};
 use crate::variables;
@@ -30,6 +31,8 @@ pub struct Loader {
     environment: Box<dyn Environment>,
     flags: Vec<Flag>,
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 struct Flag {
     key: String,
@@ -123,6 +126,8 @@ impl Loader {
         }
         faults.extend(variables.faults);
         warnings.extend(variables.warnings);
+        let mut sandbox_environment = sandbox_environment::read(self.environment.as_ref());
+        faults.append(&mut sandbox_environment.faults);
 
         for flag in self.flags {
             match flag.read() {
@@ -134,6 +139,7 @@ impl Loader {
         let merged = layers.merged();
         let mut reader = Reader::new(&merged, &positions, faults);
         let mut config = Config::read(&mut reader);
+        sandbox_environment.apply(&mut config, &mut reader);
         consistency::check(&config, &mut reader);
         let Findings {
             places,
@@ -168,7 +174,14 @@ impl Loader {
         } in candidates
         {
             match std::fs::read_to_string(&path) {
-                Ok(text) => return Ok(Some(Content { path, text })),
+                Ok(text) => {
+                    // The mark that some editors put before UTF-8 is no part of the text.
+                    let text = text
+                        .strip_prefix(BYTE_ORDER_MARK)
+                        .map(str::to_owned)
+                        .unwrap_or(text);
+                    return Ok(Some(Content { path, text }));
+                }
                 Err(error) if !required && is_absence(&error) => {}
                 Err(source) => {
                     return Err(Box::new(Fault::UnreadableFile {

@@ -118,6 +118,11 @@ impl<'a> Reader<'a> {
         self.places.contains_key(key)
     }
 
+    /// Notes another source of a key's value, which counts where no source has it yet.
+    pub(crate) fn also_given(&mut self, key: &str, origin: Origin) {
+        self.places.entry(key.to_owned()).or_insert_with(|| origin.into());
+    }
+
     /// Whether these keys have the values that were asked for, and can be judged together.
     pub(crate) fn all_valid(&self, keys: &[&str]) -> bool {
         keys.iter().all(|key| !self.invalid.contains(*key))

@@ -24,7 +24,8 @@ settings! {
 
     /// Environment variables of the sandbox. The values are secrets: they reach the pod by a Secret and are
     /// never shown. A variable sets them all together, as a JSON object or, as OpenHands has it, a Python dict:
-    /// `{"NAME": "value"}` or `{'NAME': 'value'}`.
+    /// `{"NAME": "value"}` or `{'NAME': 'value'}`. A variable `SANDBOX_ENV_NAME` sets `NAME` alone, over all of these, as
+    /// in OpenHands.
     runtime_startup_env_vars: BTreeMap<String, SecretString> = BTreeMap::new(), ENVIRONMENT_VARIABLES;
 
     /// What every resource request and limit is multiplied by.
@@ -68,7 +69,8 @@ settings! {
     /// Port that VS Code listens on in the sandbox; 8081 when it is not set.
     vscode_port: Option<u16> = None, OPTIONAL_PORT;
 
-    /// Operating system and architecture that a node must have to take a pod.
+    /// Operating system and architecture that a node must have to take a pod: `linux/amd64`. Other words for an
+    /// architecture are read as the nodes' own: `x86_64` as `amd64`, `aarch64` as `arm64`.
     platform: Option<String> = None, PLATFORM;
 
     /// Give the sandbox GPUs: one, or as many as `cuda_visible_devices` lists.

@@ -8,6 +8,7 @@ use crate::decode::plain;
 use crate::mismatch::Mismatch;
 use crate::nearest::{nearest, suggestion};
 use crate::raw::Raw;
+use crate::yaml;
 
 /// A toleration, with the fields and meaning of the API's `core/v1 Toleration`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 /// mismatches name everything that is wrong with it.
 pub(crate) fn decode(raw: Raw) -> Result<Vec<Toleration>, Vec<Mismatch>> {
     let items = match raw {
-        Raw::Text(text) => serde_saphyr::from_str::<Option<Vec<BTreeMap<String, Value>>>>(&text)
+        Raw::Text(text) => yaml::parse::<Option<Vec<BTreeMap<String, Value>>>>(&text)
             .map(|items| {
                 items
                     .unwrap_or_default()
@@ -43,12 +44,7 @@ pub(crate) fn decode(raw: Raw) -> Result<Vec<Toleration>, Vec<Mismatch>> {
                     .map(Some)
                     .collect::<Vec<_>>()
             })
-            .map_err(|fault| {
-                // The first line tells what and where; the rest is an excerpt of the text.
-                let text = fault.without_snippet().to_string();
-                let first = text.lines().next().unwrap_or_default();
-                vec![Mismatch::because(format!("not a YAML list of mappings: {first}"))]
-            })?,
+            .map_err(|fault| vec![Mismatch::because(format!("not a YAML list of mappings: {fault}"))])?,
         Raw::Array(items) => items.into_iter().map(fields).collect(),
         _ => return plain(),
     };
@@ -185,9 +181,11 @@ fn text(field: &str, value: Value) -> Result<Option<String>, String> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(if text.is_empty() { None } else { Some(text) }),
-        other @ (Value::Bool(_) | Value::Number(_)) => {
-            Err(format!("{field} must be text: put {other} in quotes"))
-        }
+        // What was written is not known any more: YAML takes each of these for true or false.
+        Value::Bool(_) => Err(format!(
+            "{field} must be text, and a bare y, yes, on, n, no, off, true or false is none: put it in quotes"
+        )),
+        Value::Number(_) => Err(format!("{field} must be text: put the number in quotes")),
         Value::Array(_) | Value::Object(_) => Err(format!("{field} must be text")),
     }
 }
@@ -271,7 +269,12 @@ mod tests {
             ),
             (
                 "- {key: a, value: true}",
-                "value must be text: put true in quotes",
+                "value must be text, and a bare y, yes, on, n, no, off, true or false is none: put it in quotes",
+            ),
+            ("- {key: y}", "key must be text, and a bare y"),
+            (
+                "- {key: a, value: 8}",
+                "value must be text: put the number in quotes",
             ),
             ("- {key: a, value: [1]}", "value must be text"),
             (

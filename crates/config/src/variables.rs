@@ -7,8 +7,9 @@ use crate::environment::Environment;
 use crate::error::Fault;
 use crate::origin::Origin;
 use crate::raw::Raw;
-use crate::search::FILE_VARIABLE;
+use crate::service_link::is_address;
 use crate::setting::{Setting, settings};
+use crate::unknown_variables;
 use crate::warning::Warning;
 
 /// What the environment says.
@@ -19,18 +20,14 @@ pub(crate) struct Variables {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Prefixes that are ours alone, so that an unknown name under them may be a misspelling.
-const OWN_PREFIXES: [&str; 2] = ["PODBAY_", "OH_K8S_"];
-/// How many letters a misspelling differs in. More, and it is the variable of someone else, such as what
-/// Kubernetes sets for a Service called `podbay`.
-const MISSPELLED_LETTERS: usize = 2;
-
 pub(crate) fn read(environment: &dyn Environment) -> Variables {
     let mut variables = Variables::default();
     for setting in settings() {
         variables.read_setting(setting, environment);
     }
-    variables.warnings.extend(misspellings(environment));
+    variables
+        .warnings
+        .extend(unknown_variables::warnings(environment));
     variables
 }
 
@@ -41,7 +38,7 @@ impl Variables {
         for name in &setting.environment {
             match environment.get(name) {
                 None => {}
-                Some(value) if value.is_empty() || is_service_link(name, &value) => {}
+                Some(value) if value.is_empty() || is_port_link(name, &value) => {}
                 // A name like DEBUG or RUNTIME is used by many programs. OpenHands passes over what it cannot read.
                 Some(value) if setting.is_bare(name) && !is_readable(setting, &value) => {
                     self.warnings.push(Warning::UnreadableVariable {
@@ -86,13 +83,8 @@ fn is_readable(setting: &Setting, value: &OsStr) -> bool {
 
 /// What Kubernetes sets in every container for a Service whose name ends a setting's name as in
 /// `SANDBOX_VSCODE_PORT=tcp://10.0.0.7:80`, for a Service `sandbox-vscode`.
-fn is_service_link(name: &str, value: &OsStr) -> bool {
-    name.ends_with("_PORT")
-        && value.to_str().is_some_and(|value| {
-            ["tcp://", "udp://", "sctp://"]
-                .iter()
-                .any(|scheme| value.starts_with(scheme))
-        })
+fn is_port_link(name: &str, value: &OsStr) -> bool {
+    name.ends_with("_PORT") && is_address(value)
 }
 
 pub(crate) fn not_utf8(origin: Origin, setting: &Setting, shown: &str) -> Fault {
@@ -103,29 +95,4 @@ pub(crate) fn not_utf8(origin: Origin, setting: &Setting, shown: &str) -> Fault 
         detail: Some("not UTF-8".to_owned()),
         allowed: setting.allowed,
     }
-}
-
-fn misspellings(environment: &dyn Environment) -> Vec<Warning> {
-    let known: Vec<&str> = settings()
-        .iter()
-        .flat_map(|setting| setting.environment.iter().map(String::as_str))
-        .chain([FILE_VARIABLE])
-        .collect();
-    let mut names = environment.names();
-    names.sort_unstable();
-    names
-        .into_iter()
-        .filter(|name| OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
-        .filter(|name| !known.contains(&name.as_str()))
-        .filter_map(|name| {
-            let (distance, nearest) = known
-                .iter()
-                .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
-                .min_by_key(|(distance, _)| *distance)?;
-            (distance <= MISSPELLED_LETTERS).then(|| Warning::UnknownVariable {
-                nearest: (*nearest).to_owned(),
-                name,
-            })
-        })
-        .collect()
 }

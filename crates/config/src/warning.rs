@@ -86,15 +86,15 @@ pub enum Warning {
         nearest: Option<String>,
     },
 
-    /// A variable that is almost the name of a setting.
+    /// A variable with a prefix of ours that is none of ours.
     #[error(
         "environment variable {name} is not known and ignored{}",
-        suggestion(Some(nearest))
+        suggestion(nearest.as_deref())
     )]
     UnknownVariable {
         /// The variable.
         name: String,
-        /// What it may have been meant to be.
-        nearest: String,
+        /// The variable that was most likely meant.
+        nearest: Option<String>,
     },
 }

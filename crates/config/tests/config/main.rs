@@ -12,6 +12,7 @@ mod each_setting;
 mod errors;
 mod generated;
 mod openhands_file;
+mod own_names;
 mod precedence;
 mod reference;
 mod samples;

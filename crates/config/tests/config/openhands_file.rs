@@ -68,7 +68,13 @@ fn it_loads_with_a_warning_for_each_setting_without_effect() {
 fn sections_nobody_knows_are_told() {
     let config = load("debugg = true\n[kuber]\nnamespace = 'a'\n[core]\nnope = 1", &[]).unwrap();
     let texts: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    assert!(
+        texts
+            .iter()
+            .any(|text| text.contains("config.toml:5:1: core.nope is not known and ignored")),
+        "{texts:?}"
+    );
     assert!(
         texts
             .iter()
