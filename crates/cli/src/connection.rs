@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_config::Config;
-use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope};
+use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope, unheeded_on_this_machine};
 
 use crate::args::{GlobalArgs, SessionArgs};
 use crate::exit::Failure;
@@ -54,6 +54,13 @@ pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Pod
     let podbay = open(global, global.backend.into(), &needs).await?;
     if podbay.kind() == BackendKind::Embedded {
         warn("the embedded backend runs commands on this machine, without isolation");
+        let unheeded = unheeded_on_this_machine(podbay.config());
+        if !unheeded.is_empty() {
+            warn(format_args!(
+                "without effect on this machine: {}",
+                unheeded.join(", ")
+            ));
+        }
     }
     Ok(podbay)
 }

@@ -24,23 +24,28 @@ mod standard;
 mod terminal;
 mod words;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::Args;
+use crate::args::{Args, not_utf8};
 use crate::exit::{EXIT_USAGE, Failure};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
+            if let Some(failure) = not_utf8(&error, std::env::args_os()) {
+                return ExitCode::from(failure.tell());
+            }
             // `--help` and `--version` come this way too, and go to standard output with code 0. What can't be
             // printed has nowhere else to be told.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
+    give_temporary_files_a_directory();
     logging::start(args.global.verbose);
     // One thread: it carries the streams of one command, and is up sooner than a pool.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -61,4 +66,13 @@ fn main() -> ExitCode {
     // A read of standard input that blocks must not hold the process.
     runtime.shutdown_background();
     ExitCode::from(code)
+}
+
+/// An empty `TMPDIR` is as good as none, for which POSIX has `/tmp`: the standard library would take the working
+/// directory.
+fn give_temporary_files_a_directory() {
+    if std::env::var_os("TMPDIR").is_some_and(|directory| directory.is_empty()) {
+        // Fails only where a directory was chosen before, and nothing has run yet.
+        let _ = tempfile::env::override_temp_dir(Path::new("/tmp"));
+    }
 }

@@ -63,18 +63,21 @@ impl Signals {
     }
 
     /// Does `work`, which heeds the first signal by itself. A second one drops it where it stands and says
-    /// what may be `left`.
+    /// what may be `left` and how to remove it, if there is a way.
     pub(crate) async fn guard<T>(
         &self,
         work: impl Future<Output = T>,
-        left: impl FnOnce() -> String,
+        left: impl FnOnce() -> Option<String>,
     ) -> Result<T, u8> {
         tokio::select! {
             biased;
             done = work => return Ok(done),
             () = self.again.cancelled() => {}
         }
-        complain(&format!("error: ended by a second signal\nhint: {}", left()));
+        match left() {
+            Some(left) => complain(&format!("error: ended by a second signal\nhint: {left}")),
+            None => complain("error: ended by a second signal"),
+        }
         Err(self.exit_code().unwrap_or_else(|| of_signal(Signal::INT)))
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod configuration;
+mod inputs;
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -29,7 +29,9 @@ impl Cluster {
             });
         }
         // What client-go's in-cluster configuration goes by.
-        std::env::var_os("KUBERNETES_SERVICE_HOST").map(|_| Self::InPod)
+        std::env::var_os("KUBERNETES_SERVICE_HOST")
+            .filter(|host| !host.is_empty())
+            .map(|_| Self::InPod)
     }
 }
 
@@ -58,7 +60,9 @@ pub fn default_kubeconfig_places() -> Vec<PathBuf> {
             .filter(|path| !path.as_os_str().is_empty())
             .collect();
     }
+    // An empty one would be the working directory, whose files nobody has chosen.
     std::env::home_dir()
+        .filter(|home| !home.as_os_str().is_empty())
         .map(|home| home.join(".kube").join("config"))
         .into_iter()
         .collect()

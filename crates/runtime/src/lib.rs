@@ -68,7 +68,9 @@ pub use command::{Command, Running};
 pub use error::Error;
 pub use lifecycle::{Closed, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
-pub use session::{Description, OpenReport, Session, SessionBuilder, Status, StatusStream, Summary};
+pub use session::{
+    Description, OpenReport, Session, SessionBuilder, Status, StatusStream, Summary, unheeded_on_this_machine,
+};
 
 pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize};

@@ -1,11 +1,13 @@
-//! `--env` and `--env-file`: variables for a session, without their values in messages.
+//! `--env`: variables for a session, without their values in messages. The files of `--env-file` are in `env_file`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use podbay_manifests::EnvName;
 use secrecy::SecretString;
 
+use super::env_file;
 use crate::exit::Failure;
 
 /// One `--env`: `NAME=VALUE`, or `NAME` alone for the value that this process's environment has, so that a
@@ -39,50 +41,42 @@ pub(crate) fn variables(
     args: &[EnvArg],
     ours: impl Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, SecretString>, Failure> {
-    let mut all = Vec::new();
-    for path in files {
-        let text = std::fs::read_to_string(path).map_err(|source| Failure::Usage {
-            message: format!("--env-file {} can't be read: {source}", path.display()),
-        })?;
-        all.extend(lines(&text).map(|(number, arg)| (Some((path.as_path(), number)), arg)));
-    }
-    all.extend(args.iter().map(|arg| (None, arg.clone())));
     let mut variables = BTreeMap::new();
-    for (place, EnvArg { name, value }) in all {
+    for path in files {
+        variables.extend(env_file::read(path, &ours)?);
+    }
+    for (index, EnvArg { name, value }) in args.iter().enumerate() {
         let value = match value {
-            Some(value) => value,
-            None => ours(&name)
+            Some(value) => value.clone(),
+            None => ours(name)
                 .map(SecretString::from)
-                .ok_or_else(|| missing(place, &name))?,
+                .ok_or_else(|| missing(index + 1, name))?,
         };
-        variables.insert(name, value);
+        variables.insert(name.clone(), value);
     }
     Ok(variables)
 }
 
-/// The lines of an environment file, as docker has them: `NAME=VALUE` or `NAME`, nothing quoted; blank lines
-/// and those that begin with `#` are skipped. Lines count from 1.
-fn lines(text: &str) -> impl Iterator<Item = (usize, EnvArg)> {
-    text.lines().enumerate().filter_map(|(index, line)| {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
-            return None;
-        }
-        env_arg(line).ok().map(|arg| (index + 1, arg))
-    })
+/// `number` counts the flags from one. What can't be a name is not shown: it may be a value whose name was forgotten, or
+/// that is set off by something else than "=".
+fn missing(number: usize, name: &str) -> Failure {
+    let message = if is_name(name) {
+        format!(
+            "--env {name:?} names a variable that this process's environment doesn't have (or not as UTF-8): export it, \
+             or write NAME=VALUE"
+        )
+    } else {
+        format!(
+            "--env number {number} is neither NAME=VALUE nor NAME: a name has letters, digits and \"_\" alone (the text is \
+             left out, as it may be secret)"
+        )
+    };
+    Failure::Usage { message }
 }
 
-fn missing(place: Option<(&Path, usize)>, name: &str) -> Failure {
-    let given = match place {
-        Some((path, line)) => format!("{}:{line}: {name:?}", path.display()),
-        None => format!("--env {name:?}"),
-    };
-    Failure::Usage {
-        message: format!(
-            "{given} names a variable that this process's environment doesn't have (or not as UTF-8): export it, \
-             or write NAME=VALUE"
-        ),
-    }
+/// Whether a session takes a variable of this name.
+pub(super) fn is_name(text: &str) -> bool {
+    text.parse::<EnvName>().is_ok()
 }
 
 #[cfg(test)]
@@ -122,8 +116,17 @@ mod tests {
         let args = [env_arg("A=from flag").unwrap()];
         let found = variables(&[file.path().to_owned()], &args, |_| Some("ours".to_owned())).unwrap();
         assert_eq!(shown(&found), ["A=from flag", "B=ours", "C=\"quoted\""]);
-        let error = variables(&[file.path().to_owned()], &[], |_| None).unwrap_err();
-        assert!(error.to_string().contains(":4: \"B\""), "{error}");
+    }
+
+    #[test]
+    fn a_text_that_is_no_name_is_not_shown() {
+        let args = ["A=1", "TOKEN:hunter2"].map(|text| env_arg(text).unwrap());
+        let said = variables(&[], &args, |_| None).unwrap_err().to_string();
+        assert!(
+            said.starts_with("--env number 2 is neither NAME=VALUE nor NAME"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]

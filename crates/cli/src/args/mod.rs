@@ -2,8 +2,10 @@
 
 mod choice;
 mod duration;
+mod env_file;
 mod environment;
 mod global;
+mod not_utf8;
 mod outcome;
 mod pair;
 mod session;
@@ -12,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use duration::duration;
 pub(crate) use global::GlobalArgs;
+pub(crate) use not_utf8::not_utf8;
 pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 

@@ -102,7 +102,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure
         };
         copied.map_err(Failure::from)
     };
-    let left = || "a part of the copy may be there".to_owned();
+    let left = || Some("a part of the copy may be there".to_owned());
     let copied = match signals.guard(Box::pin(work), left).await {
         Ok(copied) => copied,
         Err(code) => return Ok(code),

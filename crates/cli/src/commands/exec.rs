@@ -71,7 +71,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         let session = podbay.existing(&id)?;
         execute(&session, execution).await
     };
-    let left = || format!("the command may still run in session {id}: podbay close {id} ends all that does");
+    let left = || {
+        Some(format!(
+            "the command may still run in session {id}: podbay close {id} ends all that does"
+        ))
+    };
     let result = match signals.guard(Box::pin(work), left).await {
         Ok(result) => result,
         Err(code) => return Ok(code),

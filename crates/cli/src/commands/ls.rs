@@ -7,7 +7,7 @@ use podbay_runtime::Summary;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
 use crate::exit::Failure;
-use crate::output::{Table, age, json, note, print, yaml};
+use crate::output::{Table, age, json, note, print, printable_cell, yaml};
 
 /// Flags of `podbay ls`.
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ fn text(
         Some(ListFormat::Yaml) => yaml(&sessions),
         Some(ListFormat::Name) => Ok(sessions
             .iter()
-            .map(|session| format!("session/{}\n", session.session))
+            .map(|session| format!("session/{}\n", printable_cell(&session.session)))
             .collect()),
         None => Ok(table(sessions, false, no_headers, now)),
         Some(ListFormat::Wide) => Ok(table(sessions, true, no_headers, now)),

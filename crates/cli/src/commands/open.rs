@@ -120,7 +120,7 @@ impl Wanted {
             tell(&id, opened.report(), begun.elapsed(), progress);
             print_session(&opened, output).await
         };
-        let left = || format!("session {id} may be left: podbay delete {id} removes it");
+        let left = || Some(format!("session {id} may be left: podbay delete {id} removes it"));
         match signals.guard(Box::pin(work), left).await {
             Ok(Ok(())) => Ok(0),
             Ok(Err(failure)) => match signals.exit_code() {

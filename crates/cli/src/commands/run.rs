@@ -1,5 +1,6 @@
 //! `podbay run`: a command in a session of its own, which is closed at the end.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use clap::Args;
@@ -121,9 +122,10 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
     };
     let id = run.id.clone();
     let mut passed = Passed::default();
-    let left = || format!("session {id} may be left: podbay delete {id} removes it");
+    let backend = Cell::new(None);
+    let left = || left_by(backend.get(), &id);
     let result = match signals
-        .guard(Box::pin(run.go(global, &signals, &mut passed)), left)
+        .guard(Box::pin(run.go(global, &signals, &mut passed, &backend)), left)
         .await
     {
         Ok(result) => result,
@@ -147,12 +149,14 @@ impl Run {
         global: &GlobalArgs,
         signals: &Signals,
         passed: &mut Passed,
+        backend: &Cell<Option<BackendKind>>,
     ) -> Result<Outcome, Failure> {
         let needs = Needs {
             session: Some(&self.session),
             start_timeout: self.start_timeout,
         };
         let podbay = connect(global, needs).await?;
+        backend.set(Some(podbay.kind()));
         if self.afterwards == Afterwards::Keep && podbay.kind() == BackendKind::Embedded {
             let why = "the embedded backend's sessions end with this process".to_owned();
             return Err(Error::Unsupported { what: "--keep", why }.into());
@@ -238,6 +242,17 @@ impl End {
     }
 }
 
+/// What a run that was dropped may have left, and how to remove it: before a backend was chosen there is nothing, and
+/// sessions of this machine are nothing that another command finds.
+fn left_by(backend: Option<BackendKind>, id: &str) -> Option<String> {
+    match backend {
+        Some(BackendKind::Cluster) => {
+            Some(format!("session {id} may be left: podbay delete {id} removes it"))
+        }
+        Some(BackendKind::Embedded) | None => None,
+    }
+}
+
 fn kept(id: &str) {
     note(&format!("session {id} was kept: podbay close {id} ends it"));
 }
@@ -317,6 +332,14 @@ mod tests {
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_left_is_told_where_a_command_removes_it() {
+        let hint = left_by(Some(BackendKind::Cluster), "run-1").unwrap();
+        assert!(hint.contains("podbay delete run-1"), "{hint}");
+        assert_eq!(left_by(Some(BackendKind::Embedded), "run-1"), None);
+        assert_eq!(left_by(None, "run-1"), None);
     }
 
     #[test]

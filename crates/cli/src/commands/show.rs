@@ -9,7 +9,7 @@ use podbay_runtime::session::EventLine;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
 use crate::exit::Failure;
-use crate::output::{Format, Table, age, print};
+use crate::output::{Format, Table, age, print, printable};
 use crate::words::CommandLine;
 
 /// Flags of `podbay show`.
@@ -156,7 +156,7 @@ fn events_text(events: &[EventLine], error: Option<&str>, now: Timestamp) -> Str
     }
     if let Some(error) = error {
         text.push_str("Events: not known: ");
-        text.push_str(error);
+        text.push_str(&printable(error));
         text.push('\n');
     }
     text

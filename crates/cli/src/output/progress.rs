@@ -10,7 +10,7 @@ use podbay_protocol::StartPhase;
 use podbay_runtime::StatusStream;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{is_plain, note};
+use super::{is_plain, note, printable_cell};
 use crate::args::GlobalArgs;
 
 /// How often the line's seconds change: tenths are shown.
@@ -105,6 +105,7 @@ impl Line {
             // To the line's begin, the text, erase what is left of the old one (ECMA-48 EL). No wrapping: a
             // line that is longer than the terminal could not be written over.
             let text = format!("session {session}: {phase} {:.1} s", elapsed.as_secs_f64());
+            let text = printable_cell(&text);
             let width = usize::from(crate::terminal::size().width).saturating_sub(1);
             let text: String = text.chars().take(width).collect();
             write(&format!("\r{text}\x1b[K"));

@@ -1,5 +1,7 @@
 //! Columns, as kubectl prints them.
 
+use super::printable_cell;
+
 /// Spaces between columns.
 const GAP: usize = 3;
 
@@ -15,9 +17,12 @@ impl Table {
         Self::default()
     }
 
-    /// Adds a row.
+    /// Adds a row. What would not stay in its cell is written out.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+        let cells = cells
+            .into_iter()
+            .map(|cell| printable_cell(&cell.into()).into_owned());
+        self.rows.push(cells.collect());
     }
 
     /// The text, a line a row, with nothing after each row's last cell.
@@ -64,5 +69,12 @@ mod tests {
         table.row(["x", ""]);
         assert_eq!(table.to_text(), "NAME        AGE\nd\u{e9}mo-long   5s\nx\n");
         assert_eq!(Table::new().to_text(), "");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_in_its_cell() {
+        let mut table = Table::new();
+        table.row(["a\u{1b}[31m", "b\nfake   row"]);
+        assert_eq!(table.to_text(), "a\\u{1b}[31m   b\\nfake   row\n");
     }
 }

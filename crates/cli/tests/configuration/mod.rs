@@ -189,6 +189,27 @@ fn what_is_used_only_where_it_is_asked_for_is_checked_too() {
             "[kubernetes]\nvolumes = [{ name = \"a\", hostPath = { path = \"/a\", type = \"Dir\" } }]\nprofile = \"privileged\"",
             "FILE:2:59: kubernetes.volumes (item 1) can't be used: hostPath.type can't be \"Dir\"",
         ),
+        (
+            "[kubernetes]\nvolumes = [{ name = \"My_data\", emptyDir = {} }]",
+            "FILE:2:21: kubernetes.volumes (item 1) can't be used: name can't be used: \"My_data\" is not a DNS label",
+        ),
+        (
+            "[kubernetes]\nvolumes = [{ name = \"a\", emptyDir = {}, secret = { secretName = \"b\" } }]",
+            "kubernetes.volumes (item 1) can't be used: secret can't be used: the volume has the source emptyDir already",
+        ),
+        (
+            "[kubernetes]\nvolumes = [{ name = \"a\" }]\nvolume_mounts = [{ name = \"a\", mountPath = \"/a\", subPath = \"../x\" }]",
+            "FILE:3:60: kubernetes.volume_mounts (item 1) can't be used: subPath can't be used: it must be a relative path",
+        ),
+        (
+            "[kubernetes.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution]\nnodeSelectorTerms = []",
+            "FILE:2:21: kubernetes.affinity can't be used: nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.\
+             nodeSelectorTerms can't be used: it must have at least one term",
+        ),
+        (
+            "[sandbox]\nplatform = \"linux/x86_65\"",
+            "FILE:2:12: sandbox.platform can't be \"linux/x86_65\"",
+        ),
     ] {
         let (code, said) = check(text);
         assert_eq!(code, Some(2), "{text}: {said:?}");
@@ -200,6 +221,8 @@ fn what_is_used_only_where_it_is_asked_for_is_checked_too() {
     // What only some sessions can't have is no fault of the file's.
     for text in [
         "[kubernetes]\nuid_from_cluster = true",
+        "[kubernetes]\nresource_memory_limit = \"512Mi\"",
+        "[sandbox]\nplatform = \"linux/x86_64\"",
         "[sandbox]\nvolumes = \"data:/workspace\"",
         "[kubernetes]\nprofile = \"restricted\"\nmax_sessions = 3",
     ] {

@@ -1,5 +1,6 @@
 //! Connecting to a cluster.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// TCP keep-alive on idle connections, below the shortest idle limits of common load balancers (60 s).
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// The file a service account's namespace stands in, in each pod that has one.
-const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// Where the files of a service account are, in each pod that has one.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Reads the cluster's address and credentials. A token file is read here, so that what is returned changes when
 /// the file did, and without the line break that editors put at its end and kube refuses.
@@ -41,8 +42,10 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
     };
     let mut config = match cluster {
         Cluster::InPod => {
+            let account = Path::new(SERVICE_ACCOUNT);
+            has_files(account).await.map_err(failed)?;
             let mut config = Config::incluster().map_err(|source| failed(source.into()))?;
-            if let Ok(namespace) = tokio::fs::read_to_string(SERVICE_ACCOUNT_NAMESPACE).await {
+            if let Ok(namespace) = tokio::fs::read_to_string(account.join("namespace")).await {
                 namespace.trim().clone_into(&mut config.default_namespace);
             }
             config
@@ -72,6 +75,22 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
         config.auth_info.token = Some(SecretString::from(token.trim()));
     }
     Ok(config)
+}
+
+/// Whether the files of a service account that kube reads are there: its own words name no path.
+async fn has_files(account: &Path) -> Result<(), BoxError> {
+    for name in ["token", "ca.crt"] {
+        let path = account.join(name);
+        if let Err(source) = tokio::fs::metadata(&path).await {
+            let path = path.display();
+            return Err(format!(
+                "the file {path} of the pod's service account can't be read: {source}; a pod has it unless its \
+                 automountServiceAccountToken is false"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// A client of the cluster, whose credentials are read again when they are refused.
@@ -153,4 +172,24 @@ pub(super) fn http(mut config: Config) -> Result<Http, Error> {
             answer.map(|body| body.map_err(BoxError::from).boxed_unsync())
         });
     Ok(BoxCloneService::new(service))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pod_without_a_token_is_told_which_file_is_missing() {
+        let account = tempfile::tempdir().unwrap();
+        let said = has_files(account.path()).await.unwrap_err().to_string();
+        let token = account.path().join("token");
+        assert!(
+            said.contains(token.to_str().unwrap()) && said.contains("automountServiceAccountToken"),
+            "{said}"
+        );
+        for name in ["token", "ca.crt"] {
+            std::fs::write(account.path().join(name), "a").unwrap();
+        }
+        assert!(has_files(account.path()).await.is_ok());
+    }
 }

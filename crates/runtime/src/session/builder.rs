@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podbay_config::{Config, KubernetesConfig, NetworkMode, WorkloadKind};
+use podbay_config::{NetworkMode, WorkloadKind};
 use podbay_manifests::{Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
 use podbay_protocol::PhaseTimes;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::Session;
+use super::on_host;
 use super::status::{StatusStream, Teller};
 use crate::backend::BackendKind;
 use crate::error::Error;
@@ -196,31 +197,11 @@ impl SessionBuilder {
     fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
         let mut request = self.request.clone();
         if self.podbay.kind() == BackendKind::Embedded {
-            let asked = [
-                ("an image", request.image.is_some()),
-                ("a user", request.user.is_some()),
-                ("a profile", request.profile.is_some()),
-                ("a limit of CPU", request.cpu.is_some()),
-                ("a limit of memory", request.memory.is_some()),
-                ("a persistent workspace", request.persistent == Some(true)),
-                ("a server's image", request.server.is_some()),
-                ("a port", !request.ports.is_empty()),
-                ("VS Code", request.vscode),
-                ("a network policy", request.network.is_some()),
-                ("a kind of workload", request.workload.is_some()),
-                ("a GPU", request.gpus.is_some()),
-                ("a resource factor", request.resource_factor.is_some()),
-            ];
-            if let Some((what, _)) = asked.into_iter().find(|(_, asked)| *asked) {
-                return Err(Error::Unsupported {
-                    what,
-                    why: "the embedded backend runs this machine's own programs as you; a cluster does it"
-                        .to_owned(),
-                });
-            }
+            on_host::refuse(&request, self.podbay.config())?;
             request.image = Some(HOST_IMAGE.to_owned());
         }
-        let on_host = self.config_on_host();
+        let on_host = (self.podbay.kind() == BackendKind::Embedded)
+            .then(|| on_host::without_pods(self.podbay.config()));
         SessionSpec::validate(
             parse_id(&self.id)?,
             self.podbay.namespace(),
@@ -230,19 +211,6 @@ impl SessionBuilder {
         .map_err(|source| Error::Spec {
             session: self.id.clone(),
             source,
-        })
-    }
-
-    /// On this machine nothing of a cluster has an effect, so that nothing of it is asked for: what stands in
-    /// `[kubernetes]` is for another day.
-    fn config_on_host(&self) -> Option<Config> {
-        (self.podbay.kind() == BackendKind::Embedded).then(|| {
-            let mut config = self.podbay.config().clone();
-            config.kubernetes = KubernetesConfig {
-                network: NetworkMode::Open,
-                ..KubernetesConfig::default()
-            };
-            config
         })
     }
 
