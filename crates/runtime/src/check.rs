@@ -1,34 +1,19 @@
 //! Whether a configuration can be used, asked before anything is.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use podbay_config::{Config, Fault, Loader, Place};
 use podbay_manifests::{ServerKind, SessionRequest, SessionSpec, SpecErrors};
 use podbay_protocol::Cause;
 
-use crate::error::Error;
-use crate::podbay::parse_id;
+use crate::context::parse_id;
+use crate::error::{ConfigurationProblem, ConfigurationProblems, Error};
 
 /// The session that a configuration is tried with: any would do.
 const SAMPLE: &str = "check";
 /// The port that a session is tried with: any would do.
 const PORT: u16 = 8000;
 const RETRIES: &str = "kubernetes.start_retries";
-
-/// Everything that is wrong with a configuration, never empty: in the order of the file, and what stands elsewhere after
-/// that.
-#[derive(Debug)]
-pub struct ConfigurationProblems(Vec<ConfigurationProblem>);
-
-/// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigurationProblem {
-    /// Where, if in a place at all.
-    pub place: Option<Place>,
-    /// What is wrong and what is allowed, with the place.
-    pub message: String,
-}
 
 /// What was found so far.
 struct Findings {
@@ -176,40 +161,3 @@ impl Findings {
         })
     }
 }
-
-impl ConfigurationProblems {
-    /// The problems in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, ConfigurationProblem> {
-        self.0.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a ConfigurationProblems {
-    type Item = &'a ConfigurationProblem;
-    type IntoIter = std::slice::Iter<'a, ConfigurationProblem>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl fmt::Display for ConfigurationProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl fmt::Display for ConfigurationProblems {
-    /// A line each, where there are several.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [problem] => write!(f, "{problem}"),
-            problems => {
-                write!(f, "{} problems", problems.len())?;
-                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigurationProblems {}

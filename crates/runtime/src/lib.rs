@@ -34,17 +34,24 @@
 //!
 //! # Layers
 //!
+//! A module imports from those below it alone (`tests/layers.rs` holds that):
+//!
 //! ```text
-//!   podbay.rs, backend.rs   the cluster chosen, and what can be asked of it
-//!   connect.rs              its client, with the feature `live`
-//!   check.rs                whether a configuration can be used
-//!   session/                a session: its builder, its handle, its description
-//!   lifecycle/              objects made and removed
-//!   readiness/              from a pod's state to ready, wait or hopeless (pure but for wait.rs)
-//!   state/                  from a session's record and pods to its state (pure)
-//!   command/                a command run in a session: streams, time-outs, outcome
-//!   copy/                   files in and out
-//!   watch.rs                one watch over pods, shared; pod_outline.rs: what it keeps of one
+//!   podbay.rs      choosing a cluster, and what can be asked of it
+//!   check.rs       whether a configuration can be used
+//!   copy/          files in and out
+//!   command/       a command run in a session: streams, time-outs, outcome
+//!   session/       a session: its builder, its handle, its description
+//!   lifecycle/     objects created and removed
+//!   wait/          waiting for what the cluster does
+//!   context.rs     the client, the configuration, what sessions share; calls about one session
+//!   watch.rs       one watch over pods, shared
+//!   state/         from a session's record and pods to its state (pure)
+//!   readiness/     from a pod's state to ready, wait or hopeless (pure)
+//!   pod.rs         what is kept of a pod, and which of several counts (pure)
+//!   connect.rs     the client of a cluster, with the feature `live`
+//!   backend.rs     which kind of cluster sessions run on
+//!   error/         what can go wrong
 //! ```
 
 pub mod backend;
@@ -52,21 +59,23 @@ mod check;
 pub mod command;
 #[cfg_attr(not(feature = "live"), path = "no_connect.rs")]
 mod connect;
+mod context;
 pub mod copy;
 pub mod error;
 pub mod lifecycle;
-mod pod_outline;
+mod pod;
 pub mod podbay;
 mod readiness;
 pub mod session;
 mod state;
+mod wait;
 mod watch;
 
 pub use backend::{Backend, BackendKind};
-pub use check::{ConfigurationProblem, ConfigurationProblems, check_configuration};
+pub use check::check_configuration;
 pub use command::{Command, Running};
-pub use error::Error;
-pub use lifecycle::{Closed, RetainedClaim};
+pub use error::{ConfigurationProblem, ConfigurationProblems, Error};
+pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
     Description, OpenReport, Session, SessionBuilder, Status, StatusStream, Summary, unheeded_on_this_machine,

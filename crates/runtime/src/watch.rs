@@ -13,8 +13,7 @@ use podbay_manifests::labels::SESSION;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::pod_outline::outline;
-use crate::state::pod_rank;
+use crate::pod::{outline, pod_rank};
 
 /// What is known of the pod of a session.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +122,7 @@ fn locked(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
 
 impl Index {
     fn state(&self, session: &str) -> PodState {
-        match (&self.failed, self.pods.get(session).and_then(foremost)) {
+        match (&self.failed, self.pods.get(session).and_then(preferred_pod)) {
             (Some(error), _) => PodState::Failed(Arc::clone(error)),
             (None, Some(pod)) => PodState::Present(Arc::clone(pod)),
             (None, None) => PodState::Unseen,
@@ -147,7 +146,7 @@ impl Index {
                     self.tell(session, self.state(session));
                 }
                 for (session, pods) in before {
-                    if let (false, Some(pod)) = (self.pods.contains_key(&session), foremost(&pods)) {
+                    if let (false, Some(pod)) = (self.pods.contains_key(&session), preferred_pod(&pods)) {
                         self.tell(&session, PodState::Gone(Arc::clone(pod)));
                     }
                 }
@@ -193,7 +192,7 @@ impl Index {
     }
 }
 
-fn foremost(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
+fn preferred_pod(pods: &BTreeMap<String, Arc<Pod>>) -> Option<&Arc<Pod>> {
     pods.values().max_by_key(|pod| pod_rank(pod))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use podbay_protocol::PhaseTimes;
-use podbay_runtime::{Error, OpenReport, Session};
+use podbay_runtime::{Error, OpenMode, OpenReport, Session};
 use tokio::time::Instant;
 
 use super::run::listen;
@@ -62,8 +62,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failu
     let wanted = Wanted {
         command: "open",
         id,
-        attach: false,
-        replace,
+        mode: if replace {
+            OpenMode::Replace
+        } else {
+            OpenMode::AttachOrCreate
+        },
         start_timeout,
         output,
         session,
@@ -76,9 +79,7 @@ pub(super) struct Wanted {
     /// The command's name, for messages.
     pub(super) command: &'static str,
     pub(super) id: String,
-    /// Whether only one that is there will do.
-    pub(super) attach: bool,
-    pub(super) replace: bool,
+    pub(super) mode: OpenMode,
     pub(super) start_timeout: Option<Duration>,
     pub(super) output: Option<OpenFormat>,
     pub(super) session: SessionArgs,
@@ -90,8 +91,7 @@ impl Wanted {
         let Self {
             command,
             id,
-            attach,
-            replace,
+            mode,
             start_timeout,
             output,
             session,
@@ -106,12 +106,11 @@ impl Wanted {
             };
             let podbay = connect_to_cluster(global, command, needs).await?;
             let request = session.request(our_variable)?;
-            let mut builder = podbay.session(&id).request(request).cancel_on(signals.token());
-            builder = if attach {
-                builder.attach_to_existing(true)
-            } else {
-                builder.replace(replace)
-            };
+            let mut builder = podbay
+                .session(&id)
+                .request(request)
+                .mode(mode)
+                .cancel_on(signals.token());
             let statuses = builder.statuses();
             let opened = tokio::select! {
                 opened = builder.open() => opened?,

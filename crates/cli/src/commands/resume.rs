@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use podbay_runtime::OpenMode;
 
 use super::open::{OpenFormat, Wanted};
 use crate::args::{GlobalArgs, SessionArgs, duration};
@@ -39,8 +40,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ResumeArgs) -> Result<u8, Fai
     let wanted = Wanted {
         command: "resume",
         id: session_id,
-        attach: true,
-        replace: false,
+        mode: OpenMode::Attach,
         start_timeout,
         output,
         session: SessionArgs::default(),

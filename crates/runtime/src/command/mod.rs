@@ -51,7 +51,7 @@ impl std::fmt::Debug for Command {
 }
 
 impl Command {
-    pub(crate) fn new(session: Session, argv: Vec<String>) -> Self {
+    fn new(session: Session, argv: Vec<String>) -> Self {
         let timeout = session.podbay().config().sandbox.timeout;
         Self {
             session,
@@ -124,5 +124,29 @@ impl Command {
     /// Starts it.
     pub async fn start(self) -> Result<Running, Error> {
         running::start(self).await
+    }
+}
+
+impl Session {
+    /// Runs a program with its arguments and waits for it, with an empty standard input. Both streams are
+    /// kept up to [`DEFAULT_CAPTURE`] bytes; counts and hashes are of all bytes.
+    ///
+    /// The words stand in the API server's audit log: no secrets there. They come in by
+    /// [`SessionBuilder::env`](crate::session::SessionBuilder::env).
+    pub async fn exec<I, S>(&self, argv: I) -> Result<Outcome, Error>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.command(argv).output().await
+    }
+
+    /// A command to be run.
+    pub fn command<I, S>(&self, argv: I) -> Command
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        Command::new(self.clone(), argv.into_iter().map(Into::into).collect())
     }
 }

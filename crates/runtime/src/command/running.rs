@@ -21,10 +21,11 @@ use super::Command;
 use super::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
 use super::script::{self, Carrier, Input, Mark};
 use crate::backend::BackendKind;
-use crate::error::Error;
-use crate::readiness::{end_of_pod, fate_of_pod, out_of_memory};
+use crate::error::{Error, ForSession as _};
+use crate::readiness::{end_of_pod, out_of_memory};
 use crate::session::Session;
 use crate::state::pod_is_gone;
+use crate::wait::final_verdict;
 
 /// Bytes of standard input read at once: what the API server passes on at once.
 const STDIN_CHUNK: usize = 32 * 1024;
@@ -307,8 +308,8 @@ impl Watched {
                 None => {}
             }
         }
-        let fate = fate_of_pod(&**self.session.podbay().client(), pod).await;
-        conclude(end, fate, None)
+        let verdict = final_verdict(&*self.session.podbay().0.client, pod).await;
+        conclude(end, verdict, None)
     }
 
     /// Whether the kernel killed a process of the container for memory since the command began; none where the container
@@ -356,15 +357,8 @@ impl Watched {
             tty: false,
         };
         let run = async {
-            let process = self
-                .session
-                .exec_request(request)
-                .await
-                .map_err(|source| Error::Call {
-                    session: self.session.id().to_owned(),
-                    source,
-                })?;
-            carry(process, None).await
+            let process = self.session.exec_request(request).await;
+            carry(process.for_session(self.session.id())?, None).await
         };
         let (end, out, _) = within_errand_timeout(&self.session, run).await?;
         Ok((end, out))

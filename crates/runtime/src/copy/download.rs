@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::io::{CopyToBytes, SinkWriter};
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use super::error::CopyError;
+use super::CopyError;
 use super::remote::{self, RemotePath};
 use super::{CopyOptions, CopyReport, Failure, PIECES};
 use crate::session::Session;

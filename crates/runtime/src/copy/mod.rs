@@ -13,7 +13,6 @@
 //! session is hostile until shown otherwise; what goes in is the user's own.
 
 mod download;
-mod error;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -26,7 +25,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use error::CopyError;
+pub use crate::error::CopyError;
 pub use podbay_archive::{Error as ArchiveError, Refusal, tar::Malformed};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 
 use podbay_protocol::{End, Outcome};
 
-use super::error::CopyError;
+use super::CopyError;
 
 /// Characters of a program's standard error that an error repeats.
 const WORDS_LIMIT: usize = 2000;

@@ -16,9 +16,10 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::io::StreamReader;
 
-use super::error::CopyError;
+use super::CopyError;
 use super::remote::{self, RemotePath, RemoteTarget, Standing};
 use super::{CopyOptions, CopyReport, Failure, PIECES};
+use crate::error::Error;
 use crate::session::Session;
 
 /// Copies `local` to `path` in the session.
@@ -79,7 +80,7 @@ pub(super) async fn upload(
 /// What all of it came to. What went wrong on this side comes first: it killed tar.
 fn conclude(
     packed: Result<Packed, Stopped>,
-    outcome: Result<Outcome, crate::Error>,
+    outcome: Result<Outcome, Error>,
     lines: u64,
 ) -> Result<CopyReport, Failure> {
     if let Err(Stopped::Failed(error)) = packed {

@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 use podbay_k8s_client::{HttpRoute, Object};
 use podbay_manifests::{Owner, SessionSpec, ingress, route, service};
 
-use super::ensure::Site;
+use crate::context::SessionContext;
 use crate::error::Error;
 
 /// The objects, in the order in which they can be applied. None unless a port or VS Code was asked for.
@@ -22,9 +22,13 @@ pub(crate) fn objects(spec: &SessionSpec, owner: &Owner) -> Vec<Object> {
 }
 
 /// Makes them, all at once: none needs another to be there.
-pub(crate) async fn expose(site: Site<'_>, spec: &SessionSpec, owner: &Owner) -> Result<(), Error> {
+pub(crate) async fn expose(
+    session: SessionContext<'_>,
+    spec: &SessionSpec,
+    owner: &Owner,
+) -> Result<(), Error> {
     let making = objects(spec, owner)
         .into_iter()
-        .map(|object| site.owned(object, owner));
+        .map(|object| session.apply(object, owner));
     try_join_all(making).await.map(|_| ())
 }

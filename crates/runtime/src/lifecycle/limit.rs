@@ -9,27 +9,29 @@ use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::Record;
 use podbay_manifests::labels::{PAUSED, selector_all};
 
-use super::ensure::Site;
-use crate::error::Error;
+use crate::context::SessionContext;
+use crate::error::{Error, ForSession as _};
 
 /// Which other sessions stand against one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Others {
+pub(super) enum CountedAgainst {
     /// Those that came before it: it is new.
-    Before,
+    Earlier,
     /// All: it was paused, and gave up its place.
     All,
 }
 
 /// Refuses the session of `record` if `limit` others stand against it. Sessions that are paused or being closed hold no pod
 /// and do not count.
-pub(crate) async fn check(site: Site<'_>, record: &Record, which: Others, limit: u32) -> Result<(), Error> {
-    let namespace = record.spec.namespace();
-    let records = site
-        .client
-        .list(Kind::ConfigMap, namespace, &selector_all())
-        .await;
-    let records = records.map_err(|source| site.call(source))?;
+pub(super) async fn check(
+    session: SessionContext<'_>,
+    record: &Record,
+    against: CountedAgainst,
+    limit: u32,
+) -> Result<(), Error> {
+    let (ctx, selector) = (session.ctx, selector_all());
+    let records = ctx.client.list(Kind::ConfigMap, &ctx.namespace, &selector).await;
+    let records = records.for_session(session.id)?;
     let mine = Place {
         created: record.created.as_ref().map(|time| time.0),
         version: record.resource_version.as_deref().and_then(number),
@@ -38,14 +40,16 @@ pub(crate) async fn check(site: Site<'_>, record: &Record, which: Others, limit:
         .iter()
         .map(Object::metadata)
         .filter(|other| other.uid.as_deref() != Some(&record.uid))
-        .filter(|other| holds_a_pod(other) && (which == Others::All || Place::of(other).is_before(&mine)))
+        .filter(|other| {
+            holds_a_pod(other) && (against == CountedAgainst::All || Place::of(other).is_before(&mine))
+        })
         .count();
     if others < usize::try_from(limit).unwrap_or(usize::MAX) {
         return Ok(());
     }
     Err(Error::TooManySessions {
         session: record.id().to_string(),
-        namespace: namespace.to_owned(),
+        namespace: ctx.namespace.clone(),
         limit,
     })
 }

@@ -1,88 +1,116 @@
-//! Opening a session: its record, what the record owns, and another try where the configuration says so.
+//! Opening a session: look, plan, execute; another attempt where the configuration says so; roll back on failure.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::future::BoxFuture;
 use podbay_config::CleanupPolicy;
-use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
+use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::{Record, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, StartPhase};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::close::{close_record, wait_for_objects};
-use super::ensure::{Ensured, Site, nonce};
-use super::network::SharedPolicies;
+use super::apply::{Ensured, nonce};
+use super::close::{delete_record, wait_for_objects};
+use super::plan::{OpenMode, Place, Plan, Present, RecordState, WorkloadState, depends_on_objects, plan};
 use super::retry::RetryPolicy;
-use super::start::{Made, Started};
+use super::start::{CreatedObjects, Started};
+use super::workload;
+use crate::context::{Context, SessionContext, WatchScope, is_owned};
 use crate::error::Error;
-use crate::readiness::Graces;
 use crate::watch::PodWatch;
 
 /// A session about to be opened.
-pub(crate) struct Opening {
-    pub(crate) client: Arc<dyn ClusterClient>,
+pub(crate) struct OpenOperation {
+    pub(crate) ctx: Arc<Context>,
     pub(crate) spec: SessionSpec,
     pub(crate) secrets: SessionSecrets,
-    pub(crate) watch: PodWatch,
-    /// Whether other sessions of this process are watched by it too.
-    pub(crate) shared_watch: bool,
-    pub(crate) policies: Arc<SharedPolicies>,
-    pub(crate) graces: Graces,
+    pub(crate) mode: OpenMode,
     pub(crate) retries: RetryPolicy,
-    /// How many sessions the namespace may have at once, if there is a limit.
-    pub(crate) limit: Option<u32>,
-    pub(crate) deletion_timeout: Duration,
-    pub(crate) intent: Intent,
-    /// Told of each step as it begins.
+    /// Called with each step as it begins.
     pub(crate) on_phase: Arc<dyn Fn(StartPhase) + Send + Sync>,
-    /// Ends the start early; what it made is removed.
+    /// Ends the start early; what it created is removed.
     pub(crate) cancel: CancellationToken,
 }
 
-/// What to do about a session that is there, or is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Intent {
-    /// Attach to one that is there, else make one.
-    #[default]
-    AttachOrCreate,
-    /// Attach to one that is there (OpenHands' `attach_to_existing`); never make one.
-    Attach,
-    /// Close one that is there, and make it anew.
-    Replace,
-}
-
 /// A session that takes commands.
-pub(crate) struct Opened {
+pub(crate) struct OpenOutcome {
     pub(crate) record: Record,
     /// The name of its pod.
     pub(crate) pod: String,
-    /// The seconds of each step; none where the session was there and ready.
+    /// The seconds of each step; `None` if the session was there and ready.
     pub(crate) times: Option<PhaseTimes>,
-    /// Whether it was there already.
-    pub(crate) adopted: bool,
-    /// Whether it was there without its pod, and got a new one.
-    pub(crate) recreated: bool,
-    /// Whether it was there, paused.
-    pub(crate) resumed: bool,
+    pub(crate) origin: Origin,
 }
 
-impl Opening {
-    /// Makes what is missing and waits until the session takes commands. What this call made is removed again
+/// How an opened session came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was created.
+    Created,
+    /// It was there.
+    Attached,
+    /// It was there without its pod, and got a new one.
+    Recreated,
+    /// It was there, paused.
+    Resumed,
+}
+
+impl Origin {
+    const fn of(place: Place, created: &CreatedObjects) -> Self {
+        match place {
+            Place::New => Self::Created,
+            Place::GivenUp => Self::Resumed,
+            Place::Held if created.workload => Self::Recreated,
+            Place::Held => Self::Attached,
+        }
+    }
+}
+
+/// An attempt that came to nothing.
+struct FailedAttempt {
+    error: Error,
+    /// The session, if the attempt created it.
+    session: Option<NewSession>,
+}
+
+impl From<Error> for FailedAttempt {
+    fn from(error: Error) -> Self {
+        Self { error, session: None }
+    }
+}
+
+/// A session whose start has failed.
+struct NewSession {
+    record: Box<Record>,
+    /// The UID of its claim, if the attempt created it.
+    claim: Option<String>,
+}
+
+impl OpenOperation {
+    /// Creates what is missing and waits until the session takes commands. What this call created is removed again
     /// when it fails, unless the clean-up policy keeps it.
-    pub(crate) async fn open(mut self) -> Result<Opened, Error> {
+    ///
+    /// Each large step is a boxed future: while a session waits, which is most of its start, nothing keeps room for the
+    /// steps before; of thousands that start at once that is most of the memory. `self` is in a box because a future keeps
+    /// room for an argument twice: as it came, and as it is used.
+    pub(crate) async fn open(mut self: Box<Self>) -> Result<OpenOutcome, Error> {
+        let watch = self.ctx.watch(&self.spec.names());
         let mut retried = 0;
         loop {
-            let (error, failed) = match self.attempt().await {
+            let FailedAttempt { error, session } = match self.attempt(&watch).await {
                 Ok(opened) => return Ok(opened),
-                Err(failure) => failure,
+                Err(failed) => failed,
+            };
+            let Some(session) = session else {
+                return Err(error);
             };
             let delay = error
                 .verdict()
                 .and_then(|verdict| self.retries.next(verdict.cause, retried))
-                .filter(|_| failed.is_some() && !self.cancel.is_cancelled());
+                .filter(|_| !self.cancel.is_cancelled());
             let Some(delay) = delay else {
-                return Err(Box::pin(self.give_up(error, failed)).await);
+                return Err(self.give_up(error, &session).await);
             };
             retried += 1;
             tracing::info!(
@@ -91,12 +119,10 @@ impl Opening {
                 error = error.chain(),
                 "starting again"
             );
-            if let Some(failed) = failed {
-                Box::pin(self.roll_back(&failed)).await;
-            }
-            // What was to be replaced has gone with the first try.
-            if self.intent == Intent::Replace {
-                self.intent = Intent::AttachOrCreate;
+            self.roll_back(&session).await;
+            // What was to be replaced has gone with the first attempt.
+            if self.mode == OpenMode::Replace {
+                self.mode = OpenMode::AttachOrCreate;
             }
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
@@ -105,104 +131,172 @@ impl Opening {
         }
     }
 
-    /// One try. Each step has a box of its own, here and in [`Opening::start`]: while a session waits, which is most of its
-    /// start, it keeps no room for the steps before; of thousands that start at once that is most of the memory.
-    ///
-    /// A failure comes with what the try has made, if it made the session.
-    async fn attempt(&self) -> Result<Opened, (Error, Option<Failed>)> {
+    async fn attempt(&mut self, watch: &PodWatch) -> Result<OpenOutcome, FailedAttempt> {
         let begun = Instant::now();
         (self.on_phase)(StartPhase::Creating);
-        if self.shared_watch {
-            self.watch.synced().await;
+        if self.ctx.scope == WatchScope::Namespace {
+            watch.synced().await;
         }
-        let record = Box::pin(self.record(&nonce()))
-            .await
-            .map_err(|error| (error, None))?;
-        let adopted = !record.is_created();
-        let record = record.into_inner();
-        let mut made = Made::default();
-        match self.start(&record, adopted, &mut made, begun).await {
-            Ok(Started { pod, times }) => Ok(Opened {
+        // Before the look at what is there: a pod that goes right after it is seen to go.
+        let mut follower = watch.follow(&self.spec.names());
+        let (record, place, step) = loop {
+            match self.look().await? {
+                Plan::NotFound => return Err(self.session().not_found().into()),
+                Plan::Replace(old) => {
+                    self.remove(&old).await?;
+                    self.mode = OpenMode::AttachOrCreate;
+                }
+                Plan::Start { record, place, step } => break (record, place, step),
+            }
+        };
+        let (created, started) = match self.take_place(&record, place).await {
+            Ok(()) => self.execute(&record, step, begun, &mut follower).await,
+            Err(error) => (CreatedObjects::default(), Err(error)),
+        };
+        match (started, place) {
+            (Ok(Started { pod, times }), _) => Ok(OpenOutcome {
                 pod,
                 times,
-                adopted,
-                recreated: adopted && made.workload && !record.paused,
-                resumed: adopted && record.paused,
-                record,
+                origin: Origin::of(place, &created),
+                record: *record,
             }),
-            Err(Error::Cancelled { session, goes_on: _ }) if adopted => {
-                let goes_on = true;
-                Err((Error::Cancelled { session, goes_on }, None))
-            }
-            Err(error) if adopted => Err((error, None)),
-            Err(error) => Err((
+            (Err(error), Place::New) => Err(FailedAttempt {
                 error,
-                Some(Failed {
+                session: Some(NewSession {
                     record,
-                    claim: made.claim,
+                    claim: created.claim,
                 }),
-            )),
-        }
-    }
-
-    /// Removes or keeps what the last try made.
-    async fn give_up(&self, error: Error, failed: Option<Failed>) -> Error {
-        let Some(failed) = failed else { return error };
-        let keep = match self.spec.cleanup_policy() {
-            CleanupPolicy::AlwaysKeep => true,
-            // Who cancels a start does not want to look into it.
-            CleanupPolicy::KeepOnFailure => !matches!(error, Error::Cancelled { .. }),
-            CleanupPolicy::AlwaysClean => false,
-        };
-        // A session beyond the limit, or whose start was refused outright, holds nothing to look at.
-        let nothing = matches!(error, Error::TooManySessions { .. });
-        if keep && !nothing {
-            return error.kept();
-        }
-        // Another client has paused the session while it started: it is to stay.
-        let there = self
-            .site()
-            .existing_record(self.spec.namespace(), &self.spec.names())
-            .await;
-        if matches!(there, Ok(Some(record)) if record.uid == failed.record.uid && record.paused) {
-            return Error::Paused {
-                session: self.spec.id().to_string(),
-            };
-        }
-        self.roll_back(&failed).await;
-        error
-    }
-
-    pub(super) fn site(&self) -> Site<'_> {
-        Site {
-            client: &*self.client,
-            id: self.spec.id(),
-            patience: self.deletion_timeout,
-        }
-    }
-
-    /// The record: ours, or the one that is there.
-    async fn record(&self, nonce: &str) -> Result<Ensured<Record>, Error> {
-        if self.intent == Intent::Attach {
-            let found = self
-                .site()
-                .existing_record(self.spec.namespace(), &self.spec.names())
-                .await?;
-            return found.map(Ensured::Adopted).ok_or_else(|| Error::NotFound {
-                session: self.spec.id().to_string(),
-                namespace: self.spec.namespace().to_owned(),
-            });
-        }
-        let object: Object = podbay_manifests::record::record(&self.spec, nonce).into();
-        match self.site().record(object.clone(), nonce).await? {
-            Ensured::Adopted(old) if self.intent == Intent::Replace => {
-                let session = self.spec.id().as_str();
-                close_record(&*self.client, session, self.spec.namespace(), &old).await?;
-                wait_for_objects(self.site(), &old).await?;
-                self.site().record(object, nonce).await
+            }),
+            // The session stays, and so does what it lacked and got.
+            (Err(Error::Cancelled { session, .. }), Place::Held | Place::GivenUp) => {
+                let goes_on = true;
+                Err(Error::Cancelled { session, goes_on }.into())
             }
-            record => Ok(record),
+            (Err(error), Place::Held | Place::GivenUp) => Err(error.into()),
         }
+    }
+
+    pub(super) fn session(&self) -> SessionContext<'_> {
+        self.ctx.session(self.spec.id())
+    }
+
+    /// Looks at what is there, and plans. Where the mode allows it, the look creates the record.
+    fn look(&self) -> BoxFuture<'_, Result<Plan, Error>> {
+        Box::pin(async move {
+            let record = self.look_at_record().await?;
+            let present = match &record {
+                RecordState::Existing(record) if depends_on_objects(self.mode) => {
+                    self.look_at_objects(record).await?
+                }
+                RecordState::Existing(_) | RecordState::Created(_) | RecordState::Missing => {
+                    Present::default()
+                }
+            };
+            Ok(plan(record, present, self.mode))
+        })
+    }
+
+    async fn look_at_record(&self) -> Result<RecordState, Error> {
+        let session = self.session();
+        if self.mode == OpenMode::Attach {
+            let found = session.record().await?.map(Box::new);
+            return Ok(found.map_or(RecordState::Missing, RecordState::Existing));
+        }
+        let nonce = nonce();
+        let object: Object = podbay_manifests::record::record(&self.spec, &nonce).into();
+        Ok(match session.create_record(object, &nonce).await? {
+            Ensured::Created(record) => RecordState::Created(Box::new(record)),
+            Ensured::Adopted(record) => RecordState::Existing(Box::new(record)),
+        })
+    }
+
+    async fn look_at_objects(&self, record: &Record) -> Result<Present, Error> {
+        let owner = record.owner();
+        let workload = workload::find(self.session(), &record.spec, &owner).await?;
+        let secret = match &workload {
+            // It was made with its Secret.
+            WorkloadState::Live(_) => true,
+            WorkloadState::Missing | WorkloadState::Ended { .. } => {
+                self.has_values_for(&record.spec) || self.secret_exists(record).await?
+            }
+        };
+        Ok(Present { workload, secret })
+    }
+
+    /// Whether this client could write the Secret of the session: its record names variables, but not what is in them.
+    fn has_values_for(&self, spec: &SessionSpec) -> bool {
+        spec.env_names()
+            .iter()
+            .all(|name| self.secrets.env().any(|(known, _)| known == name))
+    }
+
+    /// Whether the session's Secret was written: then nobody needs to know what is in it.
+    async fn secret_exists(&self, record: &Record) -> Result<bool, Error> {
+        let key = self.session().key(Kind::Secret, record.spec.names().secret());
+        let found = self.session().get(&key).await?;
+        Ok(found.is_some_and(|secret| !secret.is_terminating() && is_owned(&secret, &record.owner())))
+    }
+
+    /// Removes the session that is to be replaced.
+    fn remove<'a>(&'a self, old: &'a Record) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            delete_record(self.session(), old).await?;
+            wait_for_objects(self.session(), old).await
+        })
+    }
+
+    /// Removes or keeps what the last attempt created. Returns the error to report.
+    fn give_up<'a>(&'a self, error: Error, failed: &'a NewSession) -> BoxFuture<'a, Error> {
+        Box::pin(async move {
+            let keep = match self.spec.cleanup_policy() {
+                CleanupPolicy::AlwaysKeep => true,
+                // Who cancels a start does not want to look into it.
+                CleanupPolicy::KeepOnFailure => !matches!(error, Error::Cancelled { .. }),
+                CleanupPolicy::AlwaysClean => false,
+            };
+            // A session beyond the limit, or whose start was refused outright, holds nothing to look at.
+            let nothing = matches!(error, Error::TooManySessions { .. });
+            if keep && !nothing {
+                return error.kept();
+            }
+            // Another client has paused the session while it started: it is to stay.
+            let found = self.session().record().await;
+            if matches!(found, Ok(Some(record)) if record.uid == failed.record.uid && record.paused) {
+                return Error::Paused {
+                    session: self.spec.id().to_string(),
+                };
+            }
+            self.roll_back(failed).await;
+            error
+        })
+    }
+
+    /// Removes what a start created. It fails only where the cluster does, and the error that stands is the first one.
+    fn roll_back<'a>(&'a self, failed: &'a NewSession) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let session = self.session();
+            if let Err(error) = delete_record(session, &failed.record).await {
+                tracing::warn!(
+                    session = session.id.as_str(),
+                    error = error.chain(),
+                    "what the failed start created could not be removed"
+                );
+            }
+            let Some(uid) = &failed.claim else { return };
+            // Another client may have opened the session again and taken the claim for its own.
+            let next = session.record().await;
+            if matches!(next, Ok(Some(record)) if record.uid != failed.record.uid) {
+                return;
+            }
+            let key = session.key(Kind::PersistentVolumeClaim, session.names().claim());
+            if let Err(error) = session.delete(&key, uid).await {
+                tracing::warn!(
+                    session = session.id.as_str(),
+                    error = error.chain(),
+                    "the claim of the failed start could not be removed"
+                );
+            }
+        })
     }
 
     pub(super) fn check_cancelled(&self) -> Result<(), Error> {
@@ -219,35 +313,50 @@ impl Opening {
             goes_on: false,
         }
     }
-
-    /// Removes what a start made. It fails only where the cluster does, and the error that stands is the
-    /// first one.
-    async fn roll_back(&self, failed: &Failed) {
-        let session = self.spec.id().as_str();
-        let namespace = self.spec.namespace();
-        if let Err(error) = close_record(&*self.client, session, namespace, &failed.record).await {
-            tracing::warn!(
-                session,
-                error = error.chain(),
-                "what the failed start made could not be removed"
-            );
-        }
-        let Some(uid) = &failed.claim else { return };
-        // Another client may have opened the session again and taken the claim for its own.
-        let next = self.site().existing_record(namespace, &self.spec.names()).await;
-        if matches!(next, Ok(Some(record)) if record.uid != failed.record.uid) {
-            return;
-        }
-        let key = ObjectKey::new(Kind::PersistentVolumeClaim, namespace, self.spec.names().claim());
-        if let Err(error) = self.client.delete(&key, DeleteOptions::only(uid)).await {
-            tracing::warn!(session, %error, "the claim of the failed start could not be removed");
-        }
-    }
 }
 
-/// What a failed try has made.
-struct Failed {
-    record: Record,
-    /// The UID of the claim, if the try made it.
-    claim: Option<String>,
+#[cfg(test)]
+mod tests {
+    use podbay_config::Config;
+    use podbay_fake_cluster::ScriptedCluster;
+    use podbay_manifests::SessionRequest;
+
+    use super::*;
+    use crate::backend::BackendKind;
+
+    fn operation() -> OpenOperation {
+        let config = Config::default();
+        let request = SessionRequest {
+            image: Some("debian:12".to_owned()),
+            ..SessionRequest::default()
+        };
+        let id = "s".parse().unwrap();
+        let (spec, secrets) = SessionSpec::validate(id, "default", &config, request).unwrap();
+        OpenOperation {
+            retries: RetryPolicy::of(&config).unwrap(),
+            ctx: Arc::new(Context::new(
+                Arc::new(ScriptedCluster::new()),
+                BackendKind::Cluster,
+                config,
+                "default".to_owned(),
+                WatchScope::Namespace,
+            )),
+            spec,
+            secrets,
+            mode: OpenMode::default(),
+            on_phase: Arc::new(|_| {}),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// Bytes that the future of a start may have beside the operation itself.
+    const MOST: usize = 1024;
+
+    /// Thousands of sessions that start at once keep one such future each. What a step needs only while it runs is in a
+    /// box of the step's.
+    #[tokio::test]
+    async fn a_start_that_waits_keeps_little_memory() {
+        let future = size_of_val(&Box::new(operation()).open());
+        assert!(future <= MOST, "{future} bytes");
+    }
 }

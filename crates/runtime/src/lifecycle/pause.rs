@@ -1,62 +1,51 @@
 //! Pausing a session: its pod goes, its record, its claim and its other objects stay.
 
-use podbay_k8s_client::{DeleteOptions, Kind, Object, ObjectKey};
+use podbay_k8s_client::Object;
 use podbay_manifests::Record;
 use podbay_manifests::labels::PAUSED;
 use serde_json::{Value, json};
 
 use super::close::wait_for_pods;
-use super::ensure::Site;
-use super::gone::wait_until_gone;
 use super::workload::{self, suspend};
-use crate::error::Error;
+use crate::context::{SessionContext, is_owned};
+use crate::error::{Error, ForSession as _};
+use crate::wait::wait_until_deleted;
 
 /// Pauses the session of `record`. Safe to repeat.
 ///
 /// The record is marked first: a client that dies between the two steps leaves a session that says it is paused and has a
 /// pod, which the next pause or resume puts right; the other order would leave one that looks lost.
-pub(crate) async fn pause(site: Site<'_>, record: &Record, wait: bool) -> Result<(), Error> {
+pub(crate) async fn pause(session: SessionContext<'_>, record: &Record, wait: bool) -> Result<(), Error> {
     if !record.spec.persistent() {
         return Err(Error::NothingToKeep {
             session: record.id().to_string(),
         });
     }
-    mark(site, record, true).await?;
-    let key = workload::key(&record.spec);
-    let call = |source| site.call(source);
-    let found = site.client.get(&key).await.map_err(call)?.filter(|object| {
-        let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
-        record.owner().owns(owners)
-    });
-    match found {
-        Some(Object::Job(job)) => suspend(site, &record.spec, &job, true).await.map_err(call)?,
+    mark(session, record, true).await?;
+    let (key, timeout) = (workload::key(&record.spec), session.ctx.deletion_timeout);
+    let found = session.get(&key).await?;
+    match found.filter(|object| is_owned(object, &record.owner())) {
+        Some(Object::Job(job)) => suspend(session, &record.spec, &job, true)
+            .await
+            .for_session(session.id)?,
         Some(pod) => {
-            let options = DeleteOptions::only(pod.uid());
-            site.client.delete(&key, options).await.map_err(call)?;
+            session.delete(&key, pod.uid()).await?;
             if wait {
-                wait_until_gone(site.client, site.id.as_str(), &key, pod.uid(), site.patience).await?;
+                wait_until_deleted(session, &key, pod.uid(), timeout).await?;
             }
         }
         None => {}
     }
     if wait {
-        wait_for_pods(site, record).await?;
+        wait_for_pods(session, record, timeout).await?;
     }
     Ok(())
 }
 
 /// Writes down whether a session is paused.
-pub(crate) async fn mark(site: Site<'_>, record: &Record, paused: bool) -> Result<(), Error> {
-    let key = ObjectKey::new(
-        Kind::ConfigMap,
-        record.spec.namespace(),
-        record.spec.names().object(),
-    );
+pub(super) async fn mark(session: SessionContext<'_>, record: &Record, paused: bool) -> Result<(), Error> {
     let value = if paused { json!("true") } else { Value::Null };
     let patch = json!({"metadata": {"uid": record.uid, "annotations": {PAUSED: value}}});
-    site.client
-        .patch(&key, patch)
-        .await
-        .map(drop)
-        .map_err(|source| site.call(source))
+    let patched = session.ctx.client.patch(&session.record_key(), patch).await;
+    patched.map(drop).for_session(session.id)
 }

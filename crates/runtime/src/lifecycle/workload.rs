@@ -5,16 +5,16 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_config::WorkloadKind;
-use podbay_k8s_client::{DeleteOptions, Error as ClientError, ErrorKind, Kind, Object, ObjectKey};
-use podbay_manifests::labels::selector_session;
+use podbay_k8s_client::{Error as ClientError, ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::{Owner, SessionSpec, job, pod};
 use serde_json::json;
 
-use super::ensure::{Ensured, Site};
-use super::gone::wait_until_gone;
-use crate::error::Error;
-use crate::pod_outline::outline;
-use crate::state::is_finished;
+use super::apply::Ensured;
+use super::plan::WorkloadState;
+use crate::context::{SessionContext, is_owned};
+use crate::error::{Error, ForSession as _};
+use crate::pod::{is_finished, outline};
+use crate::wait::wait_until_deleted;
 
 /// Conditions of a Job that has ended, or is about to: the last two are set before the others, while its pods still end
 /// (`batch/v1` `JobConditionType`).
@@ -57,6 +57,15 @@ impl Workload {
         }
     }
 
+    /// Its UID.
+    pub(crate) fn uid(&self) -> &str {
+        let metadata = match self {
+            Self::Pod(pod) => &pod.metadata,
+            Self::Job(job) => &job.metadata,
+        };
+        metadata.uid.as_deref().unwrap_or_default()
+    }
+
     /// Whether `pod` is this workload's.
     pub(crate) fn has(&self, pod: &Pod) -> bool {
         match self {
@@ -80,9 +89,9 @@ pub(crate) fn key(spec: &SessionSpec) -> ObjectKey {
     ObjectKey::new(kind, spec.namespace(), spec.names().object())
 }
 
-/// Makes the workload, or adopts it. A Job is suspended at first: [`release`] lets it make its pod.
-pub(crate) async fn ensure(
-    site: Site<'_>,
+/// Creates the workload, or adopts it. A Job is suspended at first: [`resume_job`] has it make its pod.
+pub(super) async fn apply(
+    session: SessionContext<'_>,
     spec: &SessionSpec,
     owner: &Owner,
 ) -> Result<Ensured<Workload>, Error> {
@@ -95,9 +104,9 @@ pub(crate) async fn ensure(
         }
     };
     let key = object.key();
-    let ensured = site.owned(object, owner).await?;
+    let ensured = session.apply(object, owner).await?;
     let created = ensured.is_created();
-    let workload = Workload::of(ensured.into_inner()).ok_or_else(|| site.name_taken(&key))?;
+    let workload = Workload::of(ensured.into_inner()).ok_or_else(|| session.name_taken(&key))?;
     Ok(if created {
         Ensured::Created(workload)
     } else {
@@ -105,58 +114,39 @@ pub(crate) async fn ensure(
     })
 }
 
-/// The workload of an adopted session, if it lives. A Job that is suspended does: its pod comes back. One whose pod has
-/// ended does not, although its controller has not said so yet.
-///
-/// One that has ended for good is deleted here, to be made anew: a claim that is being deleted waits for it.
-pub(crate) async fn living(
-    site: Site<'_>,
+/// Finds the workload of a session that exists. A Job whose pod has ended has ended too, although its controller has not
+/// said so yet.
+pub(super) async fn find(
+    session: SessionContext<'_>,
     spec: &SessionSpec,
     owner: &Owner,
-) -> Result<Option<Workload>, Error> {
-    let found = site
-        .client
-        .get(&key(spec))
-        .await
-        .map_err(|source| site.call(source))?;
-    let Some(object) = found.filter(|object| {
-        let owners = object.metadata().owner_references.as_deref().unwrap_or_default();
-        !object.is_terminating() && owner.owns(owners)
-    }) else {
-        return Ok(None);
+) -> Result<WorkloadState, Error> {
+    let found = session.get(&key(spec)).await?;
+    let Some(object) = found.filter(|object| !object.is_terminating() && is_owned(object, owner)) else {
+        return Ok(WorkloadState::Missing);
     };
     let (uid, over) = (object.uid().to_owned(), is_over(&object));
-    let workload = Workload::of(object);
-    let over = match &workload {
-        Some(job @ Workload::Job(_)) if !over => has_ended(site, spec, job).await?,
-        _ => over,
+    let Some(workload) = Workload::of(object) else {
+        return Ok(WorkloadState::Missing);
     };
-    if !over {
-        return Ok(workload);
+    if over || matches!(workload, Workload::Job(_)) && has_ended_pod(session, &workload).await? {
+        Ok(WorkloadState::Ended { uid })
+    } else {
+        Ok(WorkloadState::Live(workload))
     }
-    let deleted = site.client.delete(&key(spec), DeleteOptions::only(uid)).await;
-    deleted.map_err(|source| site.call(source))?;
-    Ok(None)
 }
 
 /// Whether a pod of this Job has ended.
-async fn has_ended(site: Site<'_>, spec: &SessionSpec, job: &Workload) -> Result<bool, Error> {
-    Ok(pods(site, spec)
-        .await?
+async fn has_ended_pod(session: SessionContext<'_>, job: &Workload) -> Result<bool, Error> {
+    let pods = session.pods().await?;
+    Ok(pods
         .into_iter()
         .filter_map(Object::into_pod)
         .any(|pod| job.has(&pod) && pod.metadata.deletion_timestamp.is_none() && is_finished(&pod)))
 }
 
-/// All pods of a session. A Job's have names of its controller's making, so they are looked for by label.
-pub(super) async fn pods(site: Site<'_>, spec: &SessionSpec) -> Result<Vec<Object>, Error> {
-    let selector = selector_session(&spec.names());
-    let pods = site.client.list(Kind::Pod, spec.namespace(), &selector).await;
-    pods.map_err(|source| site.call(source))
-}
-
 /// Whether a workload has ended for good: a pod with `restartPolicy: Never`, a Job with `backoffLimit: 0`.
-pub(crate) fn is_over(object: &Object) -> bool {
+pub(super) fn is_over(object: &Object) -> bool {
     match object {
         Object::Pod(pod) => is_finished(pod),
         Object::Job(job) => job
@@ -169,54 +159,68 @@ pub(crate) fn is_over(object: &Object) -> bool {
 }
 
 /// Suspends a session's Job, or lets it go on. Suspended, the Job controller deletes its pod.
-pub(crate) async fn suspend(
-    site: Site<'_>,
+pub(super) async fn suspend(
+    session: SessionContext<'_>,
     spec: &SessionSpec,
     job: &Job,
     suspend: bool,
 ) -> Result<(), ClientError> {
     let patch = json!({"metadata": {"uid": job.metadata.uid}, "spec": {"suspend": suspend}});
-    site.client.patch(&key(spec), patch).await.map(drop)
+    session.ctx.client.patch(&key(spec), patch).await.map(drop)
 }
 
-/// Lets a Job that is suspended make its pod.
-///
-/// First the pods of an earlier Job of the session are waited out: a Job is gone before its pods are, and theirs have other
-/// names. No earlier Job can come back meanwhile, because this one has its name.
-pub(crate) async fn release(
-    site: Site<'_>,
+/// Has a Job make its pod: one that was just created, or that a pause has suspended. A queue lets its own go itself.
+pub(super) async fn resume_job(
+    session: SessionContext<'_>,
+    spec: &SessionSpec,
+    owner: &Owner,
+    workload: &Workload,
+) -> Result<(), Error> {
+    if let Workload::Job(job) = workload
+        && is_suspended(job)
+        && !is_queued(job)
+    {
+        unsuspend_job(session, spec, owner, workload, job).await?;
+    }
+    Ok(())
+}
+
+/// First waits until the pods of an earlier Job of the session are gone: a Job is gone before its pods are, and theirs have
+/// other names. No earlier Job can come back meanwhile, because this one has its name.
+async fn unsuspend_job(
+    session: SessionContext<'_>,
     spec: &SessionSpec,
     owner: &Owner,
     workload: &Workload,
     job: &Job,
 ) -> Result<(), Error> {
-    for object in pods(site, spec).await? {
+    for object in session.pods().await? {
         let (pod, uid) = (object.key(), object.uid().to_owned());
-        let others = site.is_ours(&object) && !object.into_pod().is_some_and(|pod| workload.has(&pod));
+        let others = session.is_ours(&object) && !object.into_pod().is_some_and(|pod| workload.has(&pod));
         if others {
-            site.check_owner(spec.namespace(), owner).await?;
-            wait_until_gone(site.client, site.id.as_str(), &pod, &uid, site.patience).await?;
+            session.check_owner(owner).await?;
+            wait_until_deleted(session, &pod, &uid, session.ctx.deletion_timeout).await?;
         }
     }
-    match suspend(site, spec, job, false).await {
+    match suspend(session, spec, job, false).await {
         Ok(()) => Ok(()),
         // It went with its record.
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Conflict) => {
-            site.check_owner(spec.namespace(), owner).await?;
-            Err(site.call(error))
+            session.check_owner(owner).await?;
+            Err(error).for_session(session.id)
         }
-        Err(error) => Err(site.call(error)),
+        Err(error) => Err(error).for_session(session.id),
     }
 }
 
 /// Whether a Job is suspended.
-pub(crate) fn is_suspended(job: &Job) -> bool {
+fn is_suspended(job: &Job) -> bool {
     job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
 }
 
 /// Whether a queue decides when a Job may make its pod: Kueue does for Jobs with this label, and suspends again what others
 /// let go (<https://kueue.sigs.k8s.io/docs/tasks/run/jobs/>).
-pub(crate) fn is_queued(job: &Job) -> bool {
+fn is_queued(job: &Job) -> bool {
     let labels = job.metadata.labels.as_ref();
     labels.is_some_and(|labels| labels.contains_key(QUEUE))
 }

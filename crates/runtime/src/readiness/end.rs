@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
 use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 use super::phase::{condition, container};
+use crate::pod::is_finished;
 
 /// Exit code the kubelet reports for a process killed by SIGKILL.
 const SIGKILLED: i32 = 137;
@@ -87,12 +88,7 @@ fn eviction_hint(message: &str) -> Hint {
 /// Whether the pod's status will not say more of its end than it does: it is deleted, or the kubelet has written its last
 /// phase. Between a container's end and that phase is the moment in which a reason is still to come.
 pub(crate) fn is_settled(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_some()
-        || pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref())
-            .is_some_and(|phase| phase == "Failed" || phase == "Succeeded")
+    pod.metadata.deletion_timestamp.is_some() || is_finished(pod)
 }
 
 /// Whether a verdict says no more than that the container ended or the pod was deleted: then events may tell why.

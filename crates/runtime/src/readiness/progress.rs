@@ -19,7 +19,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// How long each kind of trouble may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Graces {
+pub(crate) struct GracePeriods {
     pub(crate) start: Duration,
     pub(crate) unschedulable: Duration,
     pub(crate) capacity: Duration,
@@ -30,7 +30,7 @@ pub(crate) struct Graces {
     pub(crate) node: Duration,
 }
 
-impl Graces {
+impl GracePeriods {
     /// Those of the configuration.
     pub(crate) fn of(config: &Config) -> Self {
         let settings = &config.podbay;
@@ -62,7 +62,7 @@ impl Graces {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// The session takes commands.
     Ready,
     /// Wait for the pod to change, at most until then.
@@ -75,8 +75,8 @@ pub(super) enum Decision {
 
 /// A start, as far as it has come.
 #[derive(Debug)]
-pub(super) struct Start {
-    graces: Graces,
+pub(crate) struct StartMonitor {
+    graces: GracePeriods,
     server: bool,
     deadline: Instant,
     phase: StartPhase,
@@ -94,9 +94,9 @@ struct Trouble {
     since: Instant,
 }
 
-impl Start {
+impl StartMonitor {
     /// A start that began to wait at `now`, with the time its objects took to write.
-    pub(super) fn new(graces: Graces, server: bool, creating: Duration, now: Instant) -> Self {
+    pub(crate) fn new(graces: GracePeriods, server: bool, creating: Duration, now: Instant) -> Self {
         let mut times = PhaseTimes::default();
         times.add(StartPhase::Creating, creating);
         Self {
@@ -111,19 +111,19 @@ impl Start {
         }
     }
 
-    pub(super) const fn phase(&self) -> StartPhase {
+    pub(crate) const fn phase(&self) -> StartPhase {
         self.phase
     }
 
     /// The seconds of each step up to `now`.
-    pub(super) fn times(&self, now: Instant) -> PhaseTimes {
+    pub(crate) fn times(&self, now: Instant) -> PhaseTimes {
         let mut times = self.times;
         times.add(self.phase, now - self.phase_since);
         times
     }
 
     /// What to do, given the pod (none while the watch has not seen it) and the events read last.
-    pub(super) fn observe(&mut self, pod: Option<&Pod>, events: &[Event], now: Instant) -> Decision {
+    pub(crate) fn observe(&mut self, pod: Option<&Pod>, events: &[Event], now: Instant) -> Decision {
         if let Some(pod) = pod {
             let phase = phase_of(pod, self.server);
             if phase > self.phase {

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::end::{end_by_events, end_of_pod};
-use super::progress::{Decision, Graces, Start};
+use super::progress::{Decision, GracePeriods, StartMonitor};
 
-const GRACES: Graces = Graces {
+const GRACES: GracePeriods = GracePeriods {
     start: Duration::from_secs(300),
     unschedulable: Duration::from_secs(4),
     capacity: Duration::from_secs(60),
@@ -51,9 +51,12 @@ fn waiting(reason: &str, message: &str) -> Pod {
     scheduled(&json!({"waiting": {"reason": reason, "message": message}}))
 }
 
-fn start() -> (Start, Instant) {
+fn start() -> (StartMonitor, Instant) {
     let now = Instant::now();
-    (Start::new(GRACES, false, Duration::from_millis(10), now), now)
+    (
+        StartMonitor::new(GRACES, false, Duration::from_millis(10), now),
+        now,
+    )
 }
 
 fn cause(decision: Decision) -> Cause {
@@ -87,7 +90,7 @@ fn a_pod_that_runs_is_ready_and_its_steps_are_timed() {
 #[test]
 fn an_image_with_a_server_is_ready_when_its_probe_says_so() {
     let begun = Instant::now();
-    let mut start = Start::new(GRACES, true, Duration::ZERO, begun);
+    let mut start = StartMonitor::new(GRACES, true, Duration::ZERO, begun);
     let running = scheduled(&json!({"running": {}}));
     assert!(matches!(
         start.observe(Some(&running), &[], begun),
@@ -234,7 +237,7 @@ fn a_volume_that_cannot_be_mounted_shows_in_events_alone() {
     assert_eq!(start.observe(Some(&pod), &events, over), Decision::ReadEvents);
     assert_eq!(cause(start.observe(Some(&pod), &events, over)), Cause::Volume);
     // Without such an event it goes on, and is looked at again as much later.
-    let mut start = Start::new(GRACES, false, Duration::ZERO, begun);
+    let mut start = StartMonitor::new(GRACES, false, Duration::ZERO, begun);
     start.observe(Some(&pod), &[], begun);
     start.observe(Some(&pod), &[], first);
     assert_eq!(

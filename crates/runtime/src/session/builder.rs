@@ -13,9 +13,9 @@ use super::handle::Session;
 use super::on_host;
 use super::status::{StatusStream, Teller};
 use crate::backend::BackendKind;
+use crate::context::{Podbay, parse_id};
 use crate::error::Error;
-use crate::lifecycle::{Intent, Opened, Opening, RetryPolicy};
-use crate::podbay::{Podbay, parse_id};
+use crate::lifecycle::{OpenMode, OpenOperation, OpenOutcome, Origin, RetryPolicy};
 
 /// The image a session of the embedded backend has: this machine's own files.
 const HOST_IMAGE: &str = "host";
@@ -28,7 +28,7 @@ pub struct SessionBuilder {
     podbay: Podbay,
     id: String,
     request: SessionRequest,
-    intent: Intent,
+    mode: OpenMode,
     teller: Teller,
     cancel: CancellationToken,
 }
@@ -54,7 +54,7 @@ impl SessionBuilder {
             podbay,
             id,
             request: SessionRequest::default(),
-            intent: Intent::default(),
+            mode: OpenMode::default(),
             teller: Teller::silent(),
             cancel: CancellationToken::new(),
         }
@@ -130,25 +130,10 @@ impl SessionBuilder {
         self
     }
 
-    /// Whether a session of this id that is there is closed first, and made anew.
+    /// What to do about a session of this id that exists, or does not.
     #[must_use]
-    pub const fn replace(mut self, replace: bool) -> Self {
-        self.intent = if replace {
-            Intent::Replace
-        } else {
-            Intent::AttachOrCreate
-        };
-        self
-    }
-
-    /// Whether only a session that is there will do: none is made then.
-    #[must_use]
-    pub const fn attach_to_existing(mut self, attach: bool) -> Self {
-        self.intent = if attach {
-            Intent::Attach
-        } else {
-            Intent::AttachOrCreate
-        };
+    pub const fn mode(mut self, mode: OpenMode) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -225,30 +210,24 @@ impl SessionBuilder {
             podbay,
             id: _,
             request,
-            intent,
+            mode,
             teller,
             cancel,
         } = self;
         let id = spec.id().clone();
         let phases = teller.clone();
-        let opening = Opening {
-            client: Arc::clone(podbay.client()),
-            watch: podbay.watch(&spec.names()),
-            shared_watch: podbay.shares_its_watch(),
-            graces: podbay.graces(),
-            policies: Arc::clone(podbay.policies()),
+        let operation = Box::new(OpenOperation {
+            ctx: Arc::clone(&podbay.0),
             retries: RetryPolicy::of(podbay.config())?,
-            limit: podbay.session_limit(),
-            deletion_timeout: podbay.deletion_timeout(),
             spec,
             secrets,
-            intent,
+            mode,
             on_phase: Arc::new(move |phase| phases.phase(phase)),
             cancel: cancel.clone(),
-        };
+        });
         // A task of its own, so that it can clean up when this future is dropped.
         let guard = cancel.drop_guard();
-        let opened = match tokio::spawn(Box::pin(opening.open())).await {
+        let opened = match tokio::spawn(operation.open()).await {
             Ok(opened) => opened,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(Error::Cancelled {
@@ -258,27 +237,24 @@ impl SessionBuilder {
         };
         guard.disarm();
         match opened {
-            Ok(Opened {
+            Ok(OpenOutcome {
                 record,
                 pod,
                 times,
-                adopted,
-                recreated,
-                resumed,
+                origin,
             }) => {
-                let differences = if adopted {
-                    request
+                let differences = match origin {
+                    Origin::Created => Vec::new(),
+                    Origin::Attached | Origin::Recreated | Origin::Resumed => request
                         .differences(&record.spec)
                         .iter()
                         .map(ToString::to_string)
-                        .collect()
-                } else {
-                    Vec::new()
+                        .collect(),
                 };
                 let report = OpenReport {
-                    attached: adopted,
-                    recreated,
-                    resumed,
+                    attached: origin != Origin::Created,
+                    recreated: origin == Origin::Recreated,
+                    resumed: origin == Origin::Resumed,
                     differences,
                     times,
                 };

@@ -8,7 +8,8 @@ use podbay_manifests::{Record, RecordError, SessionSpec};
 use podbay_protocol::{Degraded, SessionState, Verdict};
 use serde::{Serialize, Serializer};
 
-use crate::state::{preferred_pod, session_state};
+use crate::pod::preferred_pod;
+use crate::state::session_state;
 
 /// A session in a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]

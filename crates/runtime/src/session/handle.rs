@@ -7,24 +7,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_config::CleanupPolicy;
-use podbay_k8s_client::{
-    ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object, ObjectKey,
-};
-use podbay_manifests::labels::selector_session;
+use podbay_k8s_client::{ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object};
 use podbay_manifests::pod::CONTAINER;
 use podbay_manifests::secret::SESSION_KEY;
 use podbay_manifests::{Record, SessionId, SessionNames, SessionSpec};
-use podbay_protocol::{Outcome, PhaseTimes, SessionState, StartPhase};
+use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
 
 use super::builder::OpenReport;
 use super::describe::{self, Description};
-use crate::command::Command;
+use crate::context::{Podbay, SessionContext};
 use crate::error::Error;
-use crate::lifecycle::{Closed, RetainedClaim, close_record};
-use crate::podbay::Podbay;
-use crate::readiness::{Progress, wait_until_ready};
-use crate::state::{pod_is_gone, pod_rank, session_state};
+use crate::lifecycle::{self, Closed};
+use crate::pod::pod_rank;
+use crate::state::{pod_is_gone, session_state};
+use crate::wait::{ReadyWait, wait_until_ready};
 
 /// A session. Dropping the handle leaves the session open: [`Session::close`] ends it.
 #[derive(Clone, Debug)]
@@ -32,7 +29,7 @@ pub struct Session {
     podbay: Podbay,
     id: SessionId,
     /// Its record, where this process has read it.
-    record: Option<Record>,
+    record: Option<Arc<Record>>,
     /// The name of its pod, where it is known not to be the session's own: a Job's pods are named by its controller.
     pod: Arc<Mutex<Option<String>>>,
     report: OpenReport,
@@ -56,7 +53,7 @@ impl Session {
         Self {
             podbay,
             id: record.id().clone(),
-            record: Some(record),
+            record: Some(Arc::new(record)),
             pod: Arc::new(Mutex::new(Some(pod))),
             report,
         }
@@ -89,20 +86,21 @@ impl Session {
         self.pod.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn context(&self) -> SessionContext<'_> {
+        self.podbay.0.session(&self.id)
+    }
+
     /// The key that the session's server takes (`X-Session-API-Key`).
     pub async fn session_key(&self) -> Result<SecretString, Error> {
-        let names = SessionNames::of(&self.id);
-        let key = ObjectKey::new(Kind::Secret, self.podbay.namespace(), names.secret());
-        let call = |source| Error::Call {
-            session: self.id.to_string(),
-            source,
-        };
-        let found = self.podbay.client().get(&key).await.map_err(call)?;
+        let session = self.context();
+        let found = session
+            .get(&session.key(Kind::Secret, session.names().secret()))
+            .await?;
         let value = found
             .and_then(Object::into_secret)
             .and_then(|secret| secret.data?.remove(SESSION_KEY))
             .and_then(|bytes| String::from_utf8(bytes.0).ok());
-        value.map(SecretString::from).ok_or_else(|| self.not_found())
+        value.map(SecretString::from).ok_or_else(|| session.not_found())
     }
 
     /// Where a browser finds the session's VS Code, if it was asked for. `token` is VS Code's own connection token; without,
@@ -120,33 +118,14 @@ impl Session {
     async fn specification(&self) -> Result<SessionSpec, Error> {
         match &self.record {
             Some(record) => Ok(record.spec.clone()),
-            None => match self.podbay.record(&self.id).await? {
-                Some(record) => Ok(record.spec),
-                None => Err(self.not_found()),
-            },
+            None => Ok(self.read_record().await?.spec),
         }
     }
 
-    /// Runs a program with its arguments and waits for it, with an empty standard input. Both streams are
-    /// kept up to [`crate::command::DEFAULT_CAPTURE`] bytes; counts and hashes are of all bytes.
-    ///
-    /// The words stand in the API server's audit log: no secrets there. They come in by
-    /// [`crate::SessionBuilder::env`].
-    pub async fn exec<I, S>(&self, argv: I) -> Result<Outcome, Error>
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        self.command(argv).output().await
-    }
-
-    /// A command to be run.
-    pub fn command<I, S>(&self, argv: I) -> Command
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        Command::new(self.clone(), argv.into_iter().map(Into::into).collect())
+    /// Its record, as it is now.
+    async fn read_record(&self) -> Result<Record, Error> {
+        let session = self.context();
+        session.record().await?.ok_or_else(|| session.not_found())
     }
 
     /// The log of its container: what its main program wrote, not what commands did.
@@ -157,8 +136,8 @@ impl Session {
         };
         let log = self
             .on_pod(async |name| {
-                let (client, namespace) = (self.podbay.client(), self.podbay.namespace());
-                client.logs(namespace, &name, request.clone()).await
+                let ctx = &self.podbay.0;
+                ctx.client.logs(&ctx.namespace, &name, request.clone()).await
             })
             .await;
         match log {
@@ -169,19 +148,15 @@ impl Session {
 
     /// All there is to know of it.
     pub async fn describe(&self) -> Result<Description, Error> {
-        let record = self
-            .podbay
-            .record(&self.id)
-            .await?
-            .ok_or_else(|| self.not_found())?;
+        let record = self.read_record().await?;
         let pod = self.pod().await?;
         let mut events = Ok(Vec::new());
         if let Some(pod) = &pod {
             let name = pod.metadata.name.clone().unwrap_or_default();
-            let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), name);
+            let key = self.context().key(Kind::Pod, name);
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
             // The right to read them may be missing; the rest is worth showing all the same.
-            let read = self.podbay.client().events(&key, uid).await;
+            let read = self.podbay.0.client.events(&key, uid).await;
             events = read.map_err(|error| error.to_string());
         }
         Ok(describe::describe(
@@ -194,20 +169,14 @@ impl Session {
 
     /// Ends the session; see [`Podbay::close`].
     pub async fn close(self) -> Result<Closed, Error> {
-        let Some(record) = &self.record else {
-            return self.podbay.close(self.id.as_str(), false).await;
-        };
-        let namespace = self.podbay.namespace();
-        let existed = close_record(&**self.podbay.client(), self.id.as_str(), namespace, record).await?;
-        Ok(Closed {
-            session: self.id.to_string(),
-            existed,
-            claim: record.spec.claim().map(|_| RetainedClaim {
-                name: record.spec.names().claim(),
-                namespace: namespace.to_owned(),
-                deleted: false,
-            }),
-        })
+        let session = self.context();
+        match &self.record {
+            Some(record) => lifecycle::close(session, record, false).await,
+            None => match session.record().await? {
+                Some(record) => lifecycle::close(session, &record, false).await,
+                None => Ok(Closed::missing(&self.id)),
+            },
+        }
     }
 
     /// Ends the session, or leaves it, as its clean-up policy says of one whose work succeeded or not. None where it was
@@ -227,25 +196,17 @@ impl Session {
 
     /// Its pod, if it is there.
     pub(crate) async fn pod(&self) -> Result<Option<Pod>, Error> {
-        let key = ObjectKey::new(Kind::Pod, self.podbay.namespace(), self.pod_name());
-        let call = |source| Error::Call {
-            session: self.id.to_string(),
-            source,
-        };
-        let found = self.podbay.client().get(&key).await.map_err(call)?;
-        match found.and_then(Object::into_pod) {
-            Some(pod) => Ok(Some(pod)),
-            None => self.find_pod().await.map_err(call),
+        let session = self.context();
+        match session.get(&session.key(Kind::Pod, self.pod_name())).await? {
+            Some(Object::Pod(pod)) => Ok(Some(*pod)),
+            _ => self.find_pod().await,
         }
     }
 
     /// Looks for its pod by label, and remembers its name.
-    async fn find_pod(&self) -> Result<Option<Pod>, podbay_k8s_client::Error> {
-        let selector = selector_session(&SessionNames::of(&self.id));
-        let namespace = self.podbay.namespace();
-        let pods = self.podbay.client().list(Kind::Pod, namespace, &selector).await?;
-        let pods = pods.into_iter().filter_map(Object::into_pod);
-        let pod = pods.max_by_key(pod_rank);
+    async fn find_pod(&self) -> Result<Option<Pod>, Error> {
+        let pods = self.context().pods().await?;
+        let pod = pods.into_iter().filter_map(Object::into_pod).max_by_key(pod_rank);
         if let Some(pod) = &pod {
             self.known_pod().clone_from(&pod.metadata.name);
         }
@@ -258,8 +219,8 @@ impl Session {
         request: ExecRequest,
     ) -> Result<ExecProcess, podbay_k8s_client::Error> {
         self.on_pod(async |name| {
-            let (client, namespace) = (self.podbay.client(), self.podbay.namespace());
-            client.exec(namespace, &name, request.clone()).await
+            let ctx = &self.podbay.0;
+            ctx.client.exec(&ctx.namespace, &name, request.clone()).await
         })
         .await
     }
@@ -284,10 +245,7 @@ impl Session {
     /// Waits for a session that was begun and is not ready; `refused` is what the command met, and stands where
     /// the session is ready or there is none.
     pub(crate) async fn wait_until_ready(&self, refused: podbay_k8s_client::Error) -> Result<(), Error> {
-        let Some(record) = self.podbay.record(&self.id).await? else {
-            return Err(self.not_found());
-        };
-        let names = SessionNames::of(&self.id);
+        let record = self.read_record().await?;
         let Some(pod) = self.pod().await? else {
             return Err(self.explain(refused).await);
         };
@@ -296,40 +254,27 @@ impl Session {
         if !matches!(state, SessionState::Starting(phase) if phase > StartPhase::Creating) {
             return Err(self.explain(refused).await);
         }
-        let progress = Progress {
-            client: &**self.podbay.client(),
-            session: self.id.as_str(),
-            namespace: self.podbay.namespace(),
+        let wait = ReadyWait {
+            session: self.context(),
             pod_name: &self.pod_name(),
             uid: pod.metadata.uid.as_deref().unwrap_or_default(),
             server: record.spec.server().is_some(),
-            graces: self.podbay.graces(),
             creating: Duration::ZERO,
             on_phase: &|_| {},
         };
-        let mut follower = self.podbay.watch(&names).follow(&names);
-        wait_until_ready(progress, &mut follower).await.map(|_| ())
-    }
-
-    pub(crate) fn not_found(&self) -> Error {
-        Error::NotFound {
-            session: self.id.to_string(),
-            namespace: self.podbay.namespace().to_owned(),
-        }
+        let names = SessionNames::of(&self.id);
+        let mut follower = self.podbay.0.watch(&names).follow(&names);
+        wait_until_ready(wait, &mut follower).await.map(|_| ())
     }
 
     /// Why a call on the session's pod failed: there is no such session, or its pod has ended.
     pub(crate) async fn explain(&self, source: podbay_k8s_client::Error) -> Error {
-        let call = |source| Error::Call {
-            session: self.id.to_string(),
-            source,
-        };
         let session = self.id.to_string();
-        let record = match self.podbay.record(&self.id).await {
-            Ok(None) => return self.not_found(),
+        let record = match self.context().record().await {
+            Ok(None) => return self.context().not_found(),
             Ok(Some(record)) if record.paused => return Error::Paused { session },
             Ok(Some(record)) => record,
-            Err(_) => return call(source),
+            Err(_) => return Error::Call { session, source },
         };
         match self.pod().await {
             Ok(Some(pod)) => match session_state(Ok(&record), [&pod], None, Timestamp::now()) {
@@ -347,14 +292,14 @@ impl Session {
                     session,
                     verdict: Box::new(pod_is_gone()),
                 },
-                _ => call(source),
+                _ => Error::Call { session, source },
             },
             // Whether it was ever there does not matter to a command that needs it now.
             Ok(None) => Error::Lost {
                 session,
                 verdict: Box::new(pod_is_gone()),
             },
-            Err(_) => call(source),
+            Err(_) => Error::Call { session, source },
         }
     }
 }

@@ -2,17 +2,14 @@
 //!
 //! ```text
 //!   record, pods, events, now --> session_state.rs --> SessionState
-//!   pods of one session       --> pods.rs          --> the one that counts
 //!   pod of a server           --> degraded.rs      --> what is not well of it
 //! ```
 //!
 //! All of it is pure: objects and the time come in as values. Lists, descriptions, waits and limits read the same state.
 
 mod degraded;
-mod pods;
 mod session_state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use pods::{is_finished, pod_rank, preferred_pod};
 pub(crate) use session_state::{pod_is_gone, session_state};

@@ -6,7 +6,7 @@ use podbay_manifests::{Record, RecordError};
 use podbay_protocol::{Cause, Hint, SessionState, StartPhase, Verdict};
 
 use super::degraded::unresponsive_server;
-use super::pods::{is_of_another_record, preferred_pod};
+use crate::pod::{is_of_another_record, preferred_pod};
 use crate::readiness::{end_by_events, end_of_pod, hopeless, is_vague, node_lost, phase_of};
 
 /// How long a record may be there without a pod before its session counts as lost: its creator writes the objects one after

@@ -8,7 +8,8 @@ use podbay_manifests::{Record, RecordError, ServerKind, SessionRequest, SessionS
 use podbay_protocol::{Cause, Degraded, SessionState, StartPhase};
 use serde_json::{Value, json};
 
-use super::{preferred_pod, session_state};
+use super::session_state;
+use crate::pod::preferred_pod;
 
 const UID: &str = "record-uid";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use podbay_config::Config;
 use podbay_fake_cluster::{Call, Fault, On, Operation, Outcome, Script, ScriptedCluster, When};
 use podbay_k8s_client::{DeleteOptions, ErrorKind, Kind, Object, ObjectKey};
-use podbay_runtime::Error;
+use podbay_runtime::{Error, OpenMode};
 use serde_json::json;
 
 use crate::world::{
@@ -460,8 +460,8 @@ async fn defect_11_a_failing_read_is_not_taken_for_absence() {
             let on = On::any().operation(Operation::Get).kind(read);
             world.calls.inject(on, Fault::before(kind));
 
-            for attach in [false, true] {
-                let opened = world.session("s").attach_to_existing(attach).open().await;
+            for mode in [OpenMode::AttachOrCreate, OpenMode::Attach] {
+                let opened = world.session("s").mode(mode).open().await;
                 let error = opened.unwrap_err();
                 assert_eq!(kind_of(&error), Some(kind), "{read} {error:?}");
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use podbay_fake_cluster::{Fault, On};
-use podbay_runtime::{Config, Error, ErrorCode, Podbay};
+use podbay_runtime::{Config, Error, ErrorCode, OpenMode, Podbay};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -55,7 +55,7 @@ async fn act(podbay: &Podbay, deed: Deed, shape: Shape) -> Result<(), Error> {
         Deed::Open => open(podbay, shape).await,
         Deed::Replace => {
             let builder = podbay.session(SESSION_ID).request(shape.request());
-            builder.replace(true).open().await.map(drop)
+            builder.mode(OpenMode::Replace).open().await.map(drop)
         }
         Deed::Close => podbay.close(SESSION_ID, false).await.map(drop),
         Deed::Delete => podbay.delete(SESSION_ID, false).await.map(drop),

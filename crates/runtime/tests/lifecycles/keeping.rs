@@ -2,7 +2,7 @@
 
 use podbay_config::CleanupPolicy;
 use podbay_fake_cluster::{ImageTrouble, Script, Trouble};
-use podbay_runtime::{Config, Error, SessionState};
+use podbay_runtime::{Config, Error, OpenMode, SessionState};
 
 use crate::scenario::{Shape, open};
 use crate::world::{SESSION_ID, World};
@@ -147,7 +147,7 @@ async fn of_many_at_once_as_many_as_allowed_are_opened() {
 async fn attaching_makes_nothing() {
     let world = World::new();
     let podbay = world.client();
-    let attach = || podbay.session(SESSION_ID).attach_to_existing(true).open();
+    let attach = || podbay.session(SESSION_ID).mode(OpenMode::Attach).open();
     assert!(matches!(attach().await, Err(Error::NotFound { .. })));
     assert!(world.objects().await.is_empty());
     open(&podbay, Shape::Plain).await.unwrap();

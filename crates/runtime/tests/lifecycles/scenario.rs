@@ -3,7 +3,7 @@
 use podbay_config::{NetworkMode, WorkloadKind};
 use podbay_k8s_client::{ClusterClient as _, Kind};
 use podbay_manifests::SessionRequest;
-use podbay_runtime::{Config, Error, Podbay};
+use podbay_runtime::{Config, Error, OpenMode, Podbay};
 
 use crate::world::{NAMESPACE, SESSION_ID, World};
 
@@ -142,7 +142,7 @@ impl Lifecycle {
             Self::Open | Self::Attach | Self::ReplaceEnded => open(podbay, shape).await,
             Self::Replace => {
                 let builder = podbay.session(SESSION_ID).request(shape.request());
-                builder.replace(true).open().await.map(drop)
+                builder.mode(OpenMode::Replace).open().await.map(drop)
             }
             Self::Run => {
                 let builder = podbay.session(SESSION_ID).request(shape.request());

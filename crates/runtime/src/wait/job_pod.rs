@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_k8s_client::{ClusterClient, Error as ClientError, ErrorKind, Object, ObjectKey};
+use podbay_k8s_client::{Error as ClientError, ErrorKind, Object, ObjectKey};
 use podbay_protocol::{Cause, Hint, PhaseTimes, Verdict};
 use tokio::time::Instant;
 
-use super::refusal::of_creation;
-use super::wait::{copy_of, failed};
+use super::{start_failed, watch_failed};
+use crate::context::SessionContext;
 use crate::error::Error;
+use crate::readiness::of_creation;
 use crate::watch::{PodFollower, PodState};
 
 /// How long a Job may have no pod before its events are read: its controller makes one within some tens of milliseconds,
@@ -20,12 +21,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// A Job whose pod is waited for.
 pub(crate) struct JobPod<'a> {
-    pub(crate) client: &'a dyn ClusterClient,
-    pub(crate) session: &'a str,
+    pub(crate) session: SessionContext<'a>,
     pub(crate) job: ObjectKey,
     pub(crate) uid: &'a str,
-    /// How long to wait at most.
-    pub(crate) patience: Duration,
 }
 
 /// Waits until `is_its` holds for the pod that is there.
@@ -34,7 +32,9 @@ pub(crate) async fn wait_for_pod_of_job(
     is_its: impl Fn(&Pod) -> bool + Send,
     follower: &mut PodFollower,
 ) -> Result<Arc<Pod>, Error> {
-    let deadline = Instant::now() + wanted.patience;
+    let JobPod { session, job, uid } = wanted;
+    let (client, timeout) = (&session.ctx.client, session.ctx.grace_periods.start);
+    let deadline = Instant::now() + timeout;
     let mut look = Instant::now() + LOOK;
     let mut between = LOOK;
     loop {
@@ -42,31 +42,26 @@ pub(crate) async fn wait_for_pod_of_job(
             PodState::Present(pod) if is_its(&pod) && pod.metadata.deletion_timestamp.is_none() => {
                 return Ok(pod);
             }
-            PodState::Failed(error) => {
-                return Err(Error::Call {
-                    session: wanted.session.to_owned(),
-                    source: copy_of(&error),
-                });
-            }
+            PodState::Failed(error) => return Err(watch_failed(session.id, &error)),
             PodState::Present(_) | PodState::Unseen | PodState::Gone(_) => {}
         }
         tokio::select! {
             () = follower.changed() => {}
             () = tokio::time::sleep_until(look.min(deadline)) => {
                 let now = Instant::now();
-                let refusal = match wanted.client.events(&wanted.job, wanted.uid).await {
+                let refusal = match client.events(&job, uid).await {
                     Ok(events) => refusal(&events),
                     // Events only add to what is known; the right to read them may be missing.
                     Err(_) => None,
                 };
                 if let Some(verdict) = refusal {
-                    return Err(failed(wanted.session, verdict, PhaseTimes::default()));
+                    return Err(start_failed(session.id, verdict, PhaseTimes::default()));
                 }
                 if now >= deadline {
-                    let found = wanted.client.get(&wanted.job).await;
+                    let found = client.get(&job).await;
                     let job = found.ok().flatten().and_then(Object::into_job);
-                    let verdict = no_pod(job.as_ref(), wanted.patience);
-                    return Err(failed(wanted.session, verdict, PhaseTimes::default()));
+                    let verdict = no_pod(job.as_ref(), timeout);
+                    return Err(start_failed(session.id, verdict, PhaseTimes::default()));
                 }
                 between *= 2;
                 look = now + between;
@@ -75,9 +70,9 @@ pub(crate) async fn wait_for_pod_of_job(
     }
 }
 
-/// Why a Job has made no pod for as long as it may. `job` is as it was read last, none where it can't be.
-fn no_pod(job: Option<&Job>, patience: Duration) -> Verdict {
-    let seconds = patience.as_secs();
+/// Why a Job has made no pod within `timeout`. `job` is as it was read last, `None` if it can't be read.
+fn no_pod(job: Option<&Job>, timeout: Duration) -> Verdict {
+    let seconds = timeout.as_secs();
     // Queues (Kueue, Volcano) hold a Job back by `spec.suspend` until they admit it.
     let suspended = job.and_then(|job| job.spec.as_ref()?.suspend).unwrap_or_default();
     if suspended {
@@ -122,12 +117,12 @@ mod tests {
             }),
             ..Job::default()
         };
-        let patience = Duration::from_secs(300);
-        let held = no_pod(Some(&job(Some(true))), patience);
+        let timeout = Duration::from_secs(300);
+        let held = no_pod(Some(&job(Some(true))), timeout);
         assert_eq!((held.cause, held.retry), (Cause::Capacity, Retry::Same));
         assert!(held.message.contains("suspended"), "{held}");
         for other in [None, Some(job(Some(false))), Some(job(None))] {
-            assert_eq!(no_pod(other.as_ref(), patience).cause, Cause::Deadline);
+            assert_eq!(no_pod(other.as_ref(), timeout).cause, Cause::Deadline);
         }
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Kind, Object, ObjectKey};
 use podbay_protocol::Verdict;
 
-use super::end::{end_by_events, end_of_pod, is_settled, is_vague};
+use crate::readiness::{end_by_events, end_of_pod, is_settled, is_vague};
 use crate::state::pod_is_gone;
 
 /// The pauses between the looks at a pod whose processes are gone, 4 s together: the kubelet looks at its containers once
@@ -21,7 +21,7 @@ const PAUSES: [Duration; 5] = [
 
 /// Why `pod`, as it was read last, takes no commands any longer. Waits for the last word on it, for a bounded time; what
 /// the pod does not tell is looked for in its events. None where neither tells anything.
-pub(crate) async fn fate_of_pod(client: &dyn ClusterClient, pod: Pod) -> Option<Verdict> {
+pub(crate) async fn final_verdict(client: &dyn ClusterClient, pod: Pod) -> Option<Verdict> {
     let metadata = &pod.metadata;
     let name = metadata.name.clone().unwrap_or_default();
     let namespace = metadata.namespace.clone().unwrap_or_default();

@@ -1,11 +1,17 @@
 //! What can go wrong with a session, for people and for programs.
 
+use std::fmt;
+
+use podbay_archive::{Error as ArchiveError, Refusal};
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_manifests::{RecordError, SpecErrors};
 use podbay_protocol::{ErrorCode, Hint, PhaseTimes, Verdict};
 
-use crate::check::ConfigurationProblems;
-use crate::copy::{ArchiveError, CopyError, Refusal};
+mod configuration;
+mod copy;
+
+pub use configuration::{ConfigurationProblem, ConfigurationProblems};
+pub use copy::CopyError;
 
 /// A failed operation on a session.
 ///
@@ -207,6 +213,21 @@ pub enum Error {
         #[source]
         source: CopyError,
     },
+}
+
+/// Names the session that a failed call to the cluster concerns.
+pub(crate) trait ForSession<T> {
+    /// The same, as an error of this session's.
+    fn for_session(self, session: impl fmt::Display) -> Result<T, Error>;
+}
+
+impl<T> ForSession<T> for Result<T, ClientError> {
+    fn for_session(self, session: impl fmt::Display) -> Result<T, Error> {
+        self.map_err(|source| Error::Call {
+            session: session.to_string(),
+            source,
+        })
+    }
 }
 
 impl Error {

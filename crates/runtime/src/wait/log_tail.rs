@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use podbay_k8s_client::{ClusterClient, LogRequest};
+use podbay_k8s_client::LogRequest;
 use podbay_manifests::pod::CONTAINER;
 use podbay_protocol::{Cause, Hint, Verdict};
+
+use crate::context::SessionContext;
 
 /// How much of the log is told: enough for the end of a stack trace, and no more than a screen.
 const LINES: u32 = 10;
@@ -15,28 +17,28 @@ const BYTES: usize = 2048;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The verdict with the last lines of the container's log, where its program ended.
-pub(super) async fn with_last_words(
-    client: &dyn ClusterClient,
-    namespace: &str,
-    pod: &str,
-    verdict: Verdict,
-) -> Verdict {
+pub(super) async fn with_log_tail(session: SessionContext<'_>, pod: &str, verdict: Verdict) -> Verdict {
     if verdict.cause != Cause::Exited {
         return verdict;
     }
-    let said = tokio::time::timeout(PATIENCE, read(client, namespace, pod)).await;
+    let said = tokio::time::timeout(PATIENCE, read(session, pod)).await;
     told(verdict, &said.unwrap_or_default())
 }
 
 /// The end of the log; empty where it can't be read.
-async fn read(client: &dyn ClusterClient, namespace: &str, pod: &str) -> Vec<u8> {
+async fn read(session: SessionContext<'_>, pod: &str) -> Vec<u8> {
     let request = LogRequest {
         container: CONTAINER.to_owned(),
         tail_lines: Some(LINES),
         ..LogRequest::default()
     };
     let mut end = Vec::new();
-    match client.logs(namespace, pod, request).await {
+    match session
+        .ctx
+        .client
+        .logs(&session.ctx.namespace, pod, request)
+        .await
+    {
         Ok(mut log) => {
             while let Some(Ok(piece)) = log.next().await {
                 end.extend_from_slice(&piece);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use podbay_k8s_client::{ClusterClient, ObjectKey};
+use podbay_k8s_client::ObjectKey;
 use tokio::time::Instant;
 
+use crate::context::SessionContext;
 use crate::error::Error;
 
 /// First pause between two looks: garbage collection takes some tens of milliseconds when the cluster idles.
@@ -13,11 +14,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause: a second more or less does not matter to one who has waited for several.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits until no object with this name and `uid` is there. Objects that nobody may list (Secrets) can only
-/// be asked for by name, and what is deleted is gone within a second as a rule, so this asks.
-pub(crate) async fn wait_until_gone(
-    client: &dyn ClusterClient,
-    session: &str,
+/// Waits until no object with this name and `uid` exists, `timeout` at most. Asks again and again, because Secrets may not
+/// be listed or watched, and because a deleted object is gone within a second as a rule.
+pub(crate) async fn wait_until_deleted(
+    session: SessionContext<'_>,
     key: &ObjectKey,
     uid: &str,
     timeout: Duration,
@@ -25,19 +25,12 @@ pub(crate) async fn wait_until_gone(
     let deadline = Instant::now() + timeout;
     let mut pause = FIRST_PAUSE;
     loop {
-        match client.get(key).await {
-            Ok(Some(object)) if object.uid() == uid => {}
-            Ok(_) => return Ok(()),
-            Err(source) => {
-                return Err(Error::Call {
-                    session: session.to_owned(),
-                    source,
-                });
-            }
+        if session.get(key).await?.is_none_or(|object| object.uid() != uid) {
+            return Ok(());
         }
         if Instant::now() + pause > deadline {
             return Err(Error::StillThere {
-                session: session.to_owned(),
+                session: session.id.to_string(),
                 object: key.to_string(),
                 seconds: timeout.as_secs(),
             });

@@ -1,0 +1,213 @@
+//! What every operation on the sessions of a namespace needs, said once; and the calls about one session.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use podbay_config::Config;
+use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
+use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
+use podbay_manifests::{Owner, Record, SessionId, SessionNames};
+use tokio::time::Instant;
+
+use crate::backend::BackendKind;
+use crate::error::{Error, ForSession as _};
+use crate::readiness::GracePeriods;
+use crate::watch::PodWatch;
+
+/// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
+#[derive(Clone)]
+pub struct Podbay(pub(crate) Arc<Context>);
+
+impl fmt::Debug for Podbay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Podbay")
+            .field("kind", &self.0.kind)
+            .field("namespace", &self.0.namespace)
+            .finish()
+    }
+}
+
+/// Which pods are watched while a session starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WatchScope {
+    /// All of the namespace's sessions, by one watch for the whole process: for many sessions at once.
+    #[default]
+    Namespace,
+    /// The session that starts, by a watch of its own: for a process that opens one session.
+    Session,
+}
+
+/// The client, the configuration, and what the sessions of one process share.
+pub(crate) struct Context {
+    pub(crate) client: Arc<dyn ClusterClient>,
+    pub(crate) kind: BackendKind,
+    pub(crate) config: Config,
+    pub(crate) namespace: String,
+    pub(crate) scope: WatchScope,
+    /// How long each kind of trouble may last while a session starts.
+    pub(crate) grace_periods: GracePeriods,
+    /// How long a deletion is waited for.
+    pub(crate) deletion_timeout: Duration,
+    /// How many sessions the namespace may have at once, if there is a limit.
+    pub(crate) session_limit: Option<u32>,
+    /// The network policies shared by sessions that this process has seen, and when. Held locked over the calls: of many
+    /// sessions that start at once, one asks and the others wait for its answer.
+    pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
+    shared_watch: Mutex<Option<PodWatch>>,
+}
+
+impl Context {
+    /// The context of the sessions in `namespace`.
+    pub(crate) fn new(
+        client: Arc<dyn ClusterClient>,
+        kind: BackendKind,
+        config: Config,
+        namespace: String,
+        scope: WatchScope,
+    ) -> Self {
+        let limit = config.kubernetes.max_sessions;
+        Self {
+            client,
+            kind,
+            namespace,
+            scope,
+            grace_periods: GracePeriods::of(&config),
+            deletion_timeout: Duration::from_secs(config.podbay.deletion_timeout_seconds),
+            session_limit: limit.or(config.max_concurrent_conversations),
+            config,
+            shared_policies: tokio::sync::Mutex::default(),
+            shared_watch: Mutex::default(),
+        }
+    }
+
+    /// One session of this context.
+    pub(crate) const fn session<'a>(&'a self, id: &'a SessionId) -> SessionContext<'a> {
+        SessionContext { ctx: self, id }
+    }
+
+    /// The watch to wait on for a session's pod.
+    pub(crate) fn watch(&self, names: &SessionNames) -> PodWatch {
+        if self.scope == WatchScope::Session {
+            return PodWatch::start(&self.client, &self.namespace, &selector_session(names));
+        }
+        let mut shared = self.shared_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*shared {
+            Some(watch) if !watch.has_failed() => watch.clone(),
+            _ => shared
+                .insert(PodWatch::start(&self.client, &self.namespace, &selector_all()))
+                .clone(),
+        }
+    }
+}
+
+/// One session of a context: calls about it, whose errors name it.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionContext<'a> {
+    pub(crate) ctx: &'a Context,
+    pub(crate) id: &'a SessionId,
+}
+
+impl<'a> SessionContext<'a> {
+    pub(crate) fn names(&self) -> SessionNames {
+        SessionNames::of(self.id)
+    }
+
+    /// The key of an object in the session's namespace.
+    pub(crate) fn key(&self, kind: Kind, name: impl Into<String>) -> ObjectKey {
+        ObjectKey::new(kind, &self.ctx.namespace, name)
+    }
+
+    /// The key of its record.
+    pub(crate) fn record_key(&self) -> ObjectKey {
+        self.key(Kind::ConfigMap, self.names().object())
+    }
+
+    pub(crate) async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
+        self.ctx.client.get(key).await.for_session(self.id)
+    }
+
+    /// Deletes the object if it has this UID. Returns whether it was there.
+    pub(crate) async fn delete(&self, key: &ObjectKey, uid: &str) -> Result<bool, Error> {
+        let deleted = self.ctx.client.delete(key, DeleteOptions::only(uid)).await;
+        deleted.for_session(self.id)
+    }
+
+    /// All its pods. Those of a Job have names that its controller makes up, so they are looked for by label.
+    pub(crate) async fn pods(&self) -> Result<Vec<Object>, Error> {
+        let selector = selector_session(&self.names());
+        let pods = self.ctx.client.list(Kind::Pod, &self.ctx.namespace, &selector);
+        pods.await.for_session(self.id)
+    }
+
+    /// Its record. Returns `None` if it does not exist or is being deleted; fails if the name is another session's.
+    ///
+    /// Boxed, because it holds whole objects.
+    pub(crate) fn record(self) -> BoxFuture<'a, Result<Option<Record>, Error>> {
+        Box::pin(async move {
+            let key = self.record_key();
+            let found = self.get(&key).await?;
+            let Some(object) = found.filter(|object| !object.is_terminating()) else {
+                return Ok(None);
+            };
+            let record = self.parse_record(object)?;
+            if record.id() == self.id {
+                Ok(Some(record))
+            } else {
+                Err(self.name_taken(&key))
+            }
+        })
+    }
+
+    /// Reads the object as a record.
+    pub(crate) fn parse_record(&self, object: Object) -> Result<Record, Error> {
+        let key = object.key();
+        let Some(config_map) = object.into_config_map() else {
+            return Err(self.name_taken(&key));
+        };
+        Record::parse(&config_map).map_err(|source| Error::Record {
+            session: self.id.to_string(),
+            source,
+        })
+    }
+
+    /// Whether an object was made for this session, be it for an earlier record of it.
+    pub(crate) fn is_ours(&self, object: &Object) -> bool {
+        object
+            .metadata()
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(SESSION_ID))
+            .is_some_and(|id| id == self.id.as_str())
+    }
+
+    pub(crate) fn name_taken(&self, key: &ObjectKey) -> Error {
+        Error::NameTaken {
+            session: self.id.to_string(),
+            object: key.to_string(),
+        }
+    }
+
+    pub(crate) fn not_found(&self) -> Error {
+        Error::NotFound {
+            session: self.id.to_string(),
+            namespace: self.ctx.namespace.clone(),
+        }
+    }
+}
+
+/// Whether `owner` owns the object.
+pub(crate) fn is_owned(object: &Object, owner: &Owner) -> bool {
+    owner.owns(object.metadata().owner_references.as_deref().unwrap_or_default())
+}
+
+/// Parses a session's id.
+pub(crate) fn parse_id(id: &str) -> Result<SessionId, Error> {
+    id.parse()
+        .map_err(|error: podbay_manifests::SessionIdError| Error::Id {
+            id: id.to_owned(),
+            message: error.to_string(),
+        })
+}

@@ -1,0 +1,75 @@
+//! A session's pod: what is kept of it, and which of several counts.
+//!
+//! A pod as the API has it takes some 30 KB of memory, most of it what we sent ourselves; thousands of sessions that
+//! start at once keep only what decisions depend on.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use podbay_manifests::Owner;
+
+/// The pod without what no decision depends on: its state, its place, who it is and whose.
+pub(crate) fn outline(pod: Pod) -> Pod {
+    let ObjectMeta {
+        name,
+        namespace,
+        uid,
+        resource_version,
+        creation_timestamp,
+        deletion_timestamp,
+        deletion_grace_period_seconds,
+        labels,
+        owner_references,
+        ..
+    } = pod.metadata;
+    Pod {
+        metadata: ObjectMeta {
+            name,
+            namespace,
+            uid,
+            resource_version,
+            creation_timestamp,
+            deletion_timestamp,
+            deletion_grace_period_seconds,
+            labels,
+            owner_references,
+            ..ObjectMeta::default()
+        },
+        spec: pod.spec.map(|spec| PodSpec {
+            node_name: spec.node_name,
+            readiness_gates: spec.readiness_gates,
+            image_pull_secrets: spec.image_pull_secrets,
+            ..PodSpec::default()
+        }),
+        status: pod.status,
+    }
+}
+
+/// How much a pod of a session counts beside its others, most last: the one that lives, and of those the youngest.
+pub(crate) fn pod_rank(pod: &Pod) -> (bool, Option<Timestamp>) {
+    let lives = pod.metadata.deletion_timestamp.is_none() && !is_finished(pod);
+    (lives, pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+/// Of the pods of one session, the one that counts.
+pub(crate) fn preferred_pod<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<&'a Pod> {
+    pods.into_iter().max_by_key(|pod| pod_rank(pod))
+}
+
+/// Whether a pod has ended for good.
+pub(crate) fn is_finished(pod: &Pod) -> bool {
+    pod.status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref())
+        .is_some_and(|phase| phase == "Failed" || phase == "Succeeded")
+}
+
+/// Whether a pod with the session's label belongs to another record of that session: one that was deleted, and whose pod
+/// still ends. A Job's pod belongs to its Job, which says nothing of records.
+pub(crate) fn is_of_another_record(pod: &Pod, owner: &Owner) -> bool {
+    let references = pod.metadata.owner_references.as_deref().unwrap_or_default();
+    let record = references
+        .iter()
+        .find(|reference| reference.kind == owner.reference().kind);
+    record.is_some_and(|record| record.uid != owner.uid)
+}

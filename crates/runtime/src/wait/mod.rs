@@ -1,0 +1,41 @@
+//! Waiting for what a cluster does: I/O and the clock on one side, [`crate::readiness`] on the other.
+
+mod deleted;
+mod final_verdict;
+mod job_pod;
+mod log_tail;
+mod ready;
+
+use podbay_k8s_client::Error as ClientError;
+use podbay_manifests::SessionId;
+use podbay_protocol::{PhaseTimes, Verdict};
+
+use crate::error::Error;
+
+pub(crate) use deleted::wait_until_deleted;
+pub(crate) use final_verdict::final_verdict;
+pub(crate) use job_pod::{JobPod, wait_for_pod_of_job};
+pub(crate) use ready::{ReadyWait, wait_until_ready};
+
+/// A start that has failed.
+fn start_failed(session: &SessionId, verdict: Verdict, times: PhaseTimes) -> Error {
+    Error::Start {
+        session: session.to_string(),
+        verdict: Box::new(verdict),
+        times,
+        kept: false,
+    }
+}
+
+/// The failure of a shared watch, for one of the many who wait on it.
+fn watch_failed(session: &SessionId, error: &ClientError) -> Error {
+    Error::Call {
+        session: session.to_string(),
+        source: ClientError {
+            operation: error.operation.clone(),
+            kind: error.kind,
+            message: error.message.clone(),
+            source: None,
+        },
+    }
+}
