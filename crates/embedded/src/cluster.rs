@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_fake_cluster::parts::{Birth, Identities, Selector};
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent,
+    Object, ObjectKey, WatchEvent, WatchPolicy,
 };
 use podbay_process::HostEnvironment;
 use tempfile::TempDir;
@@ -181,6 +181,8 @@ impl ClusterClient for EmbeddedCluster {
         kind: Kind,
         namespace: &str,
         selector: &str,
+        // Nothing comes between this process and itself.
+        _policy: WatchPolicy,
     ) -> BoxStream<'static, Result<WatchEvent, Error>> {
         let operation = format!("watch {} in {namespace}", kind.resource());
         let selector = match parse(selector, || operation.clone()) {

@@ -23,7 +23,7 @@
 //! use std::time::Duration;
 //! use futures::StreamExt as _;
 //! use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
-//! use podbay_k8s_client::{ClusterClient, Kind, Object, WatchEvent};
+//! use podbay_k8s_client::{ClusterClient, Kind, Object, WatchEvent, WatchPolicy};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
@@ -37,7 +37,7 @@
 //!     "spec": {"containers": [{"name": "main", "image": "registry.example/image:1"}]},
 //! });
 //! cluster.create(Object::from_json(Kind::Pod, pod)?).await?;
-//! let mut watch = cluster.watch(Kind::Pod, "test", "");
+//! let mut watch = cluster.watch(Kind::Pod, "test", "", WatchPolicy::FailFast);
 //! while let Some(event) = watch.next().await {
 //!     let WatchEvent::Applied(Object::Pod(pod)) = event? else { continue };
 //!     if pod.status.and_then(|status| status.phase).as_deref() == Some("Running") {

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Event;
+use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
@@ -38,14 +39,17 @@ pub trait ClusterClient: Send + Sync + 'static {
     /// one whose UID is another than `options.uid` counts as not there.
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error>;
 
-    /// Follows the objects of `kind` in `namespace` that `selector` matches. The stream starts with
-    /// [`WatchEvent::Reset`], goes on over closed connections, expired versions, gaps and silent stalls, and
-    /// yields an error only for what waiting won't mend (the right to watch is missing), after which it ends.
+    /// Follows the objects of `kind` in `namespace` that `selector` matches.
+    ///
+    /// The stream goes on over closed connections, expired versions, gaps and silent stalls. `policy` decides about
+    /// failures that waiting may not mend, such as a missing right. The first thing that is known is a
+    /// [`WatchEvent::Reset`].
     fn watch(
         &self,
         kind: Kind,
         namespace: &str,
         selector: &str,
+        policy: WatchPolicy,
     ) -> BoxStream<'static, Result<WatchEvent, Error>>;
 
     /// The events about the object called `key`, oldest first; those about an earlier object of the same name
@@ -80,6 +84,28 @@ impl DeleteOptions {
     }
 }
 
+/// What a watch does about a failure that waiting may not mend: a refused credential (401), a missing right (403), a
+/// certificate that does not fit, a redirect, an answer that is none of the API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchPolicy {
+    /// Yields the error and ends: for a program whose user is there to mend it. Other failures are repeated silently.
+    FailFast,
+    /// Never yields an error and never ends: for a service, whose credentials and rights others mend while it runs.
+    /// Every failure is repeated, after pauses that grow, and told of as [`WatchEvent::Interrupted`].
+    Persist,
+}
+
+/// Why, and since when, a watch is out of touch with the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interruption {
+    /// When the cluster was last heard of, or the watch began if it never was: what is known is as old as that.
+    pub since: Instant,
+    /// What the failure means.
+    pub kind: ErrorKind,
+    /// The whole error, in words.
+    pub message: String,
+}
+
 /// A change of what is watched.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WatchEvent {
@@ -89,4 +115,9 @@ pub enum WatchEvent {
     Applied(Object),
     /// An object was deleted; its last state.
     Deleted(Object),
+    /// The watch is out of touch and tries again; what was told stays the best that is known. Only with
+    /// [`WatchPolicy::Persist`], once for each kind of failure in a row.
+    Interrupted(Interruption),
+    /// The watch is in touch again, and has missed nothing. A [`WatchEvent::Reset`] says the same.
+    Resumed,
 }

@@ -34,7 +34,7 @@ pub mod object;
 pub mod remote_command;
 pub mod retry;
 
-pub use client::{ClusterClient, DeleteOptions, WatchEvent};
+pub use client::{ClusterClient, DeleteOptions, Interruption, WatchEvent, WatchPolicy};
 pub use cluster::{Cluster, default_kubeconfig_places};
 pub use error::{Error, ErrorKind};
 pub use exec::{ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, StdinClosed, TerminalSize};

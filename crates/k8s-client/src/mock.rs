@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Event;
 
-use crate::client::{ClusterClient, DeleteOptions, WatchEvent};
+use crate::client::{ClusterClient, DeleteOptions, WatchEvent, WatchPolicy};
 use crate::error::Error;
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
@@ -28,6 +28,7 @@ mockall::mock! {
             kind: Kind,
             namespace: &str,
             selector: &str,
+            policy: WatchPolicy,
         ) -> BoxStream<'static, Result<WatchEvent, Error>>;
         async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error>;
         async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error>;

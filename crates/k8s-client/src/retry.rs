@@ -11,6 +11,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two tries, unless the server asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Longest pause of [`persistent_pause`].
+const LONGEST_PERSISTENT_PAUSE: Duration = Duration::from_secs(30);
+
 /// Whether the same call a second time has the same effect as once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeatable {
@@ -37,17 +40,25 @@ pub fn pause(error: &Error, repeatable: Repeatable, attempts: u32, jitter: f64) 
     if !retry {
         return None;
     }
-    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
-    // Between half the pause and the whole of it.
-    let pause = doubled
-        .min(LONGEST_PAUSE)
-        .mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+    let pause = backoff(attempts, LONGEST_PAUSE, jitter);
     match error.kind {
         ErrorKind::TooManyRequests {
             retry_after: Some(after),
         } => Some(pause.max(after)),
         _ => Some(pause),
     }
+}
+
+/// The pause before a failure that may stand is met again, by one who goes on all the same: up to half a minute, so that
+/// a server which refuses for days is not kept busy by it.
+pub fn persistent_pause(attempts: u32, jitter: f64) -> Duration {
+    backoff(attempts, LONGEST_PERSISTENT_PAUSE, jitter)
+}
+
+/// Doubles from the first pause on; between half of that and the whole of it.
+fn backoff(attempts: u32, longest: Duration, jitter: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
+    doubled.min(longest).mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

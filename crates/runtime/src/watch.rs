@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
-use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, Object, WatchEvent};
+use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, Object, WatchEvent, WatchPolicy};
 use podbay_manifests::SessionNames;
 use podbay_manifests::labels::SESSION;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ struct Index {
 impl PodWatch {
     /// Starts watching.
     pub(crate) fn start(client: &Arc<dyn ClusterClient>, namespace: &str, selector: &str) -> Self {
-        let mut events = client.watch(Kind::Pod, namespace, selector);
+        let mut events = client.watch(Kind::Pod, namespace, selector, WatchPolicy::FailFast);
         let index = Arc::<Mutex<Index>>::default();
         let fed = Arc::clone(&index);
         let (told, synced) = watch::channel(false);
@@ -137,6 +137,8 @@ impl Index {
                 }
             }
             Ok(WatchEvent::Deleted(object)) => self.remove(object),
+            // Told only of watches that persist.
+            Ok(WatchEvent::Interrupted(_) | WatchEvent::Resumed) => {}
             Ok(WatchEvent::Reset(objects)) => {
                 let before = std::mem::take(&mut self.pods);
                 for object in objects {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use podbay_k8s_client::{ClusterClient, Error, Object, ObjectKey, WatchEvent};
+use podbay_k8s_client::{ClusterClient, Error, Object, ObjectKey, WatchEvent, WatchPolicy};
 use serde_json::Value;
 
 use super::stage::to_json;
@@ -27,7 +27,7 @@ pub struct Follow {
 impl Follow {
     /// Starts with the state there is now.
     pub async fn start(client: &dyn ClusterClient, key: ObjectKey) -> Self {
-        let watch = client.watch(key.kind, &key.namespace, "");
+        let watch = client.watch(key.kind, &key.namespace, "", WatchPolicy::FailFast);
         let mut follow = Self {
             key,
             watch,
@@ -69,7 +69,10 @@ impl Follow {
             }
             WatchEvent::Applied(object) if is_it(&object) => self.state = to_json(&object),
             WatchEvent::Deleted(object) if is_it(&object) => self.state = Value::Null,
-            WatchEvent::Applied(_) | WatchEvent::Deleted(_) => {}
+            WatchEvent::Applied(_)
+            | WatchEvent::Deleted(_)
+            | WatchEvent::Interrupted(_)
+            | WatchEvent::Resumed => {}
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent};
+use podbay_k8s_client::{
+    ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent, WatchPolicy,
+};
 
 use crate::harness::{NAMESPACE, cluster, config_map, container, owned_by, pod, within};
 
@@ -73,7 +75,7 @@ async fn a_watch_starts_with_what_there_is_and_goes_on_with_what_changes() {
     };
     let first = cluster.create(labelled("first")).await.unwrap();
     cluster.create(config_map("other")).await.unwrap();
-    let mut watch = cluster.watch(Kind::ConfigMap, NAMESPACE, "x=1");
+    let mut watch = cluster.watch(Kind::ConfigMap, NAMESPACE, "x=1", WatchPolicy::FailFast);
     let second = cluster.create(labelled("second")).await.unwrap();
     cluster
         .delete(&first.key(), DeleteOptions::default())
@@ -98,7 +100,7 @@ async fn a_watch_starts_with_what_there_is_and_goes_on_with_what_changes() {
 #[tokio::test]
 async fn a_pod_is_seen_to_start_and_to_end() {
     let cluster = podbay_embedded::EmbeddedCluster::new().unwrap();
-    let watch = cluster.watch(Kind::Pod, NAMESPACE, "");
+    let watch = cluster.watch(Kind::Pod, NAMESPACE, "", WatchPolicy::FailFast);
     let created = cluster.create(pod(container()).into()).await.unwrap();
     cluster
         .delete(&created.key(), DeleteOptions::default())
@@ -109,6 +111,7 @@ async fn a_pod_is_seen_to_start_and_to_end() {
         WatchEvent::Reset(objects) => format!("{} objects", objects.len()),
         WatchEvent::Applied(object) => format!("{}{}", phase(&object), object.is_terminating()),
         WatchEvent::Deleted(object) => format!("{}gone", phase(&object)),
+        WatchEvent::Interrupted(_) | WatchEvent::Resumed => String::new(),
     });
     let expected = [
         "0 objects",
@@ -132,7 +135,7 @@ async fn a_selector_that_makes_no_sense_is_refused_everywhere() {
         cluster.list(Kind::Pod, NAMESPACE, "a in").await.unwrap_err().kind,
         ErrorKind::Invalid
     );
-    let mut watch = cluster.watch(Kind::Pod, NAMESPACE, "a in");
+    let mut watch = cluster.watch(Kind::Pod, NAMESPACE, "a in", WatchPolicy::FailFast);
     assert_eq!(
         within(watch.next()).await.unwrap().unwrap_err().kind,
         ErrorKind::Invalid

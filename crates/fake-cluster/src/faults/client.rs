@@ -1,20 +1,22 @@
 //! The wrapper as a [`ClusterClient`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent,
+    Object, ObjectKey, WatchEvent, WatchPolicy,
 };
 
 use super::cluster::FaultyCluster;
 use super::fault::{Fault, When, error};
+use super::lag::lagging;
 use super::matching::About;
 use super::recording::{Operation, Outcome};
-use super::watches::Subject;
+use super::watches::{Subject, interrupted};
 
 #[async_trait]
 impl ClusterClient for FaultyCluster {
@@ -64,27 +66,63 @@ impl ClusterClient for FaultyCluster {
         kind: Kind,
         namespace: &str,
         selector: &str,
+        policy: WatchPolicy,
+    ) -> BoxStream<'static, Result<WatchEvent, Error>> {
+        let subject = Subject {
+            kind,
+            namespace: namespace.to_owned(),
+            selector: selector.to_owned(),
+            policy,
+        };
+        self.begin_watch(subject, None)
+    }
+
+    async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
+        let what = format!("list events of {key}");
+        self.call(about(Operation::Events, key), &what, self.inner.events(key, uid))
+            .await
+    }
+
+    async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error> {
+        let key = ObjectKey::new(Kind::Pod, namespace, pod);
+        let what = format!("exec in pod {namespace}/{pod}");
+        let exec = self.inner.exec(namespace, pod, request);
+        self.call(about(Operation::Exec, &key), &what, exec).await
+    }
+
+    async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
+        let key = ObjectKey::new(Kind::Pod, namespace, pod);
+        let what = format!("read the log of pod {namespace}/{pod}");
+        let logs = self.inner.logs(namespace, pod, request);
+        self.call(about(Operation::Logs, &key), &what, logs).await
+    }
+}
+
+/// How long a watch that persists waits before it meets an error that stands again.
+const PERSISTENT_PAUSE: Duration = Duration::from_secs(1);
+
+impl FaultyCluster {
+    /// Begins a watch whose listener was told of `interruption` before.
+    fn begin_watch(
+        &self,
+        subject: Subject,
+        interruption: Option<ErrorKind>,
     ) -> BoxStream<'static, Result<WatchEvent, Error>> {
         let crashed = self.crashed();
         if crashed.is_cancelled() {
             return stream::pending().boxed();
         }
-        let what = format!("watch {} in {namespace}", kind.resource());
-        let about = About {
+        let policy = subject.policy;
+        let what = format!("watch {} in {}", subject.kind.resource(), subject.namespace);
+        let (record, fault) = self.begin(&About {
             operation: Operation::Watch,
-            kind: Some(kind),
-            namespace,
-            name: selector,
-        };
-        let (record, fault) = self.begin(&about);
-        let subject = Subject {
-            kind,
-            namespace: namespace.to_owned(),
-            selector: selector.to_owned(),
-        };
-        let open = |stalled| {
+            kind: Some(subject.kind),
+            namespace: &subject.namespace,
+            name: &subject.selector,
+        });
+        let open = |cut| {
             let inner = Arc::clone(&self.inner);
-            self.shared.watches.open(inner, subject, stalled, crashed)
+            self.shared.watches.open(inner, subject.clone(), cut, crashed)
         };
         match fault {
             // A watch does not fail for want of a network: it waits for one.
@@ -110,9 +148,23 @@ impl ClusterClient for FaultyCluster {
                 let late = stream::once(wait).filter_map(std::future::ready);
                 late.chain(open(false)).boxed()
             }
+            Some(Fault::Lag(time)) => {
+                self.finish(record, Outcome::Succeeded);
+                lagging(open(false), time)
+            }
             Some(Fault::Error { kind, message, .. }) => {
                 self.finish(record, Outcome::Faulted(kind));
-                stream::iter([Err(error(&what, kind, message.as_deref()))]).boxed()
+                let error = error(&what, kind, message.as_deref());
+                if policy == WatchPolicy::FailFast {
+                    return stream::iter([Err(error)]).boxed();
+                }
+                let news = (interruption != Some(kind)).then(|| Ok(interrupted(&error)));
+                let cluster = self.clone();
+                let again = async move {
+                    tokio::time::sleep(PERSISTENT_PAUSE).await;
+                    cluster.begin_watch(subject, Some(kind))
+                };
+                stream::iter(news).chain(stream::once(again).flatten()).boxed()
             }
             Some(Fault::Silence(When::Before | When::After)) => stream::pending().boxed(),
             Some(Fault::Crash(When::Before | When::After)) => {
@@ -120,26 +172,6 @@ impl ClusterClient for FaultyCluster {
                 stream::pending().boxed()
             }
         }
-    }
-
-    async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {
-        let what = format!("list events of {key}");
-        self.call(about(Operation::Events, key), &what, self.inner.events(key, uid))
-            .await
-    }
-
-    async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error> {
-        let key = ObjectKey::new(Kind::Pod, namespace, pod);
-        let what = format!("exec in pod {namespace}/{pod}");
-        let exec = self.inner.exec(namespace, pod, request);
-        self.call(about(Operation::Exec, &key), &what, exec).await
-    }
-
-    async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
-        let key = ObjectKey::new(Kind::Pod, namespace, pod);
-        let what = format!("read the log of pod {namespace}/{pod}");
-        let logs = self.inner.logs(namespace, pod, request);
-        self.call(about(Operation::Logs, &key), &what, logs).await
     }
 }
 

@@ -65,10 +65,10 @@ impl FaultyCluster {
         self.state().rules.clear();
     }
 
-    /// Cuts the client off: every call fails as unreachable, watches fall silent.
+    /// Cuts the client off: every call fails as unreachable, watches fall silent, and those that persist say so.
     pub fn partition(&self) {
         self.state().partitioned = true;
-        self.shared.watches.stall(&On::any());
+        self.shared.watches.cut(&On::any());
     }
 
     /// Ends a partition, and all stalls of watches: they start over with what there is then.
@@ -97,7 +97,8 @@ impl FaultyCluster {
         self.shared.watches.lose(on, 0);
     }
 
-    /// Ends open watches with an error that stands.
+    /// Ends open watches with an error that stands. Those that persist tell it, and are out of touch until
+    /// [`FaultyCluster::resume_watches`].
     pub fn fail_watches(&self, on: &On, kind: ErrorKind) {
         self.shared.watches.fail(on, kind);
     }
@@ -160,7 +161,7 @@ impl FaultyCluster {
         let (record, fault) = self.begin(&about);
         let result = match fault {
             None => call.await,
-            Some(Fault::Latency(time)) => {
+            Some(Fault::Latency(time) | Fault::Lag(time)) => {
                 tokio::time::sleep(time).await;
                 call.await
             }

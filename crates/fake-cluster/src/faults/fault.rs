@@ -27,6 +27,9 @@ pub enum Fault {
     },
     /// The call takes longer, and then goes as usual.
     Latency(Duration),
+    /// A watch tells each change so much later than it happens, as one whose API server lags behind; what it lists is of
+    /// the moment. Any other call takes so much longer.
+    Lag(Duration),
     /// No answer ever comes.
     Silence(When),
     /// The client's process dies: this call and all later ones neither return nor take effect (but for this one's, if

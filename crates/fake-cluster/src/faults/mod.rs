@@ -29,6 +29,7 @@
 mod client;
 mod cluster;
 mod fault;
+mod lag;
 mod matching;
 mod recording;
 mod watches;

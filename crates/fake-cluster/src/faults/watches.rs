@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::stream::{self, BoxStream, StreamExt as _};
-use podbay_k8s_client::{ClusterClient, Error, ErrorKind, Kind, WatchEvent};
+use podbay_k8s_client::{ClusterClient, Error, ErrorKind, Interruption, Kind, WatchEvent, WatchPolicy};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::matching::{About, On};
 use super::recording::Operation;
 
-type Events = BoxStream<'static, Result<WatchEvent, Error>>;
+pub(super) type Events = BoxStream<'static, Result<WatchEvent, Error>>;
 
 /// The watches that are open.
 #[derive(Default)]
@@ -20,6 +21,7 @@ struct Open {
     kind: Kind,
     namespace: String,
     selector: String,
+    policy: WatchPolicy,
     mode: watch::Sender<Mode>,
 }
 
@@ -31,6 +33,8 @@ enum Mode {
     Flowing,
     /// Says nothing.
     Stalled,
+    /// Is out of touch: says so if it persists, and then nothing.
+    Cut,
     /// Misses this many events, then starts over.
     Losing(usize),
     /// Ends.
@@ -38,15 +42,21 @@ enum Mode {
 }
 
 /// What a watch is over.
+#[derive(Clone)]
 pub(super) struct Subject {
     pub(super) kind: Kind,
     pub(super) namespace: String,
     pub(super) selector: String,
+    pub(super) policy: WatchPolicy,
 }
 
 impl Watches {
     pub(super) fn stall(&self, on: &On) {
         self.set(on, Mode::Stalled);
+    }
+
+    pub(super) fn cut(&self, on: &On) {
+        self.set(on, Mode::Cut);
     }
 
     pub(super) fn lose(&self, on: &On, events: usize) {
@@ -60,7 +70,7 @@ impl Watches {
     pub(super) fn resume(&self) {
         self.each(|open| {
             open.mode.send_if_modified(|mode| {
-                let stalled = *mode == Mode::Stalled;
+                let stalled = matches!(mode, Mode::Stalled | Mode::Cut);
                 if stalled {
                     *mode = Mode::Losing(0);
                 }
@@ -74,21 +84,23 @@ impl Watches {
         &self,
         client: Arc<dyn ClusterClient>,
         subject: Subject,
-        stalled: bool,
+        cut: bool,
         crashed: CancellationToken,
     ) -> Events {
         let Subject {
             kind,
             namespace,
             selector,
+            policy,
         } = subject;
-        let events = client.watch(kind, &namespace, &selector);
-        let mode = if stalled { Mode::Stalled } else { Mode::Flowing };
+        let events = client.watch(kind, &namespace, &selector, policy);
+        let mode = if cut { Mode::Cut } else { Mode::Flowing };
         let (mode, changes) = watch::channel(mode);
         let open = Arc::new(Open {
             kind,
             namespace,
             selector,
+            policy,
             mode,
         });
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,6 +146,23 @@ impl Watches {
     }
 }
 
+impl Open {
+    /// What a watch that persists tells of a failure.
+    fn interrupted(&self, kind: ErrorKind) -> WatchEvent {
+        let operation = format!("watch {} in {}", self.kind.resource(), self.namespace);
+        interrupted(&Error::new(operation, kind))
+    }
+}
+
+/// What a watch that persists tells of an error that comes now.
+pub(super) fn interrupted(error: &Error) -> WatchEvent {
+    WatchEvent::Interrupted(Interruption {
+        since: Instant::now(),
+        kind: error.kind,
+        message: error.to_string(),
+    })
+}
+
 struct Following {
     client: Arc<dyn ClusterClient>,
     open: Arc<Open>,
@@ -159,15 +188,22 @@ impl Following {
                 Mode::Stalled => {
                     let _changed = self.changes.changed().await;
                 }
+                Mode::Cut => {
+                    self.open.mode.send_replace(Mode::Stalled);
+                    if self.open.policy == WatchPolicy::Persist {
+                        return Some(Ok(self.open.interrupted(ErrorKind::Unreachable)));
+                    }
+                }
                 Mode::Losing(0) => {
                     self.open.mode.send_replace(Mode::Flowing);
                     let Open {
                         kind,
                         namespace,
                         selector,
+                        policy,
                         mode: _,
                     } = &*self.open;
-                    self.events = self.client.watch(*kind, namespace, selector);
+                    self.events = self.client.watch(*kind, namespace, selector, *policy);
                 }
                 Mode::Losing(events) => tokio::select! {
                     biased;
@@ -179,6 +215,10 @@ impl Following {
                         ended => return ended,
                     },
                 },
+                Mode::Failing(kind) if self.open.policy == WatchPolicy::Persist => {
+                    self.open.mode.send_replace(Mode::Stalled);
+                    return Some(Ok(self.open.interrupted(kind)));
+                }
                 Mode::Failing(kind) => {
                     let operation = format!("watch {} in {}", self.open.kind.resource(), self.open.namespace);
                     return Some(Err(Error::new(operation, kind)));

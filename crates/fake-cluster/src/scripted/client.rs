@@ -6,7 +6,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent,
+    Object, ObjectKey, WatchEvent, WatchPolicy,
 };
 
 use super::cluster::ScriptedCluster;
@@ -64,6 +64,8 @@ impl ClusterClient for ScriptedCluster {
         kind: Kind,
         namespace: &str,
         selector: &str,
+        // It never fails; `FaultyCluster` does.
+        _policy: WatchPolicy,
     ) -> BoxStream<'static, Result<WatchEvent, Error>> {
         let list_and_watch = {
             let (namespace, selector) = (namespace.to_owned(), selector.to_owned());

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 use podbay_fake_cluster::{RawEvent, RawWatch, ScriptedCluster};
-use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent};
+use podbay_k8s_client::{
+    ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent, WatchPolicy,
+};
 use serde_json::json;
 
 use crate::harness::{NAMESPACE, config_map, exists, key, object, owned_by, seconds};
@@ -165,7 +167,7 @@ async fn a_quiet_watch_gets_bookmarks() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_too_slow_lists_again() {
     let cluster = ScriptedCluster::builder().history(4).build();
-    let mut watch = cluster.watch(MAP, "test", "");
+    let mut watch = cluster.watch(MAP, "test", "", WatchPolicy::FailFast);
     assert_eq!(
         watch.next().await.unwrap().unwrap(),
         WatchEvent::Reset(Vec::new())

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation, Outcome, ScriptedCluster, When};
-use podbay_k8s_client::{ClusterClient, DeleteOptions, ErrorKind, Kind, WatchEvent};
+use podbay_k8s_client::{ClusterClient, DeleteOptions, Error, ErrorKind, Kind, WatchEvent, WatchPolicy};
 use tokio::time::Instant;
 
 use crate::harness::{NAMESPACE, config_map, exists, key, seconds};
@@ -98,11 +99,12 @@ async fn a_crash_stops_everything_that_comes_after() {
 #[tokio::test(start_paused = true)]
 async fn watches_fall_silent_miss_events_and_start_over() {
     let (cluster, faulty) = faulty();
-    let mut watch = faulty.watch(MAP, NAMESPACE, "");
+    let mut watch = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
     let names = |event: Option<Result<WatchEvent, podbay_k8s_client::Error>>| match event.unwrap().unwrap() {
         WatchEvent::Reset(objects) => objects.iter().map(|object| object.key().name).collect(),
         WatchEvent::Applied(object) => format!("+{}", object.key().name),
         WatchEvent::Deleted(object) => format!("-{}", object.key().name),
+        event => panic!("{event:?} of a watch that fails fast"),
     };
     assert_eq!(names(watch.next().await), "");
     faulty.stall_watches(&On::any().kind(MAP));
@@ -134,14 +136,14 @@ async fn watches_fall_silent_miss_events_and_start_over() {
 #[tokio::test(start_paused = true)]
 async fn a_partition_cuts_everything_off_until_it_is_healed() {
     let (cluster, faulty) = faulty();
-    let mut watch = faulty.watch(MAP, NAMESPACE, "");
+    let mut watch = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
     watch.next().await.unwrap().unwrap();
     faulty.partition();
     assert_eq!(
         faulty.create(config_map("a")).await.unwrap_err().kind,
         ErrorKind::Unreachable
     );
-    let mut second = faulty.watch(MAP, NAMESPACE, "");
+    let mut second = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
     cluster.create(config_map("b")).await.unwrap();
     seconds(100).await;
     assert!(watch.next().now_or_never().is_none());
@@ -152,4 +154,76 @@ async fn a_partition_cuts_everything_off_until_it_is_healed() {
         assert!(matches!(event, WatchEvent::Reset(objects) if objects.len() == 1));
     }
     faulty.create(config_map("a")).await.unwrap();
+}
+
+/// What a watch has told that was not read yet, in short.
+fn read(watch: &mut BoxStream<'static, Result<WatchEvent, Error>>) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Some(Some(event)) = watch.next().now_or_never() {
+        told.push(match event.unwrap() {
+            WatchEvent::Reset(objects) => format!("reset {}", objects.len()),
+            WatchEvent::Applied(object) => format!("+{}", object.key().name),
+            WatchEvent::Deleted(object) => format!("-{}", object.key().name),
+            WatchEvent::Interrupted(interruption) => format!("interrupted {:?}", interruption.kind),
+            WatchEvent::Resumed => "resumed".to_owned(),
+        });
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_persists_outlives_an_error_that_stands() {
+    let (cluster, faulty) = faulty();
+    // Refused at first, and again while it runs.
+    let refused = On::any().operation(Operation::Watch).times(3);
+    faulty.inject(refused, Fault::forbidden("not yet"));
+    let mut watch = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::Persist);
+    assert_eq!(read(&mut watch), ["interrupted Forbidden"]);
+    let event = watch.next().await.unwrap().unwrap();
+    assert!(matches!(event, WatchEvent::Reset(_)), "{event:?}");
+    assert_eq!(faulty.calls().len(), 4);
+    faulty.fail_watches(&On::any(), ErrorKind::Unauthorized);
+    let before = Instant::now();
+    let Some(Ok(WatchEvent::Interrupted(interruption))) = watch.next().await else {
+        panic!("not interrupted")
+    };
+    assert_eq!(
+        (interruption.kind, interruption.since),
+        (ErrorKind::Unauthorized, before)
+    );
+    cluster.create(config_map("a")).await.unwrap();
+    seconds(3600).await;
+    assert!(read(&mut watch).is_empty());
+    faulty.resume_watches();
+    assert_eq!(read(&mut watch), ["reset 1"]);
+    faulty.partition();
+    assert_eq!(read(&mut watch), ["interrupted Unreachable"]);
+    faulty.heal();
+    assert_eq!(read(&mut watch), ["reset 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_lags_tells_each_change_later_and_in_order() {
+    let (cluster, faulty) = faulty();
+    let lag = Duration::from_secs(3);
+    faulty.inject(On::any().operation(Operation::Watch).kind(MAP), Fault::Lag(lag));
+    cluster.create(config_map("before")).await.unwrap();
+    let mut watch = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
+    assert_eq!(read(&mut watch), ["reset 1"], "a list is of the moment");
+    cluster.create(config_map("a")).await.unwrap();
+    assert!(read(&mut watch).is_empty());
+    seconds(2).await;
+    cluster.create(config_map("b")).await.unwrap();
+    assert!(read(&mut watch).is_empty());
+    seconds(1).await;
+    assert_eq!(read(&mut watch), ["+a"]);
+    seconds(2).await;
+    assert_eq!(read(&mut watch), ["+b"]);
+    cluster.create(config_map("c")).await.unwrap();
+    assert!(read(&mut watch).is_empty());
+    // What starts over lists, and knows all that was held back.
+    faulty.expire_watches(&On::any());
+    assert_eq!(read(&mut watch), ["reset 4"]);
+    seconds(10).await;
+    assert!(read(&mut watch).is_empty());
 }

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_fake_cluster::{Incident, Script, ScriptedCluster};
-use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object, WatchEvent};
+use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object, WatchEvent, WatchPolicy};
 use serde_json::{Value, json};
 
 use crate::harness::{NAMESPACE, condition, exists, key, object, phase, seconds};
@@ -76,7 +76,7 @@ async fn a_job_whose_pod_fails_fails() {
     cluster.script(|_| true, Script::exits(3));
     cluster.create(job(&json!({}))).await.unwrap();
     // Who sees its end sees the counts that led to it.
-    let mut watch = cluster.watch(Kind::Job, NAMESPACE, "");
+    let mut watch = cluster.watch(Kind::Job, NAMESPACE, "", WatchPolicy::FailFast);
     let status = loop {
         if let Some(Ok(WatchEvent::Applied(object))) = watch.next().await
             && let Some(job) = object.into_job()

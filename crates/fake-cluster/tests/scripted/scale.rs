@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use podbay_fake_cluster::ScriptedCluster;
-use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, WatchEvent};
+use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, WatchEvent, WatchPolicy};
 use serde_json::json;
 
 use crate::harness::{NAMESPACE, config_map, key, owned_by, pod};
@@ -21,7 +21,7 @@ const MOST: Duration = Duration::from_secs(60);
 async fn two_thousand_owned_pods_start_and_go() {
     let cluster = ScriptedCluster::new();
     let begun = tokio::time::Instant::now();
-    let mut watch = cluster.watch(Kind::Pod, NAMESPACE, "");
+    let mut watch = cluster.watch(Kind::Pod, NAMESPACE, "", WatchPolicy::FailFast);
     let making = {
         let cluster = cluster.clone();
         async move {
@@ -43,7 +43,7 @@ async fn two_thousand_owned_pods_start_and_go() {
         let objects = match watch.next().await.unwrap().unwrap() {
             WatchEvent::Reset(objects) => objects,
             WatchEvent::Applied(object) => vec![object],
-            WatchEvent::Deleted(object) => panic!("{object:?} is gone"),
+            event => panic!("{event:?}"),
         };
         for pod in objects
             .into_iter()

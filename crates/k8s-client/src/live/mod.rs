@@ -32,7 +32,7 @@ pub use call::CallLimits;
 use call::Caller;
 use failure::from_kube;
 
-use crate::client::{ClusterClient, DeleteOptions, WatchEvent};
+use crate::client::{ClusterClient, DeleteOptions, WatchEvent, WatchPolicy};
 use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
@@ -318,11 +318,12 @@ impl ClusterClient for LiveClient {
         kind: Kind,
         namespace: &str,
         selector: &str,
+        policy: WatchPolicy,
     ) -> BoxStream<'static, Result<WatchEvent, Error>> {
         let operation = format!("watch {} in {namespace}", kind.resource());
         let selector = selector.to_owned();
         let caller = Arc::clone(&self.caller);
-        of_kind!(kind, K => watch::follow(caller, self.api::<K>(namespace), operation, selector))
+        of_kind!(kind, K => watch::follow(caller, self.api::<K>(namespace), operation, selector, policy))
     }
 
     async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error> {

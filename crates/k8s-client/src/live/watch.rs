@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::call::Caller;
 use super::failure::from_kube;
 use super::pages;
-use crate::client::WatchEvent;
+use crate::client::{Interruption, WatchEvent, WatchPolicy};
 use crate::error::{Error, ErrorKind};
 use crate::object::Object;
 use crate::retry::{self, Repeatable};
@@ -29,6 +29,7 @@ pub(super) fn follow<K>(
     api: Api<K>,
     operation: String,
     selector: String,
+    policy: WatchPolicy,
 ) -> BoxStream<'static, Result<WatchEvent, Error>>
 where
     K: Clone + DeserializeOwned + Debug + kube::Resource + Into<Object> + Send + 'static,
@@ -38,9 +39,12 @@ where
         api,
         operation,
         selector,
+        policy,
         state: State::Listing,
         failures: 0,
         connected: Instant::now(),
+        heard: Instant::now(),
+        interrupted: None,
     };
     stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
@@ -54,11 +58,16 @@ struct Watch<K> {
     api: Api<K>,
     operation: String,
     selector: String,
+    policy: WatchPolicy,
     state: State<K>,
     /// Failures since the last watch that told something or lasted; the pauses grow with it.
     failures: u32,
     /// When the last watch began.
     connected: Instant,
+    /// When the server was last heard of.
+    heard: Instant,
+    /// What its listener was told of the interruption that is going on.
+    interrupted: Option<ErrorKind>,
 }
 
 enum State<K> {
@@ -68,6 +77,8 @@ enum State<K> {
     Connecting(String),
     /// Receiving; the last version seen.
     Following(String, Events<K>),
+    /// Waiting, after a failure.
+    Pausing(Instant, Box<Self>),
     /// An error stands.
     Ended,
 }
@@ -83,6 +94,10 @@ where
         loop {
             let step = match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return None,
+                State::Pausing(until, next) => {
+                    tokio::time::sleep_until(until).await;
+                    Step::To(*next)
+                }
                 State::Listing => self.list().await,
                 State::Connecting(version) => self.connect(version).await,
                 State::Following(version, events) => self.receive(version, events).await,
@@ -94,6 +109,7 @@ where
                     return Some(Ok(*event));
                 }
                 Step::Failed(error, back_to) => {
+                    let interruption = self.interruption(&error);
                     // What was known is too old: for a watch, one more reason to begin anew.
                     let back_to = match error.kind {
                         ErrorKind::Expired => State::Listing,
@@ -101,25 +117,47 @@ where
                     };
                     self.failures = self.failures.saturating_add(1);
                     let error = waited_out(error);
-                    match retry::pause(&error, Repeatable::Always, self.failures, rand::random()) {
-                        Some(pause) => {
-                            // A server may ask for any pause, and a watch has no deadline that bounds it.
-                            let pause = pause.min(self.caller.watch());
-                            tracing::debug!(operation = self.operation, ?pause, error = %error, "watching again");
-                            tokio::time::sleep(pause).await;
-                            self.state = back_to;
+                    let jitter = rand::random();
+                    let pause = match retry::pause(&error, Repeatable::Always, self.failures, jitter) {
+                        Some(pause) => pause,
+                        None if self.policy == WatchPolicy::Persist => {
+                            retry::persistent_pause(self.failures, jitter)
                         }
                         None => return Some(Err(error)),
+                    };
+                    // A server may ask for any pause, and a watch has no deadline that bounds it.
+                    let pause = pause.min(self.caller.watch());
+                    tracing::debug!(operation = self.operation, ?pause, error = %error, "watching again");
+                    self.state = State::Pausing(Instant::now() + pause, Box::new(back_to));
+                    if let Some(interruption) = interruption {
+                        return Some(Ok(WatchEvent::Interrupted(interruption)));
                     }
                 }
             }
         }
     }
 
+    /// What is to be told of a failure, if anything.
+    fn interruption(&mut self, error: &Error) -> Option<Interruption> {
+        // Where the version has expired, the server has just said so.
+        let is_news = error.kind != ErrorKind::Expired && self.interrupted != Some(error.kind);
+        if self.policy != WatchPolicy::Persist || !is_news {
+            return None;
+        }
+        self.interrupted = Some(error.kind);
+        Some(Interruption {
+            since: self.heard,
+            kind: error.kind,
+            message: error.to_string(),
+        })
+    }
+
     /// Reads all there is.
     async fn list(&mut self) -> Step<K> {
         match pages::read(&self.caller, &self.api, &self.operation, &self.selector).await {
             Ok((objects, version)) => {
+                self.heard = Instant::now();
+                self.interrupted = None;
                 let objects = objects.into_iter().map(without_managed_fields).collect();
                 Step::Event(Box::new(WatchEvent::Reset(objects)), State::Connecting(version))
             }
@@ -137,7 +175,14 @@ where
         let deadline = self.caller.deadline();
         self.connected = Instant::now();
         match tokio::time::timeout(deadline, self.api.watch(&params, &version)).await {
-            Ok(Ok(events)) => Step::To(State::Following(version, events.boxed())),
+            Ok(Ok(events)) => {
+                self.heard = Instant::now();
+                let state = State::Following(version, events.boxed());
+                match self.interrupted.take() {
+                    Some(_) => Step::Event(Box::new(WatchEvent::Resumed), state),
+                    None => Step::To(state),
+                }
+            }
             Ok(Err(error)) => Step::Failed(from_kube(&self.operation, error), State::Connecting(version)),
             Err(_) => Step::Failed(
                 Error::new(&self.operation, ErrorKind::Deadline(deadline)),
@@ -149,7 +194,11 @@ where
     /// Waits for the next change.
     async fn receive(&mut self, version: String, mut events: Events<K>) -> Step<K> {
         let silence = self.caller.watch() * 7 / 6;
-        match tokio::time::timeout(silence, events.next()).await {
+        let received = tokio::time::timeout(silence, events.next()).await;
+        if matches!(received, Ok(None | Some(Ok(_)))) {
+            self.heard = Instant::now();
+        }
+        match received {
             // Ended by the server, or silent beyond the server's own limit and so dead. Nothing is missed by
             // asking again from the last version seen.
             Err(_) | Ok(None) => {

@@ -8,6 +8,7 @@ mod answer;
 mod authority;
 mod connection;
 mod encoding;
+mod persistence;
 mod refusals;
 mod resets;
 mod server;

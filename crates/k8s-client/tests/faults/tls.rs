@@ -10,6 +10,7 @@ use super::answer::{Act, Answer, pod};
 use super::authority::{Authority, Validity};
 use super::server::{Server, Step};
 use super::setup::{LONG, Setup, key, object};
+use super::watched::Watched;
 
 /// A refusal that trying again does not mend is told well before any deadline.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -154,4 +155,14 @@ async fn an_end_without_tls_close_does_not_pass_for_the_end_of_a_body() {
     let setup = trusting(&server, &authority).deadline(LONG);
     assert!(setup.client().await.get(&key()).await.unwrap().is_some());
     assert_eq!(server.count("GET"), 2, "the cut answer was asked for again");
+}
+
+#[tokio::test]
+async fn a_watch_that_persists_waits_for_a_certificate_that_fits() {
+    let server = Server::tls(Authority::new().server("127.0.0.1", Validity::Current), [ok()]).await;
+    let client = trusting(&server, &Authority::new()).client().await;
+    let mut watched = Watched::persistent(&client);
+    assert_eq!(watched.told().await, "interrupted Configuration");
+    assert!(watched.silent(Duration::from_millis(500)).await);
+    assert!(server.connections() > 1, "tried again");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use podbay_k8s_client::{ClusterClient as _, Error, Kind, LiveClient, Object, WatchEvent};
+use podbay_k8s_client::{ClusterClient as _, Error, Kind, LiveClient, Object, WatchEvent, WatchPolicy};
 
 use super::setup::LONG;
 
@@ -13,7 +13,12 @@ pub(crate) struct Watched(BoxStream<'static, Result<WatchEvent, Error>>);
 
 impl Watched {
     pub(crate) fn of(client: &LiveClient) -> Self {
-        Self(client.watch(Kind::Pod, "team", ""))
+        Self(client.watch(Kind::Pod, "team", "", WatchPolicy::FailFast))
+    }
+
+    /// One that never ends.
+    pub(crate) fn persistent(client: &LiveClient) -> Self {
+        Self(client.watch(Kind::Pod, "team", "", WatchPolicy::Persist))
     }
 
     /// The next event; none is the stream's end.
@@ -21,7 +26,8 @@ impl Watched {
         tokio::time::timeout(LONG, self.0.next()).await.unwrap()
     }
 
-    /// What it tells next: `reset a b`, `applied a 7`, `deleted a`, `failed Forbidden`; `end` at its end.
+    /// What it tells next: `reset a b`, `applied a 7`, `deleted a`, `interrupted Forbidden`, `resumed`,
+    /// `failed Forbidden`; `end` at its end.
     pub(crate) async fn told(&mut self) -> String {
         match self.next().await {
             None => "end".to_owned(),
@@ -57,5 +63,7 @@ fn short(event: &WatchEvent) -> String {
             format!("applied {} {version}", name(object))
         }
         WatchEvent::Deleted(object) => format!("deleted {}", name(object)),
+        WatchEvent::Interrupted(interruption) => format!("interrupted {:?}", interruption.kind),
+        WatchEvent::Resumed => "resumed".to_owned(),
     }
 }

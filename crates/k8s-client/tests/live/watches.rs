@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use podbay_k8s_client::{ClusterClient, ErrorKind, Kind, WatchEvent};
+use podbay_k8s_client::{ClusterClient, ErrorKind, Kind, WatchEvent, WatchPolicy};
 
 use super::client;
 use super::server::{Answer, Server, Then, event, list, pod, status};
@@ -11,7 +11,7 @@ use super::server::{Answer, Server, Then, event, list, pod, status};
 /// What a watch tells, in short: `reset a b`, `applied a 7`, `deleted a`, until `count` were told.
 async fn told(server: &Server, count: usize) -> Vec<String> {
     let client = client(server.port, Duration::from_secs(5)).await;
-    let events = client.watch(Kind::Pod, "team", "app=x");
+    let events = client.watch(Kind::Pod, "team", "app=x", WatchPolicy::FailFast);
     let names = |object: &podbay_k8s_client::Object| object.metadata().name.clone().unwrap();
     let short = |event: Result<WatchEvent, podbay_k8s_client::Error>| match event {
         Ok(WatchEvent::Reset(objects)) => format!(
@@ -29,6 +29,7 @@ async fn told(server: &Server, count: usize) -> Vec<String> {
             )
         }
         Ok(WatchEvent::Deleted(object)) => format!("deleted {}", names(&object)),
+        Ok(event) => format!("{event:?}"),
         Err(error) => format!("{:?}", error.kind),
     };
     events.take(count).map(short).collect().await
@@ -116,6 +117,11 @@ async fn a_list_that_hangs_is_asked_for_again() {
     ])
     .await;
     let client = client(server.port, Duration::from_millis(300)).await;
-    let first = client.watch(Kind::Pod, "team", "").next().await.unwrap().unwrap();
+    let first = client
+        .watch(Kind::Pod, "team", "", WatchPolicy::FailFast)
+        .next()
+        .await
+        .unwrap()
+        .unwrap();
     assert!(matches!(first, WatchEvent::Reset(objects) if objects.len() == 1));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use podbay_fake_cluster::{FaultyCluster, ScriptedCluster};
-use podbay_k8s_client::{ClusterClient as _, Kind, Object, WatchEvent};
+use podbay_k8s_client::{ClusterClient as _, Kind, Object, WatchEvent, WatchPolicy};
 use podbay_manifests::labels::SESSION;
 use podbay_runtime::{Config, Podbay};
 
@@ -29,7 +29,7 @@ impl World {
 
     pub(crate) fn of(cluster: ScriptedCluster) -> Self {
         let most = Arc::<Mutex<usize>>::default();
-        let mut events = cluster.watch(Kind::Pod, NAMESPACE, "");
+        let mut events = cluster.watch(Kind::Pod, NAMESPACE, "", WatchPolicy::FailFast);
         let seen = Arc::clone(&most);
         tokio::spawn(async move {
             let mut living: HashMap<String, HashSet<String>> = HashMap::new();
@@ -38,6 +38,7 @@ impl World {
                     WatchEvent::Reset(objects) => (objects, None),
                     WatchEvent::Applied(object) => (vec![object], None),
                     WatchEvent::Deleted(object) => (Vec::new(), Some(object)),
+                    WatchEvent::Interrupted(_) | WatchEvent::Resumed => continue,
                 };
                 for pod in objects {
                     let pods = living.entry(session_of(&pod)).or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use podbay_fake_cluster::RawEvent;
-use podbay_k8s_client::{Kind, Object, WatchEvent};
+use podbay_k8s_client::{Kind, Object, WatchEvent, WatchPolicy};
 use serde_json::{Value, json};
 
 use crate::behaviour::follow::LIMIT;
@@ -35,7 +35,12 @@ pub(super) async fn endless(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     stage.create(Kind::Secret, labelled("first", "red")).await;
     stage.create(Kind::Secret, labelled("other", "blue")).await;
-    let mut watch = stage.client.watch(Kind::Secret, &stage.namespace, "colour=red");
+    let mut watch = stage.client.watch(
+        Kind::Secret,
+        &stage.namespace,
+        "colour=red",
+        WatchPolicy::FailFast,
+    );
     let mut events = Vec::new();
     let mut next = async || {
         let event = tokio::time::timeout(LIMIT, watch.next()).await.expect("an event");
@@ -46,6 +51,9 @@ pub(super) async fn endless(stage: Stage) -> Observed {
             }
             WatchEvent::Applied(object) => shown("applied", &object),
             WatchEvent::Deleted(object) => shown("deleted", &object),
+            WatchEvent::Interrupted(_) | WatchEvent::Resumed => {
+                "told only of watches that persist".to_owned()
+            }
         };
         events.push(event);
     };
@@ -149,7 +157,9 @@ pub(super) async fn any_version(stage: Stage) -> Observed {
         stage.create(Kind::Secret, labelled(name, "red")).await;
     }
     // Version 0 may be answered from a cache that is behind; one that has seen a watch pass these is not.
-    let mut watch = stage.client.watch(Kind::Secret, &stage.namespace, "");
+    let mut watch = stage
+        .client
+        .watch(Kind::Secret, &stage.namespace, "", WatchPolicy::FailFast);
     watch.next().await.expect("endless").expect("a watch");
     let from = WatchFrom {
         version: "0".to_owned(),
