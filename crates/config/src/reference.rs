@@ -29,7 +29,8 @@ resource_memory_limit = \"4Gi\"
 unschedulable_grace_seconds = 300 # an autoscaler adds nodes
 ```
 
-Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors. Empty variables are ignored. Of two
+Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors; unknown variables that begin with `PODBAY_` or
+`OH_K8S_` are warned of, apart from what Kubernetes sets for Services. Empty variables are ignored. Of two
 variables of one setting with different values the stronger holds, with a warning. Variables without a prefix, such
 as `DEBUG`, may be meant for another program: what cannot be read is ignored with a warning. `KUBECONFIG` is no
 setting: it is read as kubectl reads it.
