@@ -19,6 +19,11 @@ pub enum ServerKind {
     AgentServer,
 }
 
+/// OpenHands' V1 server in its images.
+pub(crate) const AGENT_SERVER: &str = "/usr/local/bin/openhands-agent-server";
+/// What OpenHands' V0 server is started through in its images.
+pub(crate) const MICROMAMBA: &str = "/openhands/micromamba/bin/micromamba";
+
 /// A text that names no server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a server: image (the image's own command), openhands or agent-server")]
@@ -34,6 +39,26 @@ impl ServerKind {
             Self::Image => "image",
             Self::OpenHands => "openhands",
             Self::AgentServer => "agent-server",
+        }
+    }
+}
+
+impl ServerKind {
+    /// The kind whose command starts with `program`, a path in the container.
+    pub fn started_by(program: &str) -> Option<Self> {
+        match program {
+            MICROMAMBA => Some(Self::OpenHands),
+            AGENT_SERVER => Some(Self::AgentServer),
+            _ => None,
+        }
+    }
+
+    /// The image that has this server, as OpenHands publishes it; `None` for a server of the image's own.
+    pub const fn stock_image(self) -> Option<&'static str> {
+        match self {
+            Self::Image => None,
+            Self::OpenHands => Some("docker.io/openhands/runtime"),
+            Self::AgentServer => Some("ghcr.io/openhands/agent-server"),
         }
     }
 }

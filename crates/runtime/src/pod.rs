@@ -4,9 +4,10 @@
 //! start at once keep only what decisions depend on.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podbay_manifests::Owner;
+use podbay_manifests::pod::CONTAINER;
 
 /// The pod without what no decision depends on: its state, its place, who it is and whose.
 pub(crate) fn outline(pod: Pod) -> Pod {
@@ -39,6 +40,19 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             node_name: spec.node_name,
             readiness_gates: spec.readiness_gates,
             image_pull_secrets: spec.image_pull_secrets,
+            restart_policy: spec.restart_policy,
+            volumes: spec.volumes.map(|volumes| {
+                let of_claim = |volume: &Volume| volume.persistent_volume_claim.is_some();
+                volumes.into_iter().filter(of_claim).collect()
+            }),
+            init_containers: spec.init_containers.map(|containers| {
+                let outline = |container: Container| Container {
+                    name: container.name,
+                    restart_policy: container.restart_policy,
+                    ..Container::default()
+                };
+                containers.into_iter().map(outline).collect()
+            }),
             ..PodSpec::default()
         }),
         status: pod.status,
@@ -56,8 +70,22 @@ pub(crate) fn preferred_pod<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Opti
     pods.into_iter().max_by_key(|pod| pod_rank(pod))
 }
 
-/// Whether a pod has ended for good.
+/// The status of the session's container, by its name. The kubelet sorts the list by name, and a pod template or an
+/// admission webhook of the cluster may have added containers.
+pub(crate) fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == CONTAINER)
+}
+
+/// Whether a pod has ended for good: its phase says so, or the session's container has ended, which is not started again.
+/// Beside another container that goes on the phase stays `Running`.
 pub(crate) fn is_finished(pod: &Pod) -> bool {
+    let state = container(pod).and_then(|status| status.state.as_ref());
+    state.is_some_and(|state| state.terminated.is_some()) || has_final_phase(pod)
+}
+
+/// Whether the kubelet has written the last phase of a pod.
+pub(crate) fn has_final_phase(pod: &Pod) -> bool {
     pod.status
         .as_ref()
         .and_then(|status| status.phase.as_deref())

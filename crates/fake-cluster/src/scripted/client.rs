@@ -8,6 +8,7 @@ use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
     Object, ObjectKey, WatchEvent, WatchPolicy,
 };
+use tokio::sync::watch;
 
 use super::cluster::ScriptedCluster;
 use super::engine::Engine;
@@ -137,7 +138,11 @@ impl ClusterClient for ScriptedCluster {
             if !container.is_empty() || run.containers.len() != 1 {
                 has_container(run, &operation, pod, &container)?;
             }
-            Ok::<_, Error>((run.log.subscribe(), run.alive.clone()))
+            let speaks = container.is_empty() || container == run.subject;
+            Ok::<_, Error>((
+                if speaks { run.log.subscribe() } else { silent() },
+                run.alive.clone(),
+            ))
         })?;
         let text = log.borrow_and_update().clone();
         let read = text.len();
@@ -201,8 +206,14 @@ fn running(
     Ok(uid)
 }
 
+/// The log of a container that writes nothing.
+fn silent() -> watch::Receiver<String> {
+    watch::Sender::default().subscribe()
+}
+
 fn has_container(run: &PodRun, operation: &str, pod: &str, container: &str) -> Result<(), Error> {
-    if run.containers.iter().any(|known| known == container) {
+    let mut known = run.containers.iter().chain(&run.init_containers);
+    if known.any(|known| known == container) {
         return Ok(());
     }
     Err(Error::new(operation, ErrorKind::Invalid)

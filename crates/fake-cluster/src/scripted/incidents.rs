@@ -7,7 +7,7 @@ use podbay_k8s_client::{Object, ObjectKey};
 use super::engine::{Due, Engine};
 use super::events::Said;
 use super::plan;
-use super::pods::{SCHEDULER, container_names};
+use super::pods::SCHEDULER;
 use super::script::Incident;
 use super::status::{self, ContainerEnd};
 use super::strike::restart_message;
@@ -74,14 +74,14 @@ impl Engine {
             }
             Incident::Delete => self.delete_pod(&key, uid),
             Incident::Ready(ready) => {
-                let now = self.time();
+                let (now, subject) = (self.time(), self.subject(uid));
                 self.store
-                    .modify_pod(&key, |pod| status::set_ready(pod, *ready, now));
+                    .modify_pod(&key, |pod| status::set_ready(pod, Some(&subject), *ready, now));
             }
         }
     }
 
-    /// The containers end by themselves; what that means is the restart policy's to say.
+    /// The script's container ends by itself; what that means is the restart policy's to say.
     fn end_containers(&mut self, uid: &str, key: &ObjectKey, end: ContainerEnd<'_>) {
         let Some(pod) = self.pod_by_uid(uid) else { return };
         let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.clone());
@@ -90,14 +90,18 @@ impl Engine {
             Some("OnFailure") => end.code != 0,
             _ => true,
         };
-        let name = container_names(pod).into_iter().next().unwrap_or_default();
+        let name = self.subject(uid);
         let now = self.time();
         self.store
-            .modify_pod(key, |pod| status::end_containers(pod, end, now));
+            .modify_pod(key, |pod| status::end_containers(pod, Some(&name), end, now));
         if !restarts {
             let phase = if end.code == 0 { "Succeeded" } else { "Failed" };
-            self.store
-                .modify_pod(key, |pod| status::finish(pod, phase, None, None));
+            // Beside another that goes on, the pod does too.
+            self.store.modify_pod(key, |pod| {
+                if status::all_ended(pod) {
+                    status::finish(pod, phase, None, None);
+                }
+            });
             return;
         }
         let Some(run) = self.pods.get_mut(uid) else { return };
@@ -141,7 +145,7 @@ impl Engine {
         let now = self.time();
         let end = ContainerEnd::exited(status::KILLED);
         self.store.modify_pod(key, |pod| {
-            status::end_containers(pod, end, now);
+            status::end_containers(pod, None, end, now);
             status::finish(pod, "Failed", Some(reason), Some(message));
         });
     }
@@ -174,7 +178,7 @@ impl Engine {
         let now = self.time();
         let end = ContainerEnd::exited(status::KILLED);
         self.store.modify_pod(&key, |pod| {
-            status::end_containers(pod, end, now);
+            status::end_containers(pod, None, end, now);
             status::finish(pod, "Failed", Some("DeadlineExceeded"), Some(message));
         });
     }

@@ -29,6 +29,8 @@ pub(super) enum Stage {
     Pull,
     /// Its images are there.
     Pulled,
+    /// Its containers run, but the one that the script is about.
+    StartOthers,
     /// Its containers run.
     Start,
     /// Its containers answer.
@@ -87,31 +89,53 @@ pub(super) fn plan(spec: &PodSpec, script: &Script) -> Plan {
         troubles(&mut plan, &|trouble| matches!(trouble, Trouble::Sandbox { .. }));
         plan.push_back((sandbox.0 + timings.sandbox, sandbox.1));
     }
+    let of_image = |trouble: &Trouble| matches!(trouble, Trouble::Image(_));
+    let of_start = |trouble: &Trouble| matches!(trouble, Trouble::Config { .. } | Trouble::Start { .. });
     let inits = spec.init_containers.as_deref().unwrap_or_default();
+    let mut of_init = false;
     for (index, container) in inits.iter().enumerate() {
-        let sidecar = container.restart_policy.as_deref() == Some("Always");
+        if script.container.as_ref() == Some(&container.name) {
+            of_init = true;
+            troubles(&mut plan, &of_image);
+            troubles(&mut plan, &of_start);
+        }
+        let sidecar = is_sidecar(container);
         plan.push_back((Duration::ZERO, Stage::StartInit { index, sidecar }));
         troubles(
             &mut plan,
-            &|trouble| matches!(trouble, Trouble::Init { index: at, .. } if *at == index),
+            &|trouble| matches!(trouble, Trouble::Init { index: at, .. } | Trouble::InitOutOfMemory { index: at, .. } if *at == index),
         );
         if !sidecar {
             plan.push_back((timings.init, Stage::EndInit(index)));
         }
     }
-    troubles(&mut plan, &|trouble| matches!(trouble, Trouble::Image(_)));
+    let stuck = script
+        .troubles
+        .iter()
+        .any(|(trouble, _)| of_image(trouble) || of_start(trouble));
+    if spec.containers.len() > 1 && stuck && !of_init {
+        plan.push_back((timings.start, Stage::StartOthers));
+    }
+    if !of_init {
+        troubles(&mut plan, &of_image);
+    }
     if !timings.pull.is_zero() {
         plan.push_back((Duration::ZERO, Stage::Pull));
     }
     plan.push_back((timings.pull, Stage::Pulled));
-    troubles(&mut plan, &|trouble| {
-        matches!(trouble, Trouble::Config { .. } | Trouble::Start { .. })
-    });
+    if !of_init {
+        troubles(&mut plan, &of_start);
+    }
     plan.push_back((timings.start, Stage::Start));
     if is_probed(spec) {
         plan.push_back((timings.ready, Stage::Ready));
     }
     plan
+}
+
+/// Whether an init container goes on beside the pod's containers.
+pub(super) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
 }
 
 /// Whether readiness is more than that the containers run.
@@ -132,7 +156,7 @@ pub(super) fn pause(trouble: &Trouble, tries: u32) -> Duration {
         Trouble::Unschedulable(_) => Duration::from_secs(300),
         // The volume manager doubles its pause from half a second on.
         Trouble::Volume(_) => Duration::from_millis(500 << tries.min(8)),
-        Trouble::Init { .. } => back_off(tries),
+        Trouble::Init { .. } | Trouble::InitOutOfMemory { .. } => back_off(tries),
         Trouble::Sandbox { .. } | Trouble::Config { .. } | Trouble::Start { .. } => Duration::from_secs(12),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,6 @@ use super::events::Said;
 use super::plan::{self, Plan, Stage, is_probed};
 use super::script::Script;
 use super::status::{self, ContainerEnd};
-use super::trouble::image;
 use crate::store::{Deletion, Kept};
 
 pub(super) const SCHEDULER: &str = "default-scheduler";
@@ -35,12 +34,24 @@ pub(super) struct PodRun {
     /// Cancelled when its containers have ended.
     pub(super) alive: CancellationToken,
     pub(super) log: watch::Sender<String>,
-    /// The names of its containers.
+    /// The names of its containers, and of its init containers.
     pub(super) containers: Vec<String>,
-    /// The image of its first container.
+    pub(super) init_containers: Vec<String>,
+    /// The container, or init container, that the script is about.
+    pub(super) subject: String,
+    /// Its image.
     pub(super) image: String,
     /// Whether readiness is more than that its containers run.
     pub(super) probed: bool,
+}
+
+impl PodRun {
+    /// The script's container writes what it has to say.
+    pub(super) fn write_log(&self) {
+        if !self.script.log.is_empty() {
+            self.log.send_modify(|log| log.push_str(&self.script.log));
+        }
+    }
 }
 
 impl Engine {
@@ -91,6 +102,18 @@ impl Engine {
         let none = PodSpec::default();
         let spec = pod.spec.as_ref().unwrap_or(&none);
         let plan = plan::plan(spec, &script);
+        let inits = spec.init_containers.as_deref().unwrap_or_default();
+        let mut all = spec.containers.iter().chain(inits);
+        let subject = match &script.container {
+            Some(name) => all.find(|container| container.name == *name),
+            None => all.next(),
+        };
+        let names = |containers: &[Container]| {
+            containers
+                .iter()
+                .map(|container| container.name.clone())
+                .collect()
+        };
         let run = PodRun {
             key: pod_key(pod),
             script,
@@ -99,12 +122,12 @@ impl Engine {
             starts: 0,
             alive: CancellationToken::new(),
             log: watch::Sender::default(),
-            containers: spec
-                .containers
-                .iter()
-                .map(|container| container.name.clone())
-                .collect(),
-            image: image(pod),
+            containers: names(&spec.containers),
+            init_containers: names(inits),
+            subject: subject.map(|subject| subject.name.clone()).unwrap_or_default(),
+            image: subject
+                .and_then(|subject| subject.image.clone())
+                .unwrap_or_default(),
             probed: is_probed(spec),
         };
         self.pods.insert(uid.clone(), run);
@@ -181,8 +204,8 @@ impl Engine {
         let Some(run) = self.pods.get_mut(uid) else { return };
         run.starts += 1;
         let (script, start) = (Arc::clone(&run.script), run.starts);
-        if !script.log.is_empty() {
-            run.log.send_modify(|log| log.push_str(&script.log));
+        if run.containers.contains(&run.subject) {
+            run.write_log();
         }
         for (after, incident) in &script.incidents {
             let due = Due::Incident {
@@ -211,6 +234,14 @@ impl Engine {
             message,
         };
         self.say(uid, said);
+    }
+
+    /// The container that a pod's script is about.
+    pub(super) fn subject(&self, uid: &str) -> String {
+        self.pods
+            .get(uid)
+            .map(|run| run.subject.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn image(&self, uid: &str) -> String {
@@ -264,7 +295,7 @@ impl Engine {
             let now = self.time();
             let end = ContainerEnd::exited(code);
             self.store.modify_pod(&key, |pod| {
-                status::end_containers(pod, end, now);
+                status::end_containers(pod, None, end, now);
                 status::finish(pod, "Failed", None, None);
             });
         }
@@ -278,7 +309,7 @@ impl Engine {
 }
 
 /// The names of the containers of a pod that its node has taken on.
-pub(super) fn container_names(pod: &Pod) -> Vec<String> {
+fn container_names(pod: &Pod) -> Vec<String> {
     let statuses = pod
         .status
         .iter()

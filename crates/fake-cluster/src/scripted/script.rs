@@ -20,6 +20,8 @@ use super::trouble::Trouble;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
+    /// The container it is about; `None` is the first.
+    pub(super) container: Option<String>,
     pub(super) timings: Timings,
     /// What goes wrong before the containers run, and for how long; none is for ever.
     pub(super) troubles: Vec<(Trouble, Option<Duration>)>,
@@ -60,7 +62,7 @@ impl Default for Timings {
 /// Something that happens to a pod. What its container's end means for the pod depends on its `restartPolicy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// Its containers exit: `Completed` with code 0, else `Error`.
+    /// Its container exits: `Completed` with code 0, else `Error`.
     Exit {
         /// The exit code.
         code: i32,
@@ -82,7 +84,7 @@ pub enum Incident {
     ShutDownNode,
     /// Someone deletes it.
     Delete,
-    /// Its readiness changes.
+    /// Its container's readiness changes.
     Ready(
         /// To what.
         bool,
@@ -100,10 +102,19 @@ impl Script {
         Self::default().trouble(trouble)
     }
 
-    /// A pod whose containers exit with `code` as often as they are started. With `restartPolicy: Always` that is a
+    /// A pod whose container exits with `code` as often as it is started. With `restartPolicy: Always` that is a
     /// crash loop; a Job's pod fails.
     pub fn exits(code: i32) -> Self {
         Self::default().then(Duration::from_millis(10), Incident::Exit { code })
+    }
+
+    /// Makes this the script of one container of the pod, or of one init container, by its name: what goes wrong goes wrong
+    /// with it, what happens happens to it, and the log is its own. Without, it is the first container of the
+    /// specification.
+    #[must_use]
+    pub fn container(mut self, name: impl Into<String>) -> Self {
+        self.container = Some(name.into());
+        self
     }
 
     /// Adds something that goes wrong and stays so.

@@ -63,10 +63,15 @@ impl Engine {
                 };
                 self.say_kubelet(uid, false, "Pulled", &message);
             }
+            Stage::StartOthers => {
+                let subject = self.subject(uid);
+                self.store
+                    .modify_pod(key, |pod| status::start(pod, Some(&subject), true, now));
+            }
             Stage::Start => return self.start(uid, key),
             Stage::Ready => self
                 .store
-                .modify_pod(key, |pod| status::set_ready(pod, true, now)),
+                .modify_pod(key, |pod| status::set_ready(pod, None, true, now)),
             // Not a step of its own: see `strike`.
             Stage::Stuck { .. } => {}
         }
@@ -131,14 +136,13 @@ impl Engine {
         let pod = self.whole_pod(uid)?;
         let spec = pod.spec.as_ref()?;
         let lookup = |key: &ObjectKey| self.store.get(key).map(|object| &***object);
-        let missing = spec
-            .containers
-            .iter()
-            .find_map(|container| environment(&pod, container, &lookup).err());
-        if let Some(missing) = missing {
-            let message = missing.to_string();
+        let missing = spec.containers.iter().find_map(|container| {
+            let missing = environment(&pod, container, &lookup).err()?;
+            Some((container.name.clone(), missing.to_string()))
+        });
+        if let Some((name, message)) = missing {
             self.store.modify_pod(key, |pod| {
-                status::wait(pod, "CreateContainerConfigError", Some(&message));
+                status::wait(pod, &name, "CreateContainerConfigError", Some(&message));
             });
             self.say_kubelet(uid, true, "Failed", &format!("Error: {message}"));
             return Some(LOOK_AGAIN);
@@ -150,7 +154,8 @@ impl Engine {
             .map(|container| container.name.clone())
             .collect();
         let now = self.time();
-        self.store.modify_pod(key, |pod| status::start(pod, ready, now));
+        self.store
+            .modify_pod(key, |pod| status::start(pod, None, ready, now));
         for name in names {
             self.say_kubelet(uid, false, "Created", &format!("Created container: {name}"));
             self.say_kubelet(uid, false, "Started", &format!("Started container {name}"));

@@ -118,7 +118,11 @@ pub(super) fn accept(pod: &mut Pod, host_ip: &str, now: Timestamp) {
     status.host_ips = Some(vec![HostIP {
         ip: host_ip.to_owned(),
     }]);
-    status.container_statuses = Some(statuses(&containers));
+    // Those of containers by name, those of init containers as the specification has them (`kubetypes`
+    // `SortedContainerStatuses`, `SortInitContainerStatuses`).
+    let mut own = statuses(&containers);
+    own.sort_by(|a, b| a.name.cmp(&b.name));
+    status.container_statuses = Some(own);
     status.init_container_statuses = (!inits.is_empty()).then(|| statuses(&inits));
     let unready = unready_message(containers.iter().map(|container| container.name.as_str()));
     set_condition(pod, "PodReadyToStartContainers", false, None, None, now);
@@ -159,10 +163,9 @@ pub(super) fn sandbox(pod: &mut Pod, ip: &str, now: Timestamp) {
     set_condition(pod, "PodReadyToStartContainers", true, None, None, now);
 }
 
-/// The first container waits for a reason.
-pub(super) fn wait(pod: &mut Pod, reason: &str, message: Option<&str>) {
-    let status = pod.status.get_or_insert_default();
-    if let Some(container) = status.container_statuses.iter_mut().flatten().next() {
+/// A container, or an init container, waits for a reason.
+pub(super) fn wait(pod: &mut Pod, name: &str, reason: &str, message: Option<&str>) {
+    if let Some(container) = named(pod, name) {
         container.state = Some(waiting_state(reason, message));
         container.ready = false;
         container.started = Some(false);
@@ -189,11 +192,19 @@ pub(super) fn set_init(pod: &mut Pod, index: usize, state: ContainerState, ready
     }
 }
 
-/// All containers run; `ready` where nothing has to be probed.
-pub(super) fn start(pod: &mut Pod, ready: bool, now: Timestamp) {
+/// The containers run, but `except`; `ready` where nothing has to be probed. The pod's phase stays `Pending` while one has
+/// not started (`getPhase`).
+pub(super) fn start(pod: &mut Pod, except: Option<&str>, ready: bool, now: Timestamp) {
     let status = pod.status.get_or_insert_default();
-    status.phase = Some("Running".to_owned());
-    for container in status.container_statuses.iter_mut().flatten() {
+    if except.is_none() {
+        status.phase = Some("Running".to_owned());
+    }
+    let others = status
+        .container_statuses
+        .iter_mut()
+        .flatten()
+        .filter(|container| Some(container.name.as_str()) != except && !is_running(container));
+    for container in others {
         container.image_id = format!("sha256:{:064x}", container.image.len());
         container.container_id = Some(format!("containerd://{:064x}", now.as_second()));
         container.state = Some(running_state(now));
@@ -202,16 +213,37 @@ pub(super) fn start(pod: &mut Pod, ready: bool, now: Timestamp) {
     }
     set_condition(pod, "Initialized", true, None, None, now);
     if ready {
-        set_ready(pod, true, now);
+        set_ready(pod, None, true, now);
     }
 }
 
-/// Readiness of all containers, and so of the pod.
-pub(super) fn set_ready(pod: &mut Pod, ready: bool, now: Timestamp) {
-    let unready = unready_message(statuses(pod).map(|status| status.name.as_str()));
-    for container in statuses(pod) {
+fn is_running(container: &ContainerStatus) -> bool {
+    container
+        .state
+        .as_ref()
+        .is_some_and(|state| state.running.is_some())
+}
+
+/// Readiness of one container, or of all that run, and so of the pod.
+pub(super) fn set_ready(pod: &mut Pod, name: Option<&str>, ready: bool, now: Timestamp) {
+    let meant = |container: &&mut ContainerStatus| name.is_none_or(|name| container.name == name);
+    for container in statuses(pod)
+        .filter(meant)
+        .filter(|container| is_running(container))
+    {
         container.ready = ready;
     }
+    set_pod_ready(pod, now);
+}
+
+/// The pod is ready if all its containers are.
+fn set_pod_ready(pod: &mut Pod, now: Timestamp) {
+    let unready: Vec<String> = statuses(pod)
+        .filter(|container| !container.ready)
+        .map(|container| container.name.clone())
+        .collect();
+    let ready = unready.is_empty();
+    let unready = unready_message(unready.iter().map(String::as_str));
     let (reason, message) = if ready {
         (None, None)
     } else {
@@ -222,9 +254,10 @@ pub(super) fn set_ready(pod: &mut Pod, ready: bool, now: Timestamp) {
     }
 }
 
-/// All containers that run have ended.
-pub(super) fn end_containers(pod: &mut Pod, end: ContainerEnd<'_>, now: Timestamp) {
-    for container in statuses(pod) {
+/// One container, or all that have not ended, has ended.
+pub(super) fn end_containers(pod: &mut Pod, name: Option<&str>, end: ContainerEnd<'_>, now: Timestamp) {
+    let meant = |container: &&mut ContainerStatus| name.is_none_or(|name| container.name == name);
+    for container in statuses(pod).filter(meant) {
         if container
             .state
             .as_ref()
@@ -238,15 +271,26 @@ pub(super) fn end_containers(pod: &mut Pod, end: ContainerEnd<'_>, now: Timestam
         container.ready = false;
         container.started = Some(false);
     }
-    let unready = unready_message(statuses(pod).map(|status| status.name.as_str()));
-    for type_ in ["Ready", "ContainersReady"] {
-        set_condition(pod, type_, false, Some("ContainersNotReady"), Some(&unready), now);
-    }
+    set_pod_ready(pod, now);
+}
+
+/// Whether all containers have ended.
+pub(super) fn all_ended(pod: &Pod) -> bool {
+    let mut statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    statuses.all(|container| {
+        container
+            .state
+            .as_ref()
+            .is_some_and(|state| state.terminated.is_some())
+    })
 }
 
 /// The containers wait to be restarted.
 pub(super) fn back_off(pod: &mut Pod, message: &str) {
-    for container in statuses(pod) {
+    for container in statuses(pod).filter(|container| !is_running(container)) {
         container.last_state = container.state.take();
         container.state = Some(waiting_state("CrashLoopBackOff", Some(message)));
     }
@@ -254,13 +298,13 @@ pub(super) fn back_off(pod: &mut Pod, message: &str) {
 
 /// The containers run again.
 pub(super) fn restart(pod: &mut Pod, ready: bool, now: Timestamp) {
-    for container in statuses(pod) {
+    for container in statuses(pod).filter(|container| !is_running(container)) {
         if container.last_state.is_none() {
             container.last_state = container.state.take();
         }
         container.restart_count += 1;
     }
-    start(pod, ready, now);
+    start(pod, None, ready, now);
 }
 
 /// The pod has ended for good.
@@ -320,6 +364,14 @@ pub(super) fn ended_state(end: ContainerEnd<'_>, started_at: Option<Time>, now: 
         }),
         ..ContainerState::default()
     }
+}
+
+/// A container, or an init container, by its name.
+fn named<'a>(pod: &'a mut Pod, name: &str) -> Option<&'a mut ContainerStatus> {
+    let status = pod.status.get_or_insert_default();
+    let inits = status.init_container_statuses.iter_mut().flatten();
+    let mut all = status.container_statuses.iter_mut().flatten().chain(inits);
+    all.find(|container| container.name == name)
 }
 
 fn statuses(pod: &mut Pod) -> impl Iterator<Item = &mut ContainerStatus> {

@@ -6,7 +6,7 @@ use podbay_k8s_client::ObjectKey;
 
 use super::engine::Engine;
 use super::events::Said;
-use super::plan::{self, Stage};
+use super::plan::{self, Stage, is_sidecar};
 use super::pods::KUBELET;
 use super::status::{self, ContainerEnd};
 use super::trouble::{ImageTrouble, Trouble, VolumeTrouble};
@@ -25,9 +25,10 @@ impl Engine {
         tries: u32,
     ) -> Option<(Duration, Stage)> {
         if left.is_some_and(|left| left.is_zero()) {
-            self.pass(key, trouble);
+            self.pass(uid, key, trouble);
             return None;
         }
+        let subject = self.subject(uid);
         match trouble {
             Trouble::Unschedulable(why) => {
                 let message = why.message(self.settings.nodes);
@@ -49,11 +50,21 @@ impl Engine {
                 let message = format!("Failed to create pod sandbox: {message}");
                 self.say_kubelet(uid, true, "FailedCreatePodSandBox", &message);
             }
-            Trouble::Init { index, code } => self.fail_init(uid, key, *index, *code, tries),
+            Trouble::Init { index, code } => {
+                self.fail_init(uid, key, *index, ContainerEnd::exited(*code), tries);
+            }
+            Trouble::InitOutOfMemory { index, code } => {
+                let end = ContainerEnd {
+                    code: *code,
+                    reason: "OOMKilled",
+                    message: None,
+                };
+                self.fail_init(uid, key, *index, end, tries);
+            }
             Trouble::Image(image) => self.fail_pull(uid, key, image, tries),
             Trouble::Config { message } => {
                 self.store.modify_pod(key, |pod| {
-                    status::wait(pod, "CreateContainerConfigError", Some(message));
+                    status::wait(pod, &subject, "CreateContainerConfigError", Some(message));
                 });
                 self.say_kubelet(uid, true, "Failed", &format!("Error: {message}"));
             }
@@ -70,13 +81,14 @@ impl Engine {
     }
 
     /// A trouble is over: what waited for it waits for the next thing.
-    fn pass(&mut self, key: &ObjectKey, trouble: &Trouble) {
+    fn pass(&mut self, uid: &str, key: &ObjectKey, trouble: &Trouble) {
         match trouble {
             Trouble::Image(_) | Trouble::Config { .. } => {
+                let subject = self.subject(uid);
                 self.store
-                    .modify_pod(key, |pod| status::wait(pod, "ContainerCreating", None));
+                    .modify_pod(key, |pod| status::wait(pod, &subject, "ContainerCreating", None));
             }
-            Trouble::Init { index, .. } => {
+            Trouble::Init { index, .. } | Trouble::InitOutOfMemory { index, .. } => {
                 let now = self.time();
                 let state = status::running_state(now);
                 self.store
@@ -90,12 +102,13 @@ impl Engine {
     }
 
     fn fail_pull(&mut self, uid: &str, key: &ObjectKey, trouble: &ImageTrouble, tries: u32) {
-        let image = self.image(uid);
+        let (image, subject) = (self.image(uid), self.subject(uid));
         let message = trouble.message(&image);
         if trouble.backs_off() && tries % 2 == 1 {
             let message = format!("Back-off pulling image {image:?}: ErrImagePull: {message}");
-            self.store
-                .modify_pod(key, |pod| status::wait(pod, "ImagePullBackOff", Some(&message)));
+            self.store.modify_pod(key, |pod| {
+                status::wait(pod, &subject, "ImagePullBackOff", Some(&message));
+            });
             self.say_kubelet(
                 uid,
                 false,
@@ -107,7 +120,7 @@ impl Engine {
         }
         let reason = trouble.reason();
         self.store
-            .modify_pod(key, |pod| status::wait(pod, reason, Some(&message)));
+            .modify_pod(key, |pod| status::wait(pod, &subject, reason, Some(&message)));
         match trouble {
             ImageTrouble::InvalidName => self.say_kubelet(uid, true, "InspectFailed", &message),
             ImageTrouble::NeverPresent => self.say_kubelet(uid, true, "ErrImageNeverPull", &message),
@@ -121,22 +134,24 @@ impl Engine {
     }
 
     /// An init container exits; with `restartPolicy: Never` that is the pod's end.
-    fn fail_init(&mut self, uid: &str, key: &ObjectKey, index: usize, code: i32, tries: u32) {
+    fn fail_init(&mut self, uid: &str, key: &ObjectKey, index: usize, end: ContainerEnd<'_>, tries: u32) {
         let now = self.time();
-        let end = ContainerEnd::exited(code);
-        let Some(pod) = self.pod_by_uid(uid) else { return };
-        let inits = pod
-            .status
-            .iter()
-            .flat_map(|status| status.init_container_statuses.iter().flatten());
-        let name = inits.map(|init| init.name.clone()).nth(index).unwrap_or_default();
-        let ends = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()) == Some("Never");
+        let Some(spec) = self.whole_pod(uid).and_then(|pod| pod.spec) else {
+            return;
+        };
+        let inits = spec.init_containers.unwrap_or_default();
+        let Some(init) = inits.get(index) else { return };
+        let name = init.name.clone();
+        let ends = !is_sidecar(init) && spec.restart_policy.as_deref() == Some("Never");
+        if let Some(run) = self.pods.get(uid).filter(|run| run.subject == name) {
+            run.write_log();
+        }
         self.store.modify_pod(key, |pod| {
             if tries > 0 {
                 status::set_init(pod, index, status::running_state(now), false);
             }
             status::set_init(pod, index, status::ended_state(end, None, now), false);
-            if ends {
+            if ends && end.code != 0 {
                 status::finish(pod, "Failed", None, None);
             }
         });
@@ -161,12 +176,15 @@ impl Engine {
             reason: "StartError",
             message: Some(message),
         };
+        let subject = self.subject(uid);
         self.store.modify_pod(key, |pod| {
             if ends {
-                status::end_containers(pod, end, now);
-                status::finish(pod, "Failed", None, None);
+                status::end_containers(pod, Some(&subject), end, now);
+                if status::all_ended(pod) {
+                    status::finish(pod, "Failed", None, None);
+                }
             } else {
-                status::wait(pod, "RunContainerError", Some(message));
+                status::wait(pod, &subject, "RunContainerError", Some(message));
             }
         });
         self.say_kubelet(uid, true, "Failed", &format!("Error: {message}"));

@@ -1,7 +1,5 @@
 //! What keeps a pod from starting, in the words of the scheduler, the kubelet and containerd.
 
-use k8s_openapi::api::core::v1::Pod;
-
 /// What keeps a pod from starting, in the order of its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -16,6 +14,14 @@ pub enum Trouble {
     },
     /// An init container exits with this code as often as it is started.
     Init {
+        /// Which one, from 0.
+        index: usize,
+        /// The exit code.
+        code: i32,
+    },
+    /// The kernel kills a process of an init container for its memory limit (`OOMKilled`); the container itself ends with
+    /// this code. With 0 the kubelet takes it for failed all the same, and the pod stays `Pending`.
+    InitOutOfMemory {
         /// Which one, from 0.
         index: usize,
         /// The exit code.
@@ -166,12 +172,4 @@ impl ImageTrouble {
             Self::Message(message) => message.clone(),
         }
     }
-}
-
-/// The image of a pod's first container.
-pub(super) fn image(pod: &Pod) -> String {
-    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
-    container
-        .and_then(|container| container.image.clone())
-        .unwrap_or_default()
 }

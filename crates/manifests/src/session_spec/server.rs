@@ -7,7 +7,7 @@ use super::SpecError;
 use super::problems::Problems;
 use crate::path::ContainerPath;
 use crate::request::SessionRequest;
-use crate::server::ServerKind;
+use crate::server::{AGENT_SERVER, MICROMAMBA, ServerKind};
 
 /// Port of VS Code where none is set, as OpenHands has it.
 const VSCODE_PORT: u16 = 8081;
@@ -15,11 +15,9 @@ const VSCODE_PORT: u16 = 8081;
 const OPENHANDS_ID: u64 = 1000;
 const USER_NAME: &str = "openhands";
 const ROOT_NAME: &str = "root";
-/// OpenHands' V1 server in its images.
-const AGENT_SERVER: &str = "/usr/local/bin/openhands-agent-server";
 /// What OpenHands' V0 server is started through: its environment in its images.
 const EXEC_SERVER: [&str; 10] = [
-    "/openhands/micromamba/bin/micromamba",
+    MICROMAMBA,
     "run",
     "-n",
     "openhands",

@@ -61,8 +61,30 @@ pub enum Hint {
     UseImageWithShell,
     /// Commands need the image's shell.
     UseImageWithShellForCommands,
+    /// The command that this kind of server is started with is not in the image.
+    UseImageWithServer {
+        /// The kind of server, as `--server` takes it.
+        server: String,
+        /// The program that is missing, a path in the container.
+        program: String,
+        /// An image that has it.
+        image: String,
+    },
+    /// The container's command is not in the image.
+    MendCommand {
+        /// The program that is missing.
+        program: String,
+    },
+    /// The server runs and does not answer.
+    CheckServer,
+    /// An init container failed, which the configuration or the cluster's admission has added.
+    CheckInitContainer,
+    /// An init container needs more memory.
+    RaiseInitContainerMemory,
     /// The name and tag are to be checked.
     CheckImageName,
+    /// The image is never pulled, and not on the node.
+    LoadImage,
     /// The repository does not exist or is private.
     GiveImageCredentials,
     /// The reference has another form.
@@ -100,6 +122,10 @@ pub enum Hint {
     MakeClaim,
     /// The claim waits for its storage class.
     CheckStorageClass,
+    /// The storage class that was asked for is not there.
+    NameStorageClass,
+    /// No storage class was asked for, and the cluster has no default one.
+    SetStorageClass,
     /// No node is as large.
     AskForLess,
     /// No node has as many of a device.

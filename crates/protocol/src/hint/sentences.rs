@@ -33,6 +33,27 @@ pub(super) fn sentence(hint: &Hint, words: &dyn Words) -> Cow<'static, str> {
             field(Field::Server)
         )
         .into(),
+        Hint::UseImageWithServer {
+            server,
+            program,
+            image,
+        } => format!(
+            "the server {server:?} ({}) is started by {program}, which the image does not have: use {image}, or an image \
+             built on it, or another kind of server",
+            field(Field::Server)
+        )
+        .into(),
+        Hint::MendCommand { program } => format!(
+            "the container's command is {program}, which the image does not have: mend the command \
+             (kubernetes.pod_template), or use an image that has it"
+        )
+        .into(),
+        Hint::CheckServer => format!(
+            "see whether {} says which server the image has, and what it lacks; one that is only slow needs more: \
+             podbay.start_timeout_seconds",
+            field(Field::Server)
+        )
+        .into(),
         Hint::MakePullSecret { secret } => format!(
             "the Secret {secret} is not in the session's namespace: make it there (kubectl create secret \
              docker-registry), or mend kubernetes.image_pull_secret"
@@ -119,6 +140,14 @@ pub(super) fn sentence(hint: &Hint, words: &dyn Words) -> Cow<'static, str> {
         Hint::CloseToEndAll => Cow::Borrowed("closing the session ends all that runs in it"),
         Hint::UseImageWithShellForCommands => Cow::Borrowed("commands are carried by the image's /bin/sh until an agent is in the pod: use an image that has one"),
         Hint::CheckImageName => Cow::Borrowed("check the image's name and tag, and that it was pushed"),
+        Hint::LoadImage => Cow::Borrowed("the image is not on the node, and is never pulled (kubernetes.pull_policy = \"Never\"): load it on the \
+             node, or set IfNotPresent"),
+        Hint::CheckInitContainer => Cow::Borrowed("the init container comes from kubernetes.pod_template or from an admission webhook of the cluster; \
+             kubernetes.cleanup_policy = \"keep_on_failure\" keeps the pod for kubectl logs -c"),
+        Hint::RaiseInitContainerMemory => Cow::Borrowed("raise the init container's memory limit: it comes from kubernetes.pod_template or from an admission \
+             webhook of the cluster"),
+        Hint::NameStorageClass => Cow::Borrowed("kubernetes.pvc_storage_class names it: kubectl get storageclasses shows those there are"),
+        Hint::SetStorageClass => Cow::Borrowed("the cluster has no default storage class: set kubernetes.pvc_storage_class (kubectl get storageclasses)"),
         Hint::GiveImageCredentials => Cow::Borrowed("the repository does not exist or is private: check the name, and set kubernetes.image_pull_secret"),
         Hint::WriteImageReference => Cow::Borrowed("write the image as [REGISTRY/]NAME[:TAG][@DIGEST]"),
         Hint::UseImageForArchitecture => Cow::Borrowed("the image is not built for the nodes' architecture"),

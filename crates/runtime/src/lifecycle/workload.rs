@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use podbay_config::WorkloadKind;
 use podbay_k8s_client::{Error as ClientError, ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::{Owner, SessionSpec, job, pod};
+use podbay_protocol::StartPhase;
 use serde_json::json;
 
 use super::apply::Ensured;
@@ -14,6 +15,7 @@ use super::plan::WorkloadState;
 use crate::context::{SessionContext, is_owned};
 use crate::error::{Error, ForSession as _};
 use crate::pod::{is_finished, outline};
+use crate::readiness::phase_of;
 use crate::wait::wait_until_deleted;
 
 /// Conditions of a Job that has ended, or is about to: the last two are set before the others, while its pods still end
@@ -45,10 +47,8 @@ impl Workload {
     /// Whether its container runs, as far as the workload itself tells.
     pub(crate) fn runs(&self) -> bool {
         match self {
-            Self::Pod(pod) => {
-                let status = pod.status.as_ref();
-                status.and_then(|status| status.phase.as_deref()) == Some("Running")
-            }
+            // The phase of a pod stays `Pending` while another container of it can't start.
+            Self::Pod(pod) => phase_of(pod, false) == StartPhase::Ready,
             Self::Job(job) => job
                 .status
                 .as_ref()

@@ -1,11 +1,12 @@
 //! What is wrong with a pod.
 
-use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_protocol::{Cause, Hint, Retry, Verdict};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
+use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 use super::end::{end_of_pod, start_failure};
-use super::phase::{condition, container};
-use super::{image, preparation, scheduling};
+use super::phase::{condition, runs};
+use super::{image, init, preparation, probe, scheduling};
+use crate::pod::container;
 
 /// Something that looks wrong, and for how long it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) enum Patience {
     Volume,
     /// A node that may come back.
     Node,
+    /// A server that answered, and may again.
+    Server,
 }
 
 /// What looks wrong with a pod that is to become ready.
@@ -47,13 +50,20 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
             patience: Patience::None,
         });
     }
-    if let Some(symptom) = waiting(pod, events) {
+    let own = container(pod).and_then(|status| waiting(pod, status, events));
+    if let Some(symptom) = own.or_else(|| init::waiting(pod, events)) {
         return Some(symptom);
     }
     if let Some(scheduled) = condition(pod, "PodScheduled")
         && scheduled.status == "False"
         && scheduled.reason.as_deref() == Some("Unschedulable")
     {
+        if let Some(verdict) = scheduling::unprovisionable(events) {
+            return Some(Symptom {
+                verdict,
+                patience: Patience::Preparation,
+            });
+        }
         let verdict = scheduling::diagnose(scheduled.message.as_deref().unwrap_or_default());
         let patience = match verdict.cause {
             // A claim that is not there: nobody makes one for a name that a setting gives.
@@ -70,10 +80,14 @@ pub(super) fn symptom(pod: &Pod, events: &[Event]) -> Option<Symptom> {
             patience: Patience::Node,
         })
         .or_else(|| {
-            let created = container(pod)
-                .and_then(|status| status.state.as_ref())
-                .is_some_and(|state| state.running.is_some());
-            let (verdict, patience) = (!created).then(|| preparation::diagnose(events))??;
+            let verdict = unresponsive(pod, events)?;
+            Some(Symptom {
+                verdict,
+                patience: Patience::Server,
+            })
+        })
+        .or_else(|| {
+            let (verdict, patience) = (!runs(pod)).then(|| preparation::diagnose(events))??;
             Some(Symptom { verdict, patience })
         })
 }
@@ -91,9 +105,9 @@ pub(crate) fn hopeless(pod: &Pod, events: Option<&[Event]>) -> Option<Verdict> {
     is_certain.then_some(symptom.verdict)
 }
 
-/// Why the container waits.
-fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
-    let waiting = container(pod)?.state.as_ref()?.waiting.as_ref()?;
+/// Why a container of the pod waits.
+pub(super) fn waiting(pod: &Pod, status: &ContainerStatus, events: &[Event]) -> Option<Symptom> {
+    let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let message = waiting.message.as_deref().unwrap_or_default();
     if let Some((verdict, may_pass)) = image::diagnose(reason, message) {
@@ -125,6 +139,23 @@ fn waiting(pod: &Pod, events: &[Event]) -> Option<Symptom> {
     Some(Symptom {
         verdict: Verdict::new(cause, message, hint),
         patience,
+    })
+}
+
+/// A server that was ready and has stopped answering. What ran in the session since then may be why.
+fn unresponsive(pod: &Pod, events: &[Event]) -> Option<Verdict> {
+    let since = probe::unanswered_since(pod)?;
+    let answer = probe::answer(events, probe::READINESS);
+    let answer = answer.map(|answer| format!(" ({answer})")).unwrap_or_default();
+    let verdict = Verdict::new(
+        Cause::Deadline,
+        format!("its server has not answered since {since}{answer}"),
+        Hint::ReadLog,
+    );
+    Some(Verdict {
+        blame: Blame::Task,
+        retry: Retry::Never,
+        ..verdict
     })
 }
 

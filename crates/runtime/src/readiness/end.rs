@@ -1,13 +1,13 @@
 //! Why a pod takes no commands any longer.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
+use podbay_manifests::ServerKind;
 use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
-use super::phase::{condition, container};
-use crate::pod::is_finished;
-
-/// Exit code the kubelet reports for a process killed by SIGKILL.
-const SIGKILLED: i32 = 137;
+use super::init;
+use super::phase::condition;
+use crate::pod::container;
+use crate::pod::has_final_phase;
 
 /// Who took the pod away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,28 +67,34 @@ impl Taken {
                 retry: Retry::Never,
                 ..Verdict::new(Cause::Deadline, message, Hint::RaiseLifetime)
             },
-            Self::Evicted => Verdict::new(Cause::Evicted, &message, eviction_hint(&message)),
+            Self::Evicted => evicted(message),
         }
     }
 }
 
-/// What to do about an eviction. The kubelet says `Usage of EmptyDir volume "x" exceeds the limit "64Mi".`, `Pod ephemeral
+/// The verdict on an eviction. A limit of disk that was exceeded is the sandbox's own doing, as one of memory is, and
+/// another node has the same limit. The kubelet says `Usage of EmptyDir volume "x" exceeds the limit "64Mi".`, `Pod ephemeral
 /// local storage usage exceeds the total limit of containers 1Gi.`, `Container x exceeded its local ephemeral storage
 /// limit "1Gi".` (`pkg/kubelet/eviction`).
-fn eviction_hint(message: &str) -> Hint {
-    if message.contains("EmptyDir volume") && message.contains("exceeds the limit") {
+fn evicted(message: String) -> Verdict {
+    let hint = if message.contains("EmptyDir volume") && message.contains("exceeds the limit") {
         Hint::RaiseWorkspaceSize
     } else if message.contains("ephemeral") && message.contains("limit") {
         Hint::RaiseEphemeralStorage
     } else {
-        Hint::TryElsewhere
+        return Verdict::new(Cause::Evicted, message, Hint::TryElsewhere);
+    };
+    Verdict {
+        blame: Blame::Task,
+        retry: Retry::MoreResources,
+        ..Verdict::new(Cause::Evicted, message, hint)
     }
 }
 
 /// Whether the pod's status will not say more of its end than it does: it is deleted, or the kubelet has written its last
 /// phase. Between a container's end and that phase is the moment in which a reason is still to come.
 pub(crate) fn is_settled(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_some() || is_finished(pod)
+    pod.metadata.deletion_timestamp.is_some() || has_final_phase(pod)
 }
 
 /// Whether a verdict says no more than that the container ended or the pod was deleted: then events may tell why.
@@ -148,6 +154,9 @@ pub(crate) fn end_of_pod(pod: &Pod) -> Option<Verdict> {
             Hint::ClosedBySomebody,
         ));
     }
+    if let Some((_, verdict)) = init::failed(pod) {
+        return Some(verdict);
+    }
     if settled {
         // The kubelet's own admission: OutOfcpu, OutOfmemory, NodeAffinity, UnexpectedAdmissionError.
         let cause = if reason.starts_with("OutOf") {
@@ -181,11 +190,7 @@ fn end_of_container(terminated: &ContainerStateTerminated) -> Verdict {
             let code = terminated.exit_code;
             let message = if message.is_empty() { reason } else { message };
             Verdict::new(
-                if code == SIGKILLED {
-                    Cause::Deleted
-                } else {
-                    Cause::Exited
-                },
+                Cause::Exited,
                 format!("the container ended with exit code {code} ({message})"),
                 Hint::ReadLog,
             )
@@ -205,7 +210,28 @@ pub(super) fn start_failure(message: &str) -> Verdict {
         || message.contains("executable file not found")
         || message.contains("exec format error");
     if lacks_program {
-        return Verdict::new(Cause::ImageUnsupported, message, Hint::UseImageWithShell);
+        return Verdict::new(Cause::ImageUnsupported, message, missing_program(message));
     }
     Verdict::new(Cause::ContainerStart, message, Hint::TryAnotherNode)
+}
+
+/// What to do about a program that the image does not have. The container runtime names it: `exec: "PROGRAM": …`.
+fn missing_program(message: &str) -> Hint {
+    let program = message
+        .split_once("exec: \"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map(|(program, _)| program);
+    let Some(program) = program.filter(|program| *program != "/bin/sh") else {
+        return Hint::UseImageWithShell;
+    };
+    let program = program.to_owned();
+    let known = ServerKind::started_by(&program).and_then(|kind| Some((kind, kind.stock_image()?)));
+    match known {
+        Some((kind, image)) => Hint::UseImageWithServer {
+            server: kind.to_string(),
+            program,
+            image: image.to_owned(),
+        },
+        None => Hint::MendCommand { program },
+    }
 }

@@ -8,8 +8,10 @@ use podbay_protocol::{Cause, Hint, Verdict};
 pub(super) fn diagnose(reason: &str, message: &str) -> Option<(Verdict, bool)> {
     let cause = match reason {
         "InvalidImageName" => Cause::ImageInvalid,
-        // `imagePullPolicy: Never`, and the node doesn't have it.
-        "ErrImageNeverPull" => Cause::ImageNotFound,
+        "ErrImageNeverPull" => {
+            let verdict = Verdict::new(Cause::ImageNotFound, message, Hint::LoadImage);
+            return Some((verdict, false));
+        }
         "ErrImagePull"
         | "ImagePullBackOff"
         | "ImageInspectError"

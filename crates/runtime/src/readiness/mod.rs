@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   pod, events --> symptom (diagnosis.rs, image.rs, scheduling.rs,
-//!                            preparation.rs, end.rs)                 --+
+//!                            preparation.rs, init.rs, probe.rs,
+//!                            end.rs)                                --+
 //!   pod         --> phase   (phase.rs)                                +--> progress.rs --> decision
 //!   now         ------------------------------------------------------+
 //! ```
@@ -12,9 +13,11 @@
 mod diagnosis;
 mod end;
 mod image;
+mod init;
 mod missing;
 mod phase;
 mod preparation;
+mod probe;
 mod progress;
 mod refusal;
 mod scheduling;
@@ -23,7 +26,9 @@ mod tests;
 
 pub(crate) use diagnosis::{hopeless, node_lost};
 pub(crate) use end::{end_by_events, end_of_pod, is_settled, is_vague, out_of_memory};
+pub(crate) use init::culprit;
 pub(crate) use missing::{closed_meanwhile, deleted_while_starting};
-pub(crate) use phase::{condition, container, phase_of};
+pub(crate) use phase::{condition, phase_of};
+pub(crate) use probe::{readiness_answer, unanswered_since};
 pub(crate) use progress::{Decision, GracePeriods, StartMonitor};
 pub(crate) use refusal::{may_pass, of_creation};

@@ -1,14 +1,18 @@
 //! How far a pod has come.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use podbay_protocol::StartPhase;
+
+use crate::pod::container;
 
 /// The step of its start that `pod` is in.
 ///
 /// A plain image's session is ready when its container runs: nothing in it has to answer yet. One that
-/// carries a server is ready when the kubelet's readiness probe says so (`ContainersReady`).
+/// carries a server is ready when the kubelet's readiness probe of that container says so. Other containers of the pod
+/// don't count, so the pod's condition `ContainersReady` is not asked.
 pub(crate) fn phase_of(pod: &Pod, server: bool) -> StartPhase {
-    if runs(pod) && (!server || condition_is(pod, "ContainersReady")) {
+    let ready = container(pod).is_some_and(|status| status.ready);
+    if runs(pod) && (!server || ready) {
         StartPhase::Ready
     // PodReadyToStartContainers (KEP-3085): sandbox and network are set up.
     } else if runs(pod) || condition_is(pod, "PodReadyToStartContainers") {
@@ -23,15 +27,10 @@ pub(crate) fn phase_of(pod: &Pod, server: bool) -> StartPhase {
 }
 
 /// Whether the session's container runs.
-fn runs(pod: &Pod) -> bool {
+pub(super) fn runs(pod: &Pod) -> bool {
     container(pod)
         .and_then(|status| status.state.as_ref())
         .is_some_and(|state| state.running.is_some())
-}
-
-/// The status of the session's container: it is the first and only one.
-pub(crate) fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_ref()?.first()
 }
 
 /// The condition of a type.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_config::Config;
-use podbay_protocol::{Cause, Hint, PhaseTimes, StartPhase, Verdict};
+use podbay_protocol::{Blame, Cause, Hint, PhaseTimes, Retry, StartPhase, Verdict};
 use tokio::time::Instant;
 
 use super::diagnosis::{Patience, Symptom, symptom};
-use super::phase::phase_of;
+use super::phase::{phase_of, runs};
+use super::probe;
 
 /// Events that say an autoscaler is about to add a node (cluster-autoscaler, Karpenter).
 const SCALING_UP: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
@@ -16,6 +17,10 @@ const SCALING_UP: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
 /// How long a pod may be in preparation before its events are read, while nothing looks wrong yet. The kubelet tells
 /// there of a volume it can't mount at its first try.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// How long a server that has stopped answering may take to answer again: a period of its readiness probe, and the probe's
+/// own time-out.
+const SERVER: Duration = Duration::from_secs(15);
 
 /// How long each kind of trouble may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,7 @@ impl GracePeriods {
             Patience::Config | Patience::Preparation => self.config,
             Patience::Volume => self.volume,
             Patience::Node => self.node,
+            Patience::Server => SERVER,
         }
     }
 }
@@ -81,6 +87,8 @@ pub(crate) struct StartMonitor {
     deadline: Instant,
     phase: StartPhase,
     phase_since: Instant,
+    /// Since when the session's container runs.
+    running_since: Option<Instant>,
     times: PhaseTimes,
     /// The trouble that lasts, and since when.
     trouble: Option<Trouble>,
@@ -105,6 +113,7 @@ impl StartMonitor {
             deadline: now + graces.start,
             phase: StartPhase::Scheduling,
             phase_since: now,
+            running_since: None,
             times,
             trouble: None,
             events_read: None,
@@ -131,6 +140,9 @@ impl StartMonitor {
                 self.phase = phase;
                 self.phase_since = now;
             }
+            if runs(pod) {
+                self.running_since.get_or_insert(now);
+            }
         }
         let found = pod.and_then(|pod| symptom(pod, events));
         if self.phase == StartPhase::Ready && found.is_none() {
@@ -150,11 +162,17 @@ impl StartMonitor {
                     return Decision::GiveUp(Box::new(trouble.symptom.verdict.clone()));
                 }
             } else if now < self.deadline {
-                return Decision::Wait(until.min(self.deadline));
+                let until = until.min(self.deadline);
+                return self.look_at_claim(until, now).unwrap_or(Decision::Wait(until));
             }
         }
         if now >= self.deadline {
-            return Decision::GiveUp(Box::new(self.deadline_verdict()));
+            // What a server that runs answered to its probe stands in events alone.
+            let read = self.events_read.is_some_and(|read| read >= self.deadline);
+            if self.trouble.is_none() && self.silent_for(now).is_some() && !read {
+                return self.read_events(now);
+            }
+            return Decision::GiveUp(Box::new(self.deadline_verdict(events, now)));
         }
         // Volumes and sandboxes that fail show in events alone, so a pod that stays in preparation is looked at.
         if self.phase == StartPhase::Preparing {
@@ -167,6 +185,30 @@ impl StartMonitor {
             return Decision::Wait(look.min(self.deadline));
         }
         Decision::Wait(self.deadline)
+    }
+
+    /// A look at the events of a claim that is not bound, once and before its grace is over: they alone tell that there is
+    /// no such storage class.
+    fn look_at_claim(&mut self, until: Instant, now: Instant) -> Option<Decision> {
+        let claim = self
+            .trouble
+            .as_ref()
+            .filter(|trouble| trouble.symptom.patience == Patience::Claim)?;
+        let look = claim.since + FIRST_LOOK;
+        if self.events_read.is_some_and(|read| read >= look) {
+            return None;
+        }
+        Some(if now >= look {
+            self.read_events(now)
+        } else {
+            Decision::Wait(look.min(until))
+        })
+    }
+
+    /// For how long the session's server has run without answering.
+    fn silent_for(&self, now: Instant) -> Option<Duration> {
+        let since = self.running_since.filter(|_| self.server)?;
+        Some(now - since)
     }
 
     const fn read_events(&mut self, now: Instant) -> Decision {
@@ -196,7 +238,7 @@ impl StartMonitor {
         self.trouble = found.map(|symptom| match self.trouble.take() {
             Some(before) if before.symptom.patience == symptom.patience => {
                 // "Back-off pulling image" says less than the error before it.
-                let keep = symptom.verdict.message.starts_with("Back-off pulling image")
+                let keep = symptom.verdict.message.contains("Back-off pulling image")
                     && symptom.verdict.cause == before.symptom.verdict.cause;
                 let symptom = if keep { before.symptom } else { symptom };
                 Trouble { symptom, ..before }
@@ -210,15 +252,37 @@ impl StartMonitor {
         });
     }
 
-    fn deadline_verdict(&self) -> Verdict {
+    fn deadline_verdict(&self, events: &[Event], now: Instant) -> Verdict {
         if let Some(trouble) = &self.trouble {
             return trouble.symptom.verdict.clone();
         }
         let seconds = self.graces.start.as_secs();
-        Verdict::new(
+        let Some(silent) = self.silent_for(now) else {
+            return Verdict::new(
+                Cause::Deadline,
+                format!("not ready after {seconds} s; it was {}", self.phase),
+                Hint::RaiseStartTimeout,
+            );
+        };
+        let answer =
+            probe::answer(events, probe::STARTUP).or_else(|| probe::answer(events, probe::READINESS));
+        let answer = answer.map(|answer| format!(" ({answer})")).unwrap_or_default();
+        let verdict = Verdict::new(
             Cause::Deadline,
-            format!("not ready after {seconds} s; it was {}", self.phase),
-            Hint::RaiseStartTimeout,
-        )
+            format!(
+                "not ready after {seconds} s: its server has run for {} s and does not answer{answer}",
+                silent.as_secs()
+            ),
+            Hint::CheckServer,
+        );
+        // Most of the time went by before the server was started: the next try may have it.
+        if silent < self.graces.start / 2 {
+            return verdict;
+        }
+        Verdict {
+            blame: Blame::Configuration,
+            retry: Retry::Never,
+            ..verdict
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! It reads `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) didn't match Pod's node affinity/selector.
 //! preemption: 0/5 nodes are available: …` (`pkg/scheduler/framework`, `FitError.Error`).
 
+use k8s_openapi::api::core::v1::Event;
 use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 /// What a node has too little of, by name: `1 Insufficient cpu`.
@@ -49,6 +50,26 @@ fn missing_claim(message: &str) -> Verdict {
         retry: Retry::Never,
         ..Verdict::new(Cause::ClaimPending, once, Hint::MakeClaim)
     }
+}
+
+/// A claim for which no volume will be made, by the claim's events: `storageclass.storage.k8s.io "x" not found`, or `no
+/// persistent volumes available for this claim and no storage class is set` (`pkg/controller/volume/persistentvolume`).
+pub(super) fn unprovisionable(events: &[Event]) -> Option<Verdict> {
+    events.iter().rev().find_map(|event| {
+        let message = event.message.as_deref()?;
+        let hint = match event.reason.as_deref()? {
+            "ProvisioningFailed" if message.contains("storageclass") && message.contains("not found") => {
+                Hint::NameStorageClass
+            }
+            "FailedBinding" if message.contains("no storage class is set") => Hint::SetStorageClass,
+            _ => return None,
+        };
+        Some(Verdict {
+            blame: Blame::Configuration,
+            retry: Retry::Never,
+            ..Verdict::new(Cause::ClaimPending, message, hint)
+        })
+    })
 }
 
 /// A pod for which no node is large enough, even when empty. Devices are asked for by names with a slash

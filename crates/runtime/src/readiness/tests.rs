@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_protocol::{Cause, StartPhase};
+use podbay_protocol::{Blame, Cause, Retry, StartPhase};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -97,8 +97,14 @@ fn an_image_with_a_server_is_ready_when_its_probe_says_so() {
         Decision::Wait(_)
     ));
     let mut ready = running;
-    let conditions = ready.status.as_mut().unwrap().conditions.as_mut().unwrap();
-    conditions.push(serde_json::from_value(condition("ContainersReady", "True", "", "")).unwrap());
+    let containers = ready
+        .status
+        .as_mut()
+        .unwrap()
+        .container_statuses
+        .as_mut()
+        .unwrap();
+    containers[0].ready = true;
     assert_eq!(start.observe(Some(&ready), &[], begun), Decision::Ready);
 }
 
@@ -163,8 +169,15 @@ fn what_may_get_better_is_waited_for() {
         ),
     ] {
         let (mut start, begun) = start();
+        let mut seen = begun;
+        if expected == Cause::ClaimPending {
+            // One look before, at what is said of the claim itself.
+            seen = begun + Duration::from_secs(5);
+            assert_eq!(start.observe(Some(&pod), &[], begun), Decision::Wait(seen));
+            assert_eq!(start.observe(Some(&pod), &[], seen), Decision::ReadEvents);
+        }
         assert_eq!(
-            start.observe(Some(&pod), &[], begun),
+            start.observe(Some(&pod), &[], seen),
             Decision::Wait(begun + grace),
             "{expected}"
         );
@@ -401,4 +414,110 @@ fn a_node_that_stops_answering_has_a_grace() {
         cause(start.observe(Some(&pod), &[], begun + GRACES.node)),
         Cause::NodeLost
     );
+}
+
+fn server(ready: bool, ready_since: &str) -> Pod {
+    pod(&json!({
+        "conditions": [
+            {"type": "PodScheduled", "status": "True"},
+            {"type": "ContainersReady", "status": if ready { "True" } else { "False" }, "lastTransitionTime": ready_since},
+        ],
+        "containerStatuses": [{"name": "runtime", "image": "", "imageID": "", "ready": ready, "started": true, "restartCount": 0,
+            "state": {"running": {"startedAt": "2026-01-01T00:00:10Z"}}}],
+    }))
+}
+
+#[test]
+fn a_server_that_never_answers_is_told_with_the_answer_to_its_probe() {
+    let refused = event(
+        "Unhealthy",
+        "Startup probe failed: Get \"http://10.44.0.5:8080/alive\": dial tcp 10.44.0.5:8080: connect: connection refused",
+    );
+    let events = std::slice::from_ref(&refused);
+    let silent = server(false, "2026-01-01T00:00:00Z");
+    for (started_after, blame, retry) in [
+        (1, Blame::Configuration, Retry::Never),
+        // The image took nearly all the time there was.
+        (290, Blame::Infrastructure, Retry::Same),
+    ] {
+        let begun = Instant::now();
+        let mut start = StartMonitor::new(GRACES, true, Duration::ZERO, begun);
+        let deadline = begun + GRACES.start;
+        let started = begun + Duration::from_secs(started_after);
+        assert_eq!(
+            start.observe(Some(&silent), &[], started),
+            Decision::Wait(deadline)
+        );
+        assert_eq!(start.observe(Some(&silent), &[], deadline), Decision::ReadEvents);
+        let Decision::GiveUp(verdict) = start.observe(Some(&silent), events, deadline) else {
+            panic!("no verdict");
+        };
+        assert_eq!(
+            (verdict.cause, verdict.blame, verdict.retry),
+            (Cause::Deadline, blame, retry)
+        );
+        assert!(
+            verdict.message.contains("GET /alive on 8080: connection refused"),
+            "{verdict}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_stopped_answering_is_not_waited_for_to_the_end() {
+    let begun = Instant::now();
+    let mut start = StartMonitor::new(GRACES, true, Duration::ZERO, begun);
+    let stopped = server(false, "2026-01-01T00:05:00Z");
+    let over = begun + Duration::from_secs(15);
+    assert_eq!(start.observe(Some(&stopped), &[], begun), Decision::Wait(over));
+    assert_eq!(start.observe(Some(&stopped), &[], over), Decision::ReadEvents);
+    let failed = event(
+        "Unhealthy",
+        "Readiness probe failed: HTTP probe failed with statuscode: 500",
+    );
+    let Decision::GiveUp(verdict) = start.observe(Some(&stopped), &[failed], over) else {
+        panic!("no verdict");
+    };
+    assert_eq!(
+        verdict.message,
+        "its server has not answered since 2026-01-01T00:05:00Z (HTTP probe failed with statuscode: 500)"
+    );
+    // One that answers again meanwhile is ready.
+    let mut start = StartMonitor::new(GRACES, true, Duration::ZERO, begun);
+    start.observe(Some(&stopped), &[], begun);
+    let again = server(true, "2026-01-01T00:05:07Z");
+    assert_eq!(start.observe(Some(&again), &[], begun), Decision::Ready);
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_with_the_image_that_has_it() {
+    let hint = |program: &str| {
+        let message = format!("exec: \"{program}\": stat {program}: no such file or directory");
+        let pod =
+            scheduled(&json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": message}}));
+        let verdict = end_of_pod(&pod).unwrap();
+        assert_eq!(verdict.cause, Cause::ImageUnsupported);
+        verdict.hint.to_string()
+    };
+    let exec_server = hint("/openhands/micromamba/bin/micromamba");
+    assert!(
+        exec_server.contains("\"openhands\"")
+            && exec_server.contains("/openhands/micromamba/bin/micromamba, which the image does not have"),
+        "{exec_server}"
+    );
+    assert!(
+        exec_server.contains("docker.io/openhands/runtime"),
+        "{exec_server}"
+    );
+    let agent_server = hint("/usr/local/bin/openhands-agent-server");
+    assert!(
+        agent_server.contains("ghcr.io/openhands/agent-server"),
+        "{agent_server}"
+    );
+    let own = hint("/opt/serve");
+    assert!(
+        own.contains("/opt/serve") && own.contains("kubernetes.pod_template"),
+        "{own}"
+    );
+    assert!(hint("/bin/sh").contains("/bin/sh and sleep"));
 }

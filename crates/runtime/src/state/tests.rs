@@ -107,14 +107,17 @@ fn ended(code: i32) -> Pod {
 
 /// A pod whose server has (not) answered since a second; its container started at second 5.
 fn server(answers: bool, since: i64) -> Pod {
-    with_container(
+    let mut pod = with_container(
         &json!([
             scheduled(),
             condition("ContainersReady", answers, since),
             condition("Ready", answers, since)
         ]),
         &json!({"running": {"startedAt": at(5).to_string()}}),
-    )
+    );
+    let status = pod.status.as_mut().unwrap();
+    status.container_statuses.as_mut().unwrap()[0].ready = answers;
+    pod
 }
 
 fn event(reason: &str, message: &str) -> Event {

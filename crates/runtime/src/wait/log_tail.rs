@@ -16,19 +16,31 @@ const BYTES: usize = 2048;
 /// How long reading it may take: the start has failed already, and its caller waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The verdict with the last lines of the container's log, where its program ended.
-pub(super) async fn with_log_tail(session: SessionContext<'_>, pod: &str, verdict: Verdict) -> Verdict {
-    if verdict.cause != Cause::Exited {
+/// The verdict with the last lines of the log of `container`, where its program ended, or runs and does not answer.
+pub(super) async fn with_log_tail(
+    session: SessionContext<'_>,
+    pod: &str,
+    container: &str,
+    verdict: Verdict,
+) -> Verdict {
+    if !matches!(verdict.cause, Cause::Exited | Cause::Deadline) {
         return verdict;
     }
-    let said = tokio::time::timeout(PATIENCE, read(session, pod)).await;
-    told(verdict, &said.unwrap_or_default())
+    let said = tokio::time::timeout(PATIENCE, read(session, pod, container)).await;
+    let verdict = told(verdict, &said.unwrap_or_default());
+    if container == CONTAINER && verdict.cause == Cause::Exited {
+        return Verdict {
+            hint: Hint::KeepToReadLog,
+            ..verdict
+        };
+    }
+    verdict
 }
 
 /// The end of the log; empty where it can't be read.
-async fn read(session: SessionContext<'_>, pod: &str) -> Vec<u8> {
+async fn read(session: SessionContext<'_>, pod: &str, container: &str) -> Vec<u8> {
     let request = LogRequest {
-        container: CONTAINER.to_owned(),
+        container: container.to_owned(),
         tail_lines: Some(LINES),
         ..LogRequest::default()
     };
@@ -64,11 +76,7 @@ fn told(verdict: Verdict, said: &[u8]) -> Verdict {
     } else {
         format!("{}; its log ends with:\n{said}", verdict.message)
     };
-    Verdict {
-        message,
-        hint: Hint::KeepToReadLog,
-        ..verdict
-    }
+    Verdict { message, ..verdict }
 }
 
 #[cfg(test)]
@@ -83,7 +91,6 @@ mod tests {
             verdict.message,
             "exit code 1; its log ends with:\n[31mTraceback\n\tboom\u{fffd}"
         );
-        assert!(verdict.hint == Hint::KeepToReadLog, "{}", verdict.hint);
         assert_eq!(told(exited(), b" \n").message, "exit code 1");
     }
 }

@@ -1,5 +1,6 @@
 //! Waiting for what a cluster does: I/O and the clock on one side, [`crate::readiness`] on the other.
 
+mod claim_events;
 mod deleted;
 mod final_verdict;
 mod job_pod;
@@ -8,7 +9,7 @@ mod ready;
 
 use podbay_k8s_client::Error as ClientError;
 use podbay_manifests::SessionId;
-use podbay_protocol::{PhaseTimes, Verdict};
+use podbay_protocol::{Blame, Cause, PhaseTimes, Verdict};
 
 use crate::error::Error;
 
@@ -17,8 +18,12 @@ pub(crate) use final_verdict::final_verdict;
 pub(crate) use job_pod::{JobPod, wait_for_pod_of_job};
 pub(crate) use ready::{ReadyWait, wait_until_ready};
 
-/// A start that has failed.
-fn start_failed(session: &SessionId, verdict: Verdict, times: PhaseTimes) -> Error {
+/// A start that has failed. No task has run yet, so that none is to blame for what ended.
+fn start_failed(session: &SessionId, mut verdict: Verdict, times: PhaseTimes) -> Error {
+    let ended = matches!(verdict.cause, Cause::Exited | Cause::OutOfMemory | Cause::Evicted);
+    if ended && verdict.blame == Blame::Task {
+        verdict.blame = Blame::Configuration;
+    }
     Error::Start {
         session: session.to_string(),
         verdict: Box::new(verdict),

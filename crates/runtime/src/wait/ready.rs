@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use podbay_k8s_client::Kind;
+use podbay_manifests::pod::CONTAINER;
 use podbay_protocol::{PhaseTimes, StartPhase};
 use tokio::time::Instant;
 
+use super::claim_events::claim_events;
 use super::log_tail::with_log_tail;
 use super::{start_failed, watch_failed};
 use crate::context::SessionContext;
 use crate::error::Error;
-use crate::readiness::{Decision, StartMonitor, deleted_while_starting};
+use crate::readiness::{Decision, StartMonitor, culprit, deleted_while_starting};
 use crate::watch::{PodFollower, PodState};
 
 /// Which pod is waited for, and how.
@@ -62,7 +64,8 @@ pub(crate) async fn wait_until_ready(
         match decision {
             Decision::Ready => return Ok(monitor.times(now)),
             Decision::GiveUp(verdict) => {
-                let verdict = with_log_tail(session, pod_name, *verdict).await;
+                let container = pod.as_deref().map_or(CONTAINER, culprit);
+                let verdict = with_log_tail(session, pod_name, container, *verdict).await;
                 return Err(start_failed(session.id, verdict, monitor.times(now)));
             }
             Decision::ReadEvents => {
@@ -71,6 +74,9 @@ pub(crate) async fn wait_until_ready(
                     Ok(read) => events = read,
                     // Events only add to what is known; the right to read them may be missing.
                     Err(error) => tracing::debug!(%error, "events could not be read"),
+                }
+                if let Some(pod) = &pod {
+                    events.extend(claim_events(session, pod).await);
                 }
             }
             Decision::Wait(until) => {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod configuration;
+mod containers;
 mod correctness;
 mod identity;
 mod objects;
