@@ -15,11 +15,10 @@ use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
     Object, ObjectKey, WatchEvent, WatchPolicy,
 };
-use podbay_process::HostEnvironment;
-use tempfile::TempDir;
+use podbay_process::{HostEnvironment, LeftBehind, PrivateDirectory};
 
 use crate::exec;
-use crate::kubelet::{Sandbox, private_directory};
+use crate::kubelet::Sandbox;
 use crate::state::State;
 
 /// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
@@ -36,7 +35,7 @@ struct Cluster {
     // Dropped in this order: the pods end, then the directory that held theirs goes.
     state: Mutex<State>,
     identities: Mutex<Identities>,
-    _directory: TempDir,
+    _directory: PrivateDirectory,
     host: HostEnvironment,
 }
 
@@ -47,7 +46,7 @@ impl EmbeddedCluster {
     /// Fails if no directory can be made in the host's directory for temporary files (`TMPDIR`).
     pub fn new() -> io::Result<Self> {
         let host = HostEnvironment::from_variables(std::env::vars_os());
-        let directory = private_directory().prefix("podbay-").tempdir()?;
+        let directory = PrivateDirectory::make("podbay-")?;
         let state = Mutex::new(State::new(directory.path().to_owned()));
         Ok(Self(Arc::new(Cluster {
             state,
@@ -73,39 +72,52 @@ impl EmbeddedCluster {
         identities.birth(Timestamp::now())
     }
 
-    /// Ends and removes an object, then all that only it owned. Returns whether it was there.
-    async fn delete_with_dependents(&self, key: &ObjectKey, uid: Option<&str>) -> bool {
+    /// Ends and removes an object, then all that only it owned. Returns whether it was there; fails where something of
+    /// a pod's directory stays, but the objects are removed.
+    async fn delete_with_dependents(&self, key: &ObjectKey, uid: Option<&str>) -> Result<bool, LeftBehind> {
         let deleted = self.delete_alone(key, uid).await;
-        if deleted {
-            self.collect_garbage().await;
+        if matches!(deleted, Ok(false)) {
+            return deleted;
         }
-        deleted
+        let collected = self.collect_garbage().await;
+        deleted.and_then(|existed| collected.map(|()| existed))
     }
 
-    async fn delete_alone(&self, key: &ObjectKey, uid: Option<&str>) -> bool {
+    async fn delete_alone(&self, key: &ObjectKey, uid: Option<&str>) -> Result<bool, LeftBehind> {
         let Some((uid, sandbox)) = self.state().terminate(key, uid, Timestamp::now()) else {
-            return false;
+            return Ok(false);
         };
+        let mut closed = Ok(());
         if let Some(sandbox) = sandbox {
             let ended = sandbox.ended();
             // It blocks. If another call is closing it already, this returns at once, and the other is waited for.
-            if tokio::task::spawn_blocking(move || sandbox.close()).await.is_ok() {
+            if let Ok(result) = tokio::task::spawn_blocking(move || sandbox.close()).await {
                 ended.cancelled().await;
+                closed = result;
             }
         }
         self.state().remove(key, &uid, Timestamp::now());
-        true
+        closed.map(|()| true)
     }
 
-    async fn collect_garbage(&self) {
+    async fn collect_garbage(&self) -> Result<(), LeftBehind> {
+        let mut collected = Ok(());
         loop {
             let garbage = self.state().take_garbage();
             if garbage.is_empty() {
-                return;
+                return collected;
             }
             for key in garbage {
-                self.delete_alone(&key, None).await;
+                let deleted = self.delete_alone(&key, None).await;
+                collected = collected.and(deleted.map(|_| ()));
             }
+        }
+    }
+
+    /// The same for a call that is about other objects than those that go.
+    async fn collect_garbage_aside(&self) {
+        if let Err(left) = self.collect_garbage().await {
+            tracing::warn!(error = %left.source, "{left}");
         }
     }
 
@@ -140,7 +152,7 @@ impl ClusterClient for EmbeddedCluster {
             .create(object, birth)
             .map_err(|denial| denial.during(operation))?;
         // An owner may be gone by the time its dependent is created: garbage collection sees to that too.
-        self.collect_garbage().await;
+        self.collect_garbage_aside().await;
         Ok(created)
     }
 
@@ -158,7 +170,7 @@ impl ClusterClient for EmbeddedCluster {
             .state()
             .patch(key, &patch, Timestamp::now())
             .map_err(|denial| denial.of_patch().during(format!("patch {key}")))?;
-        self.collect_garbage().await;
+        self.collect_garbage_aside().await;
         Ok(patched)
     }
 
@@ -173,7 +185,11 @@ impl ClusterClient for EmbeddedCluster {
         let deletion = tokio::spawn(async move { cluster.delete_with_dependents(&of, uid.as_deref()).await });
         deletion
             .await
-            .map_err(|error| Error::new(operation, ErrorKind::Disconnected).with_source(error))
+            .map_err(|error| Error::new(&operation, ErrorKind::Disconnected).with_source(error))?
+            .map_err(|left| {
+                let message = format!("{left}: {}", left.source);
+                Error::new(operation, ErrorKind::Unsupported).with_message(message)
+            })
     }
 
     fn watch(

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futures::FutureExt as _;
 use podbay_k8s_client::{ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin};
-use podbay_process::{HostEnvironment, Process, ProcessEnd, ProcessSpec};
+use podbay_process::{HostEnvironment, Output, Process, ProcessEnd, ProcessSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::kubelet::{Admitted, Closed, Place, Sandbox};
@@ -49,8 +49,8 @@ fn spec(
     }
 }
 
-/// All of a command's environment, by rising precedence: what of the host's is passed on, the container's, and
-/// what the private directory dictates.
+/// All of a command's environment, by rising precedence: what of the host's is passed on, the private directory as
+/// `HOME` and `TMPDIR`, the container's.
 fn environment(
     directory: &Path,
     container: &Admitted,
@@ -58,6 +58,9 @@ fn environment(
     tty: bool,
 ) -> BTreeMap<OsString, OsString> {
     let mut environment = host.variables(tty);
+    for (name, place) in [("HOME", Place::Home), ("TMPDIR", Place::Temporary)] {
+        environment.insert(name.into(), place.in_pod(directory).into_os_string());
+    }
     environment.extend(
         container
             .environment
@@ -66,9 +69,6 @@ fn environment(
             .filter(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains(&0))
             .map(|(name, value)| (name.into(), OsString::from_vec(value.clone()))),
     );
-    for (name, place) in [("HOME", Place::Home), ("TMPDIR", Place::Temporary)] {
-        environment.insert(name.into(), place.in_pod(directory).into_os_string());
-    }
     environment
 }
 
@@ -76,12 +76,18 @@ fn environment(
 fn started(process: Process) -> ExecProcess {
     ExecProcess {
         stdin: process.stdin.map(|input| ExecStdin::new(input.into_sender())),
-        stdout: ExecOutput::new(process.stdout),
-        stderr: ExecOutput::new(process.stderr),
+        stdout: output(process.stdout),
+        stderr: output(process.stderr),
         resize: process.resize,
+        signals: Some(process.signals),
         end: process.end.map(end).boxed(),
         guard: process.guard,
     }
+}
+
+fn output(output: Output) -> ExecOutput {
+    let cut = output.cut();
+    ExecOutput::new(output).cut_as(cut)
 }
 
 fn end(end: ProcessEnd) -> ExecEnd {
@@ -102,6 +108,7 @@ fn not_started(end: ExecEnd) -> ExecProcess {
         stdout: ExecOutput::new(futures::stream::empty()),
         stderr: ExecOutput::new(futures::stream::empty()),
         resize: None,
+        signals: None,
         end: futures::future::ready(end).boxed(),
         guard: CancellationToken::new().drop_guard(),
     }

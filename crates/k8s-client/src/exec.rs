@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -39,6 +41,8 @@ pub struct ExecProcess {
     pub stderr: ExecOutput,
     /// The terminal's size, if it has one.
     pub resize: Option<watch::Sender<TerminalSize>>,
+    /// Signals for the command, by number; `None` where its carrier has no way for them.
+    pub signals: Option<mpsc::UnboundedSender<i32>>,
     /// How it ends. Resolves only after all output was handed to (or refused by) the readers' queues.
     pub end: BoxFuture<'static, ExecEnd>,
     /// Gives the command up when dropped.
@@ -106,12 +110,30 @@ pub struct StdinClosed;
 
 /// A command's output stream. It ends when the command closed it, and also when the connection is lost:
 /// [`ExecProcess::end`] tells which.
-pub struct ExecOutput(BoxStream<'static, Bytes>);
+pub struct ExecOutput {
+    pieces: BoxStream<'static, Bytes>,
+    cut: Arc<AtomicBool>,
+}
 
 impl ExecOutput {
     /// Output from a stream of its pieces.
     pub fn new(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
-        Self(Box::pin(stream))
+        Self {
+            pieces: Box::pin(stream),
+            cut: Arc::default(),
+        }
+    }
+
+    /// The same stream, of which `cut` tells once it has ended whether its carrier stopped to read it before its end.
+    #[must_use]
+    pub fn cut_as(self, cut: Arc<AtomicBool>) -> Self {
+        Self { cut, ..self }
+    }
+
+    /// Whether the carrier stopped to read the stream before its end, because a process that the command left behind
+    /// kept it open. To be asked once the stream has ended.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 }
 
@@ -119,7 +141,7 @@ impl Stream for ExecOutput {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx)
+        self.pieces.as_mut().poll_next(cx)
     }
 }
 

@@ -10,12 +10,14 @@
 //!   supervisor      waits for the end, and kills when the process is given up
 //!   tree/           all processes of one tree by the mark they carry, and making an end of them
 //!   tally           counts, hashes and keeps what comes out (pure)
-//!   host_environment, directory   the cleaned environment and the private directory of a local session
+//!   dispositions, descriptors     what a process must not inherit of this one's
+//!   host_environment, private_directory, removal   the cleaned environment and the private directory of a local session
 //! ```
 //!
 //! A process ends when it exits. What it wrote until then is always delivered; what the processes it left behind
-//! still write to its streams is delivered for at most a second. (A container runtime waits without end there, so
-//! that one forgotten daemon hangs an exec.) They themselves go on until their [`ProcessTree`] is killed.
+//! still write to its streams is delivered for at most [`LINGER`], and an [`Output`] that was cut short by that says so.
+//! (A container runtime waits without end there, so that one forgotten daemon hangs an exec.) They themselves go on
+//! until their [`ProcessTree`] is killed.
 //!
 //! **This is no isolation**: a process has the rights of the user who starts it.
 //!
@@ -34,11 +36,14 @@
 //! # }
 //! ```
 
-mod directory;
+mod descriptors;
+mod dispositions;
 mod host_environment;
+mod private_directory;
 mod process;
 mod pump;
 mod queue;
+mod removal;
 mod spec;
 mod start;
 mod start_error;
@@ -48,11 +53,14 @@ mod tally;
 mod terminal;
 mod tree;
 
-pub use directory::remove_tree;
+pub use descriptors::keep_descriptors_from_commands;
 pub use host_environment::HostEnvironment;
 pub use podbay_protocol::TerminalSize;
+pub use private_directory::PrivateDirectory;
 pub use process::{Input, InputClosed, Output, Process, ProcessEnd};
+pub use removal::{LeftBehind, remove_tree};
 pub use spec::ProcessSpec;
 pub use start_error::StartError;
+pub use streams::LINGER;
 pub use tally::Tally;
-pub use tree::{ProcessTree, VARIABLE};
+pub use tree::{ProcessTree, VARIABLE, sees_all_processes};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -23,6 +25,8 @@ pub struct Process {
     pub stderr: Output,
     /// The terminal's size, if it has one.
     pub resize: Option<watch::Sender<TerminalSize>>,
+    /// Signals for it, by number; its descendants do not get them. One that has ended gets none.
+    pub signals: mpsc::UnboundedSender<i32>,
     /// How it ends. Resolves only after all output was handed to (or refused by) the readers' queues.
     pub end: BoxFuture<'static, ProcessEnd>,
     /// Gives the process up when dropped.
@@ -87,16 +91,37 @@ pub struct InputClosed;
 
 /// A process's output stream.
 #[derive(Debug)]
-pub struct Output(Option<mpsc::Receiver<Bytes>>);
+pub struct Output {
+    /// `None` if it never carries anything.
+    pieces: Option<mpsc::Receiver<Bytes>>,
+    cut: Arc<AtomicBool>,
+}
 
 impl Output {
-    pub(crate) const fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
-        Self(Some(receiver))
+    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            pieces: Some(receiver),
+            cut: Arc::default(),
+        }
     }
 
     /// A stream that has ended.
-    pub(crate) const fn empty() -> Self {
-        Self(None)
+    pub(crate) fn empty() -> Self {
+        Self {
+            pieces: None,
+            cut: Arc::default(),
+        }
+    }
+
+    /// Whether its end was not seen: the process exited and left another one behind that kept the stream open, and
+    /// waiting for that one was cut short. To be asked once the stream has ended.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// What [`Output::is_cut`] will tell.
+    pub fn cut(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cut)
     }
 }
 
@@ -104,7 +129,7 @@ impl Stream for Output {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.0 {
+        match &mut self.pieces {
             Some(receiver) => receiver.poll_recv(cx),
             None => Poll::Ready(None),
         }

@@ -19,7 +19,7 @@ const PIECE: usize = 64 * 1024;
 /// Gives `output` back if it hasn't ended.
 pub(crate) async fn deliver<R: AsyncRead + AsFd + Unpin>(
     mut output: R,
-    sender: mpsc::Sender<Bytes>,
+    sender: &mpsc::Sender<Bytes>,
     lingered: CancellationToken,
 ) -> Option<R> {
     let mut buffer = BytesMut::new();
@@ -110,7 +110,8 @@ mod tests {
         let (sender, stream) = queue::output();
         let lingered = CancellationToken::new();
         lingered.cancel();
-        let (output, pieces) = tokio::join!(deliver(output, sender, lingered), stream.collect::<Vec<_>>());
+        let delivery = async move { deliver(output, &sender, lingered).await };
+        let (output, pieces) = tokio::join!(delivery, stream.collect::<Vec<_>>());
         assert_eq!(pieces.concat(), vec![7; 3 * 4096]);
         // What comes later is read and thrown away, so that the writer is never told that the pipe is broken.
         writer.write_all(b"later").await.unwrap();
@@ -124,7 +125,10 @@ mod tests {
         let (output, mut writer) = pipe();
         let (sender, stream) = queue::output();
         let lingered = CancellationToken::new();
-        let delivery = tokio::spawn(deliver(output, sender, lingered.clone()));
+        let delivery = tokio::spawn({
+            let lingered = lingered.clone();
+            async move { deliver(output, &sender, lingered).await }
+        });
         let mut written = 0;
         while let Ok(count) = tokio::time::timeout(Duration::from_secs(1), writer.write(&[1; 4096])).await {
             written += count.unwrap();
@@ -146,7 +150,10 @@ mod tests {
         let endless = tokio::spawn(async move { while writer.write_all(&[1; 4096]).await.is_ok() {} });
         let (sender, mut stream) = queue::output();
         let lingered = CancellationToken::new();
-        let delivery = tokio::spawn(deliver(output, sender, lingered.clone()));
+        let delivery = tokio::spawn({
+            let lingered = lingered.clone();
+            async move { deliver(output, &sender, lingered).await }
+        });
         assert!(stream.next().await.is_some());
         lingered.cancel();
         stream.count().await;
@@ -160,7 +167,7 @@ mod tests {
         let (sender, stream) = queue::output();
         drop(stream);
         let written = tokio::spawn(async move { writer.write_all(&vec![0; 1 << 20]).await });
-        assert!(deliver(output, sender, CancellationToken::new()).await.is_none());
+        assert!(deliver(output, &sender, CancellationToken::new()).await.is_none());
         written.await.unwrap().unwrap();
     }
 }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessSession};
 use tokio::process::Command;
 
+use crate::dispositions::take_over_ignored;
 use crate::process::Process;
 use crate::spec::ProcessSpec;
 use crate::start_error::StartError;
@@ -22,6 +23,7 @@ pub(crate) struct Started {
 
 /// Starts a process that carries `mark`, and the tasks that look after it.
 pub(crate) fn start(spec: &ProcessSpec, mark: Mark, leaders: Leaders) -> Result<Process, StartError> {
+    take_over_ignored();
     let mut command = Command::new(spec.program());
     command
         .args(spec.argv.iter().skip(1))

@@ -1,12 +1,13 @@
 //! A process's streams, and connecting them to its caller.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::io::AsyncRead;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::process::{Input, Output, Process, ProcessEnd};
@@ -16,7 +17,7 @@ use crate::{pump, queue};
 
 /// How long after a command's end its output is still waited for if processes it left behind keep it open.
 /// Long enough for the last filter of a pipeline (`> >(tee log)`) to finish, short enough not to be a hang.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// What a process's standard streams are connected to.
 pub(crate) enum Streams {
@@ -65,10 +66,11 @@ impl Streams {
                 delivered = vec![out_delivered];
             }
         }
+        let (signals, signals_sent) = mpsc::unbounded_channel();
         let (end_sender, end) = oneshot::channel();
         let token = given_up.clone();
         tokio::spawn(async move {
-            let end = supervisor.wait(token).await;
+            let end = supervisor.wait(token, signals_sent).await;
             exited.cancel();
             // Each either says that all was handed over, or is gone with the runtime.
             let mut delivered = futures::future::join_all(delivered);
@@ -83,6 +85,7 @@ impl Streams {
             stdout,
             stderr,
             resize,
+            signals,
             end: end.map(known).boxed(),
             guard: given_up.drop_guard(),
         }
@@ -97,9 +100,12 @@ fn output<R: AsyncRead + AsFd + Unpin + Send + Sync + 'static>(
     let (sender, stream) = queue::output();
     let (done, delivered) = oneshot::channel();
     if let Some(pipe) = pipe {
-        let lingered = lingered.clone();
+        let (lingered, cut) = (lingered.clone(), stream.cut());
         tokio::spawn(async move {
-            let open = pump::deliver(pipe, sender, lingered).await;
+            let open = pump::deliver(pipe, &sender, lingered).await;
+            // Before the stream ends, so that whoever sees the end can ask.
+            cut.store(open.is_some(), Ordering::Release);
+            drop(sender);
             done.send(()).ok();
             if let Some(pipe) = open {
                 pump::discard(pipe).await;

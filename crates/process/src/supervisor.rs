@@ -5,7 +5,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use process_wrap::tokio::ChildWrapper;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::process::ProcessEnd;
@@ -36,12 +37,19 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the command's end. When `given_up` it is killed with all its descendants, and these are gone
+    /// Waits for the command's end, and sends it what comes from `signals`. When `given_up` it is killed with all its descendants, and these are gone
     /// when this returns.
-    pub(crate) async fn wait(mut self, given_up: CancellationToken) -> ProcessEnd {
-        let early = tokio::select! {
-            status = self.child.wait() => Some(status),
-            () = given_up.cancelled() => None,
+    pub(crate) async fn wait(
+        mut self,
+        given_up: CancellationToken,
+        mut signals: mpsc::UnboundedReceiver<i32>,
+    ) -> ProcessEnd {
+        let early = loop {
+            tokio::select! {
+                status = self.child.wait() => break Some(status),
+                () = given_up.cancelled() => break None,
+                Some(signal) = signals.recv() => self.signal(signal),
+            }
         };
         let status = if let Some(status) = early {
             status
@@ -62,6 +70,16 @@ impl Supervisor {
             Err(error) => ProcessEnd::Lost {
                 message: format!("waiting for the command's process failed: {error}"),
             },
+        }
+    }
+
+    /// Sends the command a signal. Its id is its own: it was not waited for yet.
+    fn signal(&self, number: i32) {
+        let (Some(leader), Some(signal)) = (self.leader, Signal::from_named_raw(number)) else {
+            return;
+        };
+        if let Err(error) = kill_process(leader, signal) {
+            tracing::debug!(%error, number, "sending a signal to a command");
         }
     }
 

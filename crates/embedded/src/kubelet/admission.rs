@@ -57,8 +57,9 @@ pub(crate) fn admit<'a>(
         if let Some(message) = unsupported(spec, container) {
             return Err(refusal("CreateContainerConfigError", message));
         }
-        let environment = environment(pod, container, lookup)
+        let mut environment = environment(pod, container, lookup)
             .map_err(|error| refusal("CreateContainerConfigError", error.to_string()))?;
+        environment.retain(|name, _| !names_volume(container, name));
         let working_directory = working_directory(container);
         admitted.insert(
             container.name.clone(),
@@ -69,6 +70,19 @@ pub(crate) fn admit<'a>(
         );
     }
     Ok(admitted)
+}
+
+/// Whether a variable says, in the specification itself, where the pod's volume for the user's directory or for temporary
+/// files is. Nothing is mounted here, and the pod's private directory has both; any other value is what was asked for.
+fn names_volume(container: &Container, name: &str) -> bool {
+    let mounts = container.volume_mounts.as_deref().unwrap_or_default();
+    ["HOME", "TMPDIR"].contains(&name)
+        && container.env.iter().flatten().any(|variable| {
+            variable.name == name
+                && mounts
+                    .iter()
+                    .any(|mount| variable.value.as_ref() == Some(&mount.mount_path))
+        })
 }
 
 /// What the specification asks for that would silently be missing.

@@ -9,5 +9,5 @@ mod status;
 
 pub use admission::HOST_IMAGE;
 pub(crate) use admission::{Admitted, Refusal, admit};
-pub(crate) use sandbox::{Closed, Place, Sandbox, private_directory};
+pub(crate) use sandbox::{Closed, Place, Sandbox};
 pub(crate) use status::{refused, refused_event, running};

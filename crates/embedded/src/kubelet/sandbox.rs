@@ -1,14 +1,11 @@
 //! What a running pod is on the host: a private directory, and the processes started in it.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use podbay_process::{ProcessTree, remove_tree};
-use tempfile::TempDir;
+use podbay_process::{LeftBehind, PrivateDirectory, ProcessTree};
 use tokio_util::sync::CancellationToken;
 
 use super::Admitted;
@@ -19,7 +16,7 @@ pub(crate) struct Sandbox {
     processes: ProcessTree,
     /// The private directory; none once the pod is closed. Read while a process is started, so that none is
     /// started behind the back of `close`, which writes.
-    directory: RwLock<Option<TempDir>>,
+    directory: RwLock<Option<PrivateDirectory>>,
     /// Cancelled when the pod ends: followers of its log stop.
     ended: CancellationToken,
 }
@@ -57,17 +54,10 @@ impl Place {
     }
 }
 
-/// A directory for this user alone, whatever the umask: what commands write may be secret.
-pub(crate) fn private_directory() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(Permissions::from_mode(0o700));
-    builder
-}
-
 impl Sandbox {
     /// Makes the directories of a pod, below `parent`.
     pub(crate) fn open(parent: &Path, uid: &str, containers: BTreeMap<String, Admitted>) -> io::Result<Self> {
-        let directory = private_directory().prefix("pod-").tempdir_in(parent)?;
+        let directory = PrivateDirectory::make_in(parent, "pod-")?;
         for place in Place::ALL {
             std::fs::create_dir(place.in_pod(directory.path()))?;
         }
@@ -109,26 +99,27 @@ impl Sandbox {
         self.ended.clone()
     }
 
-    /// Ends the pod: kills what runs in it, waits until that is gone and removes its directory. Blocks.
-    pub(crate) fn close(&self) {
+    /// Ends the pod: kills what runs in it, waits until that is gone and removes its directory. Blocks. Fails where
+    /// something of the directory stays; the pod has ended nevertheless.
+    pub(crate) fn close(&self) -> Result<(), LeftBehind> {
         let directory = self
             .directory
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(directory) = directory else { return };
+        let Some(directory) = directory else { return Ok(()) };
         self.processes.kill();
-        let path = directory.keep();
-        if let Err(error) = remove_tree(&path) {
-            tracing::warn!(directory = %path.display(), %error, "a pod's directory was not removed");
-        }
+        let removed = directory.remove();
         self.ended.cancel();
+        removed
     }
 }
 
 /// On a panic too.
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.close();
+        if let Err(left) = self.close() {
+            tracing::warn!(error = %left.source, "{left}");
+        }
     }
 }

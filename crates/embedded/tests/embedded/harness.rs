@@ -124,6 +124,7 @@ pub(crate) async fn finish(process: ExecProcess) -> Ran {
         stdout,
         stderr,
         resize: _resize,
+        signals: _signals,
         end,
         guard,
     } = process;

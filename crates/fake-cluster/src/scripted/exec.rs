@@ -231,6 +231,7 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
         stdout: output(stdout_read),
         stderr: output(stderr_read),
         resize: tty.then(|| watch::Sender::new(TerminalSize::default())),
+        signals: None,
         end: end.map(move |end| end.unwrap_or_else(|_| lost())).boxed(),
         guard,
     }

@@ -139,6 +139,7 @@ where
         stdout: ExecOutput::new(stdout.into_stream()),
         stderr,
         resize,
+        signals: None,
         end: end_of(end_receiver, fault).boxed(),
         guard: cancelled.drop_guard(),
     })

@@ -238,6 +238,7 @@ async fn dropping_the_process_leaves_no_task_and_no_connection() {
             end,
             guard,
             resize,
+            signals: _signals,
         } = process;
         assert!(resize.is_none());
         let stdin = stdin.unwrap();

@@ -21,7 +21,7 @@ const GONE_WITHIN: Timespec = Timespec {
 
 /// Kills all processes that carry `mark`, all in the sessions of the `leaders` (children of this process, not
 /// waited for yet), and all their descendants. Blocks until they are gone.
-pub(crate) fn kill_marked(mark: &Mark, leaders: &HashSet<Pid>) {
+pub(super) fn kill_marked(mark: &Mark, leaders: &HashSet<Pid>) {
     for _ in 0..ROUNDS {
         let all = all_processes();
         let marked: HashSet<Pid> = all

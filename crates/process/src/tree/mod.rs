@@ -3,18 +3,21 @@
 //! A process tree is found again by an environment variable its root was started with and all its descendants
 //! inherit, whatever group or session they moved to ([`Mark`]). One that leaves the tree *and* clears its
 //! environment is found only while it is a descendant or in the session of a command that still runs. That is
-//! what can be had without isolation; without `/proc` (not Linux), it is the command's process group alone.
+//! what can be had without isolation; without `/proc` (none mounted, or not Linux), it is the command's process group
+//! alone: see [`sees_all_processes`].
 
-#[cfg_attr(target_os = "linux", path = "kill_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "kill_group.rs")]
-mod kill;
+mod kill_group;
+#[cfg(target_os = "linux")]
+mod kill_linux;
 mod mark;
 #[cfg(target_os = "linux")]
 mod proc_fs;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use kill::kill_marked;
+use rustix::process::Pid;
+
 pub use mark::VARIABLE;
 pub(crate) use mark::{Leaders, Mark};
 
@@ -22,6 +25,33 @@ use crate::process::Process;
 use crate::spec::ProcessSpec;
 use crate::start::start;
 use crate::start_error::StartError;
+
+/// Whether a tree can be killed with all its descendants. Else (no `/proc`, or one of other processes than ours) it is
+/// the processes that were started, and what is still in their process groups.
+pub fn sees_all_processes() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        proc_fs::is_ours()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}
+
+/// Kills all processes that carry `mark`, all in the sessions of the `leaders` (children of this process, not
+/// waited for yet), and all their descendants, as far as they can be seen. Blocks until they are gone.
+pub(crate) fn kill_marked(mark: &Mark, leaders: &HashSet<Pid>) {
+    #[cfg(target_os = "linux")]
+    if sees_all_processes() {
+        return kill_linux::kill_marked(mark, leaders);
+    }
+    tracing::debug!(
+        ?mark,
+        "killing process groups alone: there is no /proc to find others by"
+    );
+    kill_group::kill_groups(leaders);
+}
 
 /// Processes that are started one by one and end together.
 ///

@@ -19,6 +19,14 @@ pub(crate) struct Process {
     pub(crate) started: u64,
 }
 
+/// Whether `/proc` is there and is that of our own pid namespace.
+pub(crate) fn is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|this| {
+        let this = this.to_str().and_then(|pid| pid.parse().ok());
+        this == Some(rustix::process::getpid().as_raw_nonzero().get())
+    })
+}
+
 /// All processes.
 pub(crate) fn all_processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {

@@ -204,6 +204,7 @@ impl Running {
             stdout: out,
             stderr: err,
             resize: _resize,
+            signals: _signals,
             end,
             guard,
         } = process;
@@ -388,6 +389,7 @@ async fn carry(process: ExecProcess, input: Option<Bytes>) -> Result<(ExecEnd, C
         stdout,
         stderr,
         resize: _,
+        signals: _,
         end,
         guard: _guard,
     } = process;
