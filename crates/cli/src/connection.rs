@@ -52,8 +52,14 @@ pub(crate) fn configure(global: &GlobalArgs, needs: &Needs<'_>) -> Result<Config
 /// A cluster or this machine, for a command that does all it does within this process.
 pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
     let podbay = open(global, global.backend.into(), &needs).await?;
-    if podbay.kind() == BackendKind::Embedded {
-        warn("the embedded backend runs commands on this machine, without isolation");
+    if podbay.kind() == BackendKind::Local {
+        warn("the local backend runs commands on this machine, without isolation");
+        if !podbay_process::sees_all_processes() {
+            warn(
+                "there is no /proc of this machine's processes: what a command starts outside of its own process group \
+                 can't be found and outlives it",
+            );
+        }
         let unheeded = unheeded_on_this_machine(podbay.config());
         if !unheeded.is_empty() {
             warn(format_args!(
@@ -74,8 +80,8 @@ pub(crate) async fn connect_to_cluster(
     // `auto` means a cluster here: falling back to this machine would help nobody.
     let backend = match Backend::from(global.backend) {
         Backend::Auto | Backend::Cluster => Backend::Cluster,
-        Backend::Embedded => {
-            let why = "the embedded backend's sessions end with the process that opened them; use a cluster, or \
+        Backend::Local => {
+            let why = "the local backend's sessions end with the process that opened them; use a cluster, or \
                        podbay run, which needs one process only";
             return Err(Error::Unsupported {
                 what,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use podbay_runtime::protocol::Outcome;
 use podbay_runtime::{Command, Session};
-use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
 use crate::output::warn;
+use crate::signals::Signals;
 use crate::standard;
 use crate::terminal::{self, RawTerminal};
 
@@ -26,8 +26,8 @@ pub(crate) struct Execution {
     pub(crate) timeout: Option<Duration>,
     /// Keeps so many bytes of each stream in place of passing them on.
     pub(crate) keep: Option<usize>,
-    /// Cancelled when it is to be killed.
-    pub(crate) cancel: CancellationToken,
+    /// Signals to this process, which it is told first.
+    pub(crate) signals: Signals,
 }
 
 /// Runs a command to its end.
@@ -39,9 +39,10 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
         workdir,
         timeout,
         keep,
-        cancel,
+        signals,
     } = execution;
-    let mut command: Command = session.command(argv).cancel_on(cancel);
+    let grace = Duration::from_secs(session.podbay().config().podbay.termination_grace_seconds);
+    let mut command: Command = session.command(argv).cancel_on(signals.token());
     if let Some(timeout) = timeout {
         command = command.timeout(timeout);
     }
@@ -61,9 +62,11 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
     let input_is_terminal = terminal::is_input_terminal();
     let tty = tty && (input_is_terminal || !stdin || refuse_terminal());
     if !tty {
-        return Ok(command.output().await?);
+        let running = command.start().await?.signals(signals.pass_on(grace));
+        return Ok(running.outcome().await?);
     }
     let running = command.terminal(terminal::size()).start().await?;
+    let running = running.signals(signals.pass_on(grace));
     let sizes = running.resizer();
     // Raw from here on only: while the command starts, Ctrl-C still ends this process.
     let _raw = (stdin && input_is_terminal)

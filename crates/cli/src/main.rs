@@ -6,6 +6,7 @@
 //!   connection   from flags to configuration to cluster
 //!   execution    a command's streams tied to this process's own, or to a terminal
 //!   report       how a command ended: exit code, record, words
+//!   outcome_file where the record goes, seen to before anything runs
 //!   output/      tables, JSON, YAML, progress, notes on standard error
 //!   words        what fields and operations are called here: flags and commands
 //!   signals      the first signal ends things in order, the second at once
@@ -17,6 +18,7 @@ mod connection;
 mod execution;
 mod exit;
 mod logging;
+mod outcome_file;
 mod output;
 mod report;
 mod signals;
@@ -33,6 +35,7 @@ use crate::args::{Args, not_utf8};
 use crate::exit::{EXIT_USAGE, Failure};
 
 fn main() -> ExitCode {
+    podbay_process::keep_descriptors_from_commands();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

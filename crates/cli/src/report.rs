@@ -1,15 +1,14 @@
 //! How a command ended: exit code, record, words.
 
-use std::io::Write as _;
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use podbay_process::LINGER;
 use podbay_protocol::outcome::{OUTCOME_SCHEMA_VERSION, StreamSummary};
 use podbay_protocol::{Content, End, Outcome, OutcomeRecord, PhaseTimes, StreamRecord};
 
 use crate::args::OutcomeArgs;
 use crate::exit::{Failure, narrow, tell_verdict};
+use crate::outcome_file::OutcomeFile;
 use crate::output::{note, print};
 use crate::words::CommandLine;
 
@@ -33,8 +32,31 @@ pub(crate) struct Attempt {
     pub(crate) signalled: Option<u8>,
 }
 
+/// The channels on which a command's end is told, besides words on standard error.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    /// The record with the command's output goes to standard output.
+    print: bool,
+    /// The record without the output goes there.
+    file: Option<OutcomeFile>,
+}
+
+impl Channels {
+    /// Sees to it that they can be written.
+    pub(crate) fn prepare(args: &OutcomeArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            print: args.output.is_some(),
+            file: args
+                .outcome_file
+                .as_deref()
+                .map(OutcomeFile::prepare)
+                .transpose()?,
+        })
+    }
+}
+
 /// Tells how a command ended on all channels that were asked for, and returns what to exit with.
-pub(crate) fn report(attempt: &Attempt, args: &OutcomeArgs) -> Result<u8, Failure> {
+pub(crate) fn report(attempt: &Attempt, channels: Channels) -> Result<u8, Failure> {
     let code = attempt.exit_code();
     match &attempt.result {
         Ok(outcome) => tell_outcome(outcome, attempt.signalled.is_some()),
@@ -44,10 +66,10 @@ pub(crate) fn report(attempt: &Attempt, args: &OutcomeArgs) -> Result<u8, Failur
             failure.tell();
         }
     }
-    if let Some(path) = &args.outcome_file {
-        write_file(path, &line(&attempt.record(false))?)?;
+    if let Some(file) = channels.file {
+        file.write(&line(&attempt.record(false))?)?;
     }
-    if args.output.is_some() {
+    if channels.print {
         print(line(&attempt.record(true))?.as_bytes())?;
     }
     Ok(code)
@@ -162,8 +184,15 @@ fn tell_outcome(outcome: &Outcome, signalled: bool) {
     if let Some(verdict) = &outcome.verdict {
         tell_verdict(verdict);
     }
-    if (outcome.stdout.truncated || outcome.stderr.truncated) && matches!(outcome.end, End::Exited { .. }) {
-        note("podbay: some of the command's output is missing");
+    // One that ended by itself had all its own output carried.
+    if (outcome.stdout.truncated || outcome.stderr.truncated)
+        && matches!(outcome.end, End::Exited { .. } | End::Signaled { .. })
+    {
+        note(&format!(
+            "podbay: a process that the command left behind keeps its output open: what it writes later than {} s after \
+             the command's end is missing",
+            LINGER.as_secs()
+        ));
     }
 }
 
@@ -174,32 +203,6 @@ fn line(record: &OutcomeRecord) -> Result<String, Failure> {
             format: "JSON",
             message: error.to_string(),
         })
-}
-
-/// Writes the record so that a reader sees all of it or none: beside the file first, then in its place. What
-/// is there and is no file (a pipe, `/dev/null`) is written to as it is.
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |source| Failure::Local {
-        what: format!("the outcome can't be written to {}", path.display()),
-        source,
-    };
-    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return std::fs::write(path, text).map_err(failed);
-    }
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    // As any new file: what the umask leaves of it, where temporary files are for their owner alone.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .prefix(".podbay-outcome-")
-        .permissions(permissions)
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,18 +1,39 @@
-//! Signals: the first one ends things in order, the second at once.
+//! Signals. One that comes while a command runs is passed on to it, as docker does, and the command then has the grace
+//! period to end; a second one kills it. With no command to pass it on to, the first signal ends things in order. One more
+//! ends them at once.
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::of_signal;
 use crate::output::complain;
 
-/// The signals that ask a process to end.
-const ENDING: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
+/// The signals that end a process that does not handle them, but for those that tell of a fault in it and those
+/// that can't be handled (signal(7)).
+const ENDING: [Signal; 12] = [
+    Signal::INT,
+    Signal::TERM,
+    Signal::HUP,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::XCPU,
+    Signal::XFSZ,
+    Signal::IO,
+];
+
+/// Those that mean what the command makes of them: passed on, they begin no end.
+const MESSAGES: [Signal; 2] = [Signal::USR1, Signal::USR2];
 
 /// Listens to the signals that ask this process to end.
 #[derive(Clone, Debug)]
@@ -20,6 +41,15 @@ pub(crate) struct Signals {
     first: Arc<OnceLock<Signal>>,
     cancel: CancellationToken,
     again: CancellationToken,
+    command: Arc<Mutex<Option<Command>>>,
+}
+
+/// The command that signals are passed on to.
+#[derive(Clone, Debug)]
+struct Command {
+    signals: mpsc::UnboundedSender<i32>,
+    /// How long it has to end.
+    grace: Duration,
 }
 
 impl Signals {
@@ -30,6 +60,7 @@ impl Signals {
             first: Arc::default(),
             cancel: CancellationToken::new(),
             again: CancellationToken::new(),
+            command: Arc::default(),
         };
         let ignored = ignored_signals();
         for ending in ENDING.into_iter().filter(|ending| ignored & mask(*ending) == 0) {
@@ -45,14 +76,40 @@ impl Signals {
     }
 
     fn hear(&self, signal: Signal) {
-        if self.first.set(signal).is_ok() {
-            self.cancel.cancel();
-        } else {
+        if self.cancel.is_cancelled() {
             self.again.cancel();
+            return;
+        }
+        let command = self
+            .command
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let passed_on = command.filter(|command| command.signals.send(signal.as_raw()).is_ok());
+        if passed_on.is_some() && MESSAGES.contains(&signal) {
+            return;
+        }
+        match (self.first.set(signal), passed_on) {
+            (Ok(()), Some(Command { grace, .. })) => {
+                let cancel = self.cancel.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(grace).await;
+                    cancel.cancel();
+                });
+            }
+            _ => self.cancel.cancel(),
         }
     }
 
-    /// Cancelled by the first signal.
+    /// The signals to pass on to a command that is about to run, and has so long to end after the first.
+    pub(crate) fn pass_on(&self, grace: Duration) -> mpsc::UnboundedReceiver<i32> {
+        let (signals, to_pass_on) = mpsc::unbounded_channel();
+        *self.command.lock().unwrap_or_else(PoisonError::into_inner) = Some(Command { signals, grace });
+        to_pass_on
+    }
+
+    /// Cancelled when what goes on is to end: by the first signal or, while a command runs, by the end of its grace period
+    /// or a second signal.
     pub(crate) fn token(&self) -> CancellationToken {
         self.cancel.clone()
     }
@@ -62,8 +119,8 @@ impl Signals {
         self.first.get().map(|signal| of_signal(*signal))
     }
 
-    /// Does `work`, which heeds the first signal by itself. A second one drops it where it stands and says
-    /// what may be `left` and how to remove it, if there is a way.
+    /// Does `work`, which heeds [`Signals::token`] by itself. One more signal drops it where it stands and says
+    /// what may be `left`, if anything may.
     pub(crate) async fn guard<T>(
         &self,
         work: impl Future<Output = T>,
@@ -74,10 +131,8 @@ impl Signals {
             done = work => return Ok(done),
             () = self.again.cancelled() => {}
         }
-        match left() {
-            Some(left) => complain(&format!("error: ended by a second signal\nhint: {left}")),
-            None => complain("error: ended by a second signal"),
-        }
+        let hint = left().map(|left| format!("\nhint: {left}")).unwrap_or_default();
+        complain(&format!("error: ended by one more signal{hint}"));
         Err(self.exit_code().unwrap_or_else(|| of_signal(Signal::INT)))
     }
 }
@@ -101,6 +156,15 @@ const fn mask(signal: Signal) -> u64 {
 mod tests {
     use super::*;
 
+    fn signals() -> Signals {
+        Signals {
+            first: Arc::default(),
+            cancel: CancellationToken::new(),
+            again: CancellationToken::new(),
+            command: Arc::default(),
+        }
+    }
+
     #[test]
     fn what_nohup_ignores_is_seen() {
         let status = "Name:\tpodbay\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
@@ -108,5 +172,40 @@ mod tests {
         assert_ne!(ignored & mask(Signal::HUP), 0);
         assert_eq!(ignored & mask(Signal::INT), 0);
         assert_eq!(parse_ignored("Name:\tpodbay\n"), None);
+    }
+
+    #[test]
+    fn without_a_command_the_first_ends_things_and_the_second_at_once() {
+        let signals = signals();
+        signals.hear(Signal::TERM);
+        assert!(signals.cancel.is_cancelled() && !signals.again.is_cancelled());
+        signals.hear(Signal::INT);
+        assert!(signals.again.is_cancelled());
+        assert_eq!(signals.exit_code(), Some(143));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_is_told_first_and_has_its_grace() {
+        let signals = signals();
+        let mut told = signals.pass_on(Duration::from_secs(5));
+        signals.hear(Signal::USR1);
+        assert_eq!((told.recv().await, signals.exit_code()), (Some(10), None));
+        signals.hear(Signal::TERM);
+        assert_eq!(told.recv().await, Some(15));
+        let begun = tokio::time::Instant::now();
+        assert!(!signals.cancel.is_cancelled());
+        signals.cancel.cancelled().await;
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_kills_and_a_third_ends_at_once() {
+        let signals = signals();
+        let _told = signals.pass_on(Duration::from_secs(5));
+        signals.hear(Signal::INT);
+        signals.hear(Signal::INT);
+        assert!(signals.cancel.is_cancelled() && !signals.again.is_cancelled());
+        signals.hear(Signal::INT);
+        assert!(signals.again.is_cancelled());
     }
 }

@@ -43,7 +43,7 @@ impl Words for CommandLine {
             Operation::Delete(session) => format!("podbay delete {session}"),
             Operation::Render => "podbay render".to_owned(),
             Operation::NameCluster => "--kubeconfig or --context".to_owned(),
-            Operation::RunLocally => "--backend embedded".to_owned(),
+            Operation::RunLocally => "--backend local".to_owned(),
             Operation::SkipLinks => "--skip-links".to_owned(),
         }
     }

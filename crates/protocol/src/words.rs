@@ -66,7 +66,7 @@ impl Words for Library {
             Operation::Delete(session) => format!("Podbay::delete of {session:?}"),
             Operation::Render => "SessionBuilder::render".to_owned(),
             Operation::NameCluster => "kubernetes.kubeconfig or kubernetes.context".to_owned(),
-            Operation::RunLocally => "the embedded backend".to_owned(),
+            Operation::RunLocally => "the local backend".to_owned(),
             Operation::SkipLinks => "skip_links".to_owned(),
         }
     }

@@ -9,7 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = if image.is_some() {
         Backend::Cluster
     } else {
-        Backend::Embedded
+        Backend::Local
     };
     let podbay = Podbay::builder(Config::load()?)
         .backend(backend)

@@ -17,7 +17,7 @@ pub enum Backend {
     /// A Kubernetes cluster.
     Cluster,
     /// Processes of this machine, without isolation.
-    Embedded,
+    Local,
 }
 
 /// The backend chosen.
@@ -26,7 +26,7 @@ pub enum BackendKind {
     /// A Kubernetes cluster.
     Cluster,
     /// Processes of this machine, without isolation.
-    Embedded,
+    Local,
 }
 
 impl FromStr for Backend {
@@ -36,8 +36,8 @@ impl FromStr for Backend {
         match text {
             "auto" => Ok(Self::Auto),
             "cluster" => Ok(Self::Cluster),
-            "embedded" => Ok(Self::Embedded),
-            other => Err(format!("{other:?} is no backend: auto, cluster or embedded")),
+            "local" | "embedded" => Ok(Self::Local),
+            other => Err(format!("{other:?} is no backend: auto, cluster or local")),
         }
     }
 }
@@ -47,7 +47,7 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Self::Auto => "auto",
             Self::Cluster => "cluster",
-            Self::Embedded => "embedded",
+            Self::Local => "local",
         })
     }
 }
@@ -66,10 +66,10 @@ const CLUSTER_SETTINGS: [&str; 6] = [
 pub(crate) fn choose(backend: Backend, config: &Config, named: &[String]) -> Result<Option<Cluster>, Error> {
     let backend = match (backend, config.runtime) {
         (Backend::Auto, Runtime::Kubernetes) => Backend::Cluster,
-        (Backend::Auto, Runtime::Local) => Backend::Embedded,
+        (Backend::Auto, Runtime::Local) => Backend::Local,
         (asked, _) => asked,
     };
-    if backend == Backend::Embedded {
+    if backend == Backend::Local {
         return Ok(None);
     }
     let kubernetes = &config.kubernetes;

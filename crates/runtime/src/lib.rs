@@ -20,7 +20,7 @@
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! use podbay_runtime::{Backend, Config, Podbay};
 //!
-//! let podbay = Podbay::builder(Config::default()).backend(Backend::Embedded).connect().await?;
+//! let podbay = Podbay::builder(Config::default()).backend(Backend::Local).connect().await?;
 //! let session = podbay.session("demo").open().await?;
 //! let outcome = session.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]).await?;
 //! assert_eq!(outcome.end.exit_code(), 3);

@@ -77,7 +77,7 @@ impl PodbayBuilder {
             let namespace = config.kubernetes.namespace.clone();
             return Ok(Podbay::new(
                 Arc::new(client),
-                BackendKind::Embedded,
+                BackendKind::Local,
                 config,
                 namespace,
                 scope,

@@ -43,8 +43,9 @@ pub(crate) enum BackendName {
     Auto,
     /// Pods of a Kubernetes cluster
     Cluster,
-    /// Local processes, without isolation
-    Embedded,
+    /// Local processes, without isolation (also: embedded)
+    #[value(alias = "embedded")]
+    Local,
 }
 
 impl From<BackendName> for Backend {
@@ -52,7 +53,7 @@ impl From<BackendName> for Backend {
         match name {
             BackendName::Auto => Self::Auto,
             BackendName::Cluster => Self::Cluster,
-            BackendName::Embedded => Self::Embedded,
+            BackendName::Local => Self::Local,
         }
     }
 }

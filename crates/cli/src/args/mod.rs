@@ -72,7 +72,7 @@ pub(crate) enum Command {
 const EXAMPLES: &str = "\
 Examples:
   podbay run --image debian:12 -- cat /etc/os-release     in a pod of its own
-  podbay run --backend embedded -- date                   a local process, without isolation
+  podbay run --backend local -- date                      a local process, without isolation
   podbay open demo --image debian:12                      a session that stays
   podbay exec -it demo -- bash                            a terminal in it
   podbay close demo

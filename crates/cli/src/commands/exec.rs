@@ -10,7 +10,7 @@ use crate::args::{GlobalArgs, OutcomeArgs, duration};
 use crate::connection::{Needs, connect_to_cluster};
 use crate::execution::{Execution, execute};
 use crate::exit::Failure;
-use crate::report::{Attempt, report};
+use crate::report::{Attempt, Channels, report};
 
 /// Flags of `podbay exec`.
 #[derive(Debug, Args)]
@@ -56,6 +56,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         command,
     } = args;
     let begun = Instant::now();
+    let channels = Channels::prepare(&outcome)?;
     let signals = listen()?;
     let execution = Execution {
         argv: command.clone(),
@@ -64,7 +65,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         workdir,
         timeout,
         keep: outcome.output.map(|_| outcome.max_output),
-        cancel: signals.token(),
+        signals: signals.clone(),
     };
     let work = async {
         let podbay = connect_to_cluster(global, "exec", Needs::default()).await?;
@@ -88,7 +89,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         result,
         signalled: signals.exit_code(),
     };
-    report(&attempt, &outcome)
+    report(&attempt, channels)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::connection::{Needs, connect};
 use crate::execution::{Execution, execute};
 use crate::exit::Failure;
 use crate::output::{Progress, note};
-use crate::report::{Attempt, report};
+use crate::report::{Attempt, Channels, report};
 use crate::signals::Signals;
 
 /// Random bits of a name: a million names have a chance of 1 in 500 that two of them are the same.
@@ -53,7 +53,7 @@ pub(crate) struct RunArgs {
 const EXAMPLES: &str = "\
 Examples:
   podbay run --image debian:12 -- cat /etc/os-release
-  podbay run --backend embedded -- sh -c 'echo out; echo err >&2; exit 3'
+  podbay run --backend local -- sh -c 'echo out; echo err >&2; exit 3'
   podbay run --image python:3.13 -i --timeout 5m -- python3 - < script.py
   podbay run --image debian:12 --env TOKEN -o json -- ./report    TOKEN's value is taken from here";
 
@@ -103,6 +103,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
         command,
     } = args;
     let begun = Instant::now();
+    let channels = Channels::prepare(&outcome)?;
     let signals = listen()?;
     let run = Run {
         afterwards: match (keep, &name) {
@@ -140,7 +141,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: RunArgs) -> Result<u8, Failur
         result,
         signalled: signals.exit_code(),
     };
-    report(&attempt, &outcome)
+    report(&attempt, channels)
 }
 
 impl Run {
@@ -157,8 +158,8 @@ impl Run {
         };
         let podbay = connect(global, needs).await?;
         backend.set(Some(podbay.kind()));
-        if self.afterwards == Afterwards::Keep && podbay.kind() == BackendKind::Embedded {
-            let why = "the embedded backend's sessions end with this process".to_owned();
+        if self.afterwards == Afterwards::Keep && podbay.kind() == BackendKind::Local {
+            let why = "the local backend's sessions end with this process".to_owned();
             return Err(Error::Unsupported { what: "--keep", why }.into());
         }
         let request = self.session.request(our_variable)?;
@@ -183,7 +184,7 @@ impl Run {
             workdir: None,
             timeout: self.timeout,
             keep: self.keep_output,
-            cancel: signals.token(),
+            signals: signals.clone(),
         };
         let result = execute(&session, execution).await;
         if self.afterwards == Afterwards::Keep {
@@ -231,6 +232,13 @@ impl End {
                 claim.name
             )),
             Ok(None) => {}
+            // Its processes are gone, and what is left of its directory is named.
+            Err(error) if podbay.kind() == BackendKind::Local => {
+                note(&format!(
+                    "error: session {id} left something behind: {}",
+                    error.chain()
+                ));
+            }
             Err(error) => {
                 let namespace = podbay.namespace();
                 note(&format!(
@@ -249,7 +257,7 @@ fn left_by(backend: Option<BackendKind>, id: &str) -> Option<String> {
         Some(BackendKind::Cluster) => {
             Some(format!("session {id} may be left: podbay delete {id} removes it"))
         }
-        Some(BackendKind::Embedded) | None => None,
+        Some(BackendKind::Local) | None => None,
     }
 }
 
@@ -338,7 +346,7 @@ mod tests {
     fn what_is_left_is_told_where_a_command_removes_it() {
         let hint = left_by(Some(BackendKind::Cluster), "run-1").unwrap();
         assert!(hint.contains("podbay delete run-1"), "{hint}");
-        assert_eq!(left_by(Some(BackendKind::Embedded), "run-1"), None);
+        assert_eq!(left_by(Some(BackendKind::Local), "run-1"), None);
         assert_eq!(left_by(None, "run-1"), None);
     }
 

@@ -130,16 +130,3 @@ fn a_signal_to_us_decides_only_where_it_ended_the_command() {
     assert_eq!(term(End::Cancelled), 143);
     assert_eq!(term(End::Exited { code: 0 }), 0);
 }
-
-#[test]
-fn the_file_is_replaced_whole_and_what_is_no_file_is_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("outcome.json");
-    write_file(&path, "old").unwrap();
-    write_file(&path, "new").unwrap();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-    write_file(Path::new("/dev/null"), "x").unwrap();
-    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
-    assert!(write_file(&directory.path().join("none/outcome.json"), "x").is_err());
-}

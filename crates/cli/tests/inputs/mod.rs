@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use crate::support::{Finished, Surroundings, finish};
 
-/// `podbay run --backend embedded` of a shell's script, with variables.
+/// `podbay run --backend local` of a shell's script, with variables.
 fn run_with(there: &Surroundings, variables: &[(&str, &str)], script: &str) -> Finished {
-    let mut command = there.podbay(["run", "--backend", "embedded", "--", "sh", "-c", script]);
+    let mut command = there.podbay(["run", "--backend", "local", "--", "sh", "-c", script]);
     command.envs(variables.iter().copied());
     finish(command)
 }
@@ -97,7 +97,7 @@ fn an_empty_variable_is_none() {
 fn an_argument_that_is_not_utf8_is_named() {
     let there = Surroundings::new();
     let wrong = OsString::from_vec(b"a\xffb".to_vec());
-    let args = ["run", "--backend", "embedded", "--", "echo"].map(OsStr::new);
+    let args = ["run", "--backend", "local", "--", "echo"].map(OsStr::new);
     let done = finish(there.podbay(args.into_iter().chain([wrong.as_os_str()])));
     assert_eq!((done.code, done.out()), (Some(2), ""));
     assert!(

@@ -39,13 +39,10 @@ impl Surroundings {
         command
     }
 
-    /// `podbay run --backend embedded` with flags, and what is run by a shell.
+    /// `podbay run --backend local` with flags, and what is run by a shell.
     pub(crate) fn run(&self, flags: &[&str], script: &str) -> Finished {
         let command = ["--", "sh", "-c", script];
-        let args = ["run", "--backend", "embedded"]
-            .iter()
-            .chain(flags)
-            .chain(&command);
+        let args = ["run", "--backend", "local"].iter().chain(flags).chain(&command);
         finish(self.podbay(args))
     }
 

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!   script.rs    the words that carry a command into a container, and the ones that kill it there (pure)
+//!   end_mark.rs  where the command's own output ends, in streams that its descendants keep open (pure)
 //!   conclude.rs  from how the carrier says it ended, and the pod, to the outcome (pure)
 //!   running.rs   the streams while it runs; time-out and cancellation
 //! ```
 
 mod conclude;
+mod end_mark;
 mod running;
 mod script;
 

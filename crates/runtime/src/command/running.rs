@@ -1,24 +1,28 @@
 //! A command while it runs.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::pending;
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use podbay_k8s_client::{
     Error as ClientError, ErrorKind, ExecEnd, ExecOutput, ExecProcess, ExecRequest, ExecStdin, TerminalSize,
 };
 use podbay_manifests::pod::CONTAINER;
-use podbay_process::Tally;
+use podbay_process::{LINGER, Tally};
 use podbay_protocol::{Cause, Content, End, Hint, Outcome, Verdict};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use super::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
+use super::end_mark::EndMark;
 use super::script::{self, Carrier, Input, Mark};
 use crate::backend::BackendKind;
 use crate::error::{Error, ForSession as _};
@@ -38,7 +42,7 @@ type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A command that was started.
 ///
-/// Dropping it, or the future of [`Running::outcome`], gives it up: with the embedded backend that kills it, in
+/// Dropping it, or the future of [`Running::outcome`], gives it up: with the local backend that kills it, in
 /// a container it goes on. [`super::Command::cancel_on`] kills it everywhere.
 pub struct Running {
     watched: Watched,
@@ -47,6 +51,7 @@ pub struct Running {
     stdout: Option<Writer>,
     stderr: Option<Writer>,
     capture: usize,
+    signals: Option<mpsc::UnboundedReceiver<i32>>,
 }
 
 /// What is needed to look after a command.
@@ -86,7 +91,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
     }
     let carrier = match session.podbay().kind() {
         BackendKind::Cluster => Carrier::Container,
-        BackendKind::Embedded => Carrier::Process,
+        BackendKind::Local => Carrier::Process,
     };
     let begun = Instant::now();
     let mark = Mark::new(rand::random());
@@ -124,6 +129,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         stdout,
         stderr,
         capture,
+        signals: None,
     })
 }
 
@@ -177,7 +183,11 @@ const fn may_be_starting(error: &ClientError) -> bool {
 
 /// Why a command is no longer waited for.
 enum Stop {
-    Ended(ExecEnd),
+    Ended {
+        end: ExecEnd,
+        /// Whether standard output and standard error were cut short.
+        cut: (bool, bool),
+    },
     TimedOut(Duration),
     Cancelled,
     Broken(Error),
@@ -189,6 +199,13 @@ impl Running {
         self.process.resize.clone()
     }
 
+    /// Passes signals on to the command, by number; its descendants do not get them.
+    #[must_use]
+    pub fn signals(mut self, signals: mpsc::UnboundedReceiver<i32>) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+
     /// Carries the streams until the command ends, is cancelled or runs into its time-out.
     pub async fn outcome(self) -> Result<Outcome, Error> {
         let Self {
@@ -198,41 +215,56 @@ impl Running {
             stdout,
             stderr,
             capture,
+            signals,
         } = self;
         let ExecProcess {
             stdin: input,
             stdout: out,
             stderr: err,
-            resize: _resize,
-            signals: _signals,
+            resize,
+            signals: carried,
             end,
             guard,
         } = process;
         let (mut out_tally, mut err_tally) = (Tally::new(capture), Tally::new(capture));
+        let cut = CancellationToken::new();
+        // With a terminal there is no mark: the system hangs it up when its command ends.
+        let marked = watched.carrier == Carrier::Container && resize.is_none();
+        let (out_mark, out_ended) = watched.end_mark(marked);
+        let (err_mark, err_ended) = watched.end_mark(marked);
         let stop = {
             let outputs = async {
                 // A stream that can't be written ends the command now: it may never end by itself (`yes | head`).
                 tokio::try_join!(
-                    drain(out, stdout, &mut out_tally, "standard output"),
-                    drain(err, stderr, &mut err_tally, "standard error"),
-                    async { Ok(end.await) },
+                    Drain::of(out, stdout, "standard output")
+                        .until(&cut, out_mark)
+                        .run(&mut out_tally),
+                    Drain::of(err, stderr, "standard error")
+                        .until(&cut, err_mark)
+                        .run(&mut err_tally),
+                    async { Ok(end_or_cut(end, out_ended, err_ended, &cut).await) },
                 )
             };
             tokio::select! {
                 // What has ended has ended, whatever else happened at the same moment.
                 biased;
                 ended = outputs => match ended {
-                    Ok(((), (), end)) => Stop::Ended(end),
+                    Ok((out_cut, err_cut, end)) => Stop::Ended {
+                        end,
+                        cut: (out_cut, err_cut),
+                    },
                     Err(error) => Stop::Broken(error),
                 },
                 error = feed(input, stdin) => Stop::Broken(error),
+                never = watched.pass_on(signals, carried) => match never {},
                 () = watched.cancel.cancelled() => Stop::Cancelled,
                 after = watched.timed_out() => Stop::TimedOut(after),
             }
         };
         let (end, verdict, truncated) = match stop {
-            Stop::Ended(end) => {
-                let truncated = matches!(end, ExecEnd::Lost { .. });
+            Stop::Ended { end, cut } => {
+                let lost = matches!(end, ExecEnd::Lost { .. });
+                let truncated = (lost || cut.0, lost || cut.1);
                 let (end, verdict) = Box::pin(watched.conclude(end)).await;
                 (end, verdict, truncated)
             }
@@ -243,18 +275,18 @@ impl Running {
                         seconds: after.as_secs_f64(),
                     },
                     verdict,
-                    true,
+                    (true, true),
                 )
             }
-            Stop::Cancelled => (End::Cancelled, Box::pin(watched.kill()).await, true),
+            Stop::Cancelled => (End::Cancelled, Box::pin(watched.kill()).await, (true, true)),
             Stop::Broken(error) => {
                 Box::pin(watched.kill()).await;
                 return Err(error);
             }
         };
         drop(guard);
-        let (stdout, stdout_content) = out_tally.finish(truncated);
-        let (stderr, stderr_content) = err_tally.finish(truncated);
+        let (stdout, stdout_content) = out_tally.finish(truncated.0);
+        let (stderr, stderr_content) = err_tally.finish(truncated.1);
         let seconds = watched.begun.elapsed().as_secs_f64();
         Ok(Outcome {
             end,
@@ -278,6 +310,36 @@ impl Watched {
             }
             None => pending().await,
         }
+    }
+
+    /// Looks for the end of the command in one of its streams, if it is `marked` there; and where the code it is marked with
+    /// comes out.
+    fn end_mark(&self, marked: bool) -> (Option<Ending>, oneshot::Receiver<i32>) {
+        let (found, ended) = oneshot::channel();
+        let ending = marked.then(|| Ending {
+            mark: self.mark.end_mark(),
+            found: Some(found),
+        });
+        (ending, ended)
+    }
+
+    /// Passes signals on to the command as long as it runs.
+    async fn pass_on(
+        &self,
+        signals: Option<mpsc::UnboundedReceiver<i32>>,
+        carried: Option<mpsc::UnboundedSender<i32>>,
+    ) -> Infallible {
+        if let Some(mut signals) = signals {
+            while let Some(number) = signals.recv().await {
+                if let Some(carried) = &carried {
+                    // One that has ended needs none.
+                    let _ = carried.send(number);
+                } else if let Err(error) = Box::pin(self.errand(script::signal(&self.mark, number))).await {
+                    tracing::debug!(number, error = error.chain(), "a signal could not be passed on");
+                }
+            }
+        }
+        pending().await
     }
 
     /// Looks at the pod where the end alone does not tell.
@@ -403,8 +465,8 @@ async fn carry(process: ExecProcess, input: Option<Bytes>) -> Result<(ExecEnd, C
         Tally::new(super::DEFAULT_CAPTURE),
     );
     let (_, _, end) = tokio::join!(
-        drain(stdout, None, &mut out, "standard output"),
-        drain(stderr, None, &mut err, "standard error"),
+        Drain::of(stdout, None, "standard output").run(&mut out),
+        Drain::of(stderr, None, "standard error").run(&mut err),
         end,
     );
     Ok((end, out.finish(false).1, err.finish(false).1))
@@ -437,20 +499,117 @@ async fn feed(stdin: Option<ExecStdin>, reader: Option<Reader>) -> Error {
     pending().await
 }
 
-/// Counts and writes what comes out of the command.
-async fn drain(
-    mut output: ExecOutput,
-    mut writer: Option<Writer>,
-    tally: &mut Tally,
-    what: &'static str,
-) -> Result<(), Error> {
-    let failed = |source| Error::LocalStream { what, source };
-    while let Some(piece) = output.next().await {
-        tally.add(&piece);
-        if let Some(writer) = &mut writer {
-            writer.write_all(&piece).await.map_err(failed)?;
-            writer.flush().await.map_err(failed)?;
+/// How the command ended: as its carrier says or, where that waits for what the command left behind, as the marks in both
+/// streams say [`LINGER`] after the later one. Then `cut` is cancelled.
+async fn end_or_cut(
+    end: BoxFuture<'static, ExecEnd>,
+    out_ended: oneshot::Receiver<i32>,
+    err_ended: oneshot::Receiver<i32>,
+    cut: &CancellationToken,
+) -> ExecEnd {
+    let lingered = async {
+        match tokio::join!(out_ended, err_ended) {
+            (Ok(code), Ok(_)) => {
+                tokio::time::sleep(LINGER).await;
+                code
+            }
+            // No marks, or streams that broke off before them.
+            _ => pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        end = end => end,
+        code = lingered => {
+            cut.cancel();
+            ExecEnd::Exited { code }
         }
     }
-    Ok(())
+}
+
+/// Where a stream's own part ends.
+struct Ending {
+    mark: EndMark,
+    /// Told the exit code when the mark is found.
+    found: Option<oneshot::Sender<i32>>,
+}
+
+impl Ending {
+    fn take(&mut self, piece: Bytes) -> Bytes {
+        let (output, code) = self.mark.take(piece);
+        if let Some(code) = code
+            && let Some(found) = self.found.take()
+        {
+            // Nobody asks any longer where the command was killed meanwhile.
+            let _ = found.send(code);
+        }
+        output
+    }
+}
+
+/// Counts and writes what comes out of the command.
+struct Drain {
+    output: ExecOutput,
+    writer: Option<Writer>,
+    what: &'static str,
+    cut: CancellationToken,
+    ending: Option<Ending>,
+}
+
+impl Drain {
+    /// A stream to its end; `what` it is in errors.
+    fn of(output: ExecOutput, writer: Option<Writer>, what: &'static str) -> Self {
+        Self {
+            output,
+            writer,
+            what,
+            cut: CancellationToken::new(),
+            ending: None,
+        }
+    }
+
+    /// Not beyond `cut`, and without the mark of `ending`.
+    fn until(self, cut: &CancellationToken, ending: Option<Ending>) -> Self {
+        Self {
+            cut: cut.clone(),
+            ending,
+            ..self
+        }
+    }
+
+    /// Returns whether it was cut short.
+    async fn run(mut self, tally: &mut Tally) -> Result<bool, Error> {
+        loop {
+            let piece = tokio::select! {
+                // One that is never silent must not hold up the end.
+                biased;
+                () = self.cut.cancelled() => return Ok(true),
+                piece = self.output.next() => piece,
+            };
+            let (piece, ended) = match (piece, &mut self.ending) {
+                (Some(piece), Some(ending)) => (ending.take(piece), false),
+                (Some(piece), None) => (piece, false),
+                (None, Some(ending)) => (ending.mark.rest(), true),
+                (None, None) => (Bytes::new(), true),
+            };
+            if !piece.is_empty() {
+                tally.add(&piece);
+                self.write(&piece).await.map_err(|source| Error::LocalStream {
+                    what: self.what,
+                    source,
+                })?;
+            }
+            if ended {
+                return Ok(self.output.is_cut());
+            }
+        }
+    }
+
+    async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.write_all(piece).await?;
+            writer.flush().await?;
+        }
+        Ok(())
+    }
 }

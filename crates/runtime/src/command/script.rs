@@ -3,10 +3,14 @@
 //! Until a server of ours runs in the pod, the image's `/bin/sh` does what the exec subresource can't: it
 //! marks the command's environment, so that a later exec can find and kill all its descendants, notes how many
 //! processes the kernel had killed for memory before, and changes the directory. Then it *becomes* the command
-//! (`exec`), so exit codes, signals and the terminal are the command's own, and a program that doesn't exist
-//! or can't be executed gives 127 or 126 with the shell's message on standard error.
+//! (`exec`) where it has a terminal. Else a shell of its own becomes the command, and the first one stays to write an
+//! [`EndMark`] on both streams when the command has ended: the exec itself ends only when all that the command left
+//! behind has closed them. Exit codes, signals and the terminal are the command's own, and a program that doesn't exist or
+//! can't be executed gives 127 or 126 with the shell's message on standard error.
 
 use podbay_k8s_client::TerminalSize;
+
+use super::end_mark::EndMark;
 
 /// The shell: every image that can keep a session alive has it.
 const SHELL: &str = "/bin/sh";
@@ -42,17 +46,24 @@ impl Mark {
     pub(super) fn new(random: u128) -> Self {
         Self(format!("{random:032x}"))
     }
+
+    /// Looks for the end of the command of this mark.
+    pub(super) fn end_mark(&self) -> EndMark {
+        EndMark::find(&self.0)
+    }
 }
 
-/// Becomes the command.
-const BECOME: &str = "exec \"$@\"";
+/// Comes before a command in a shell of its own. The first shell's own words about a signal go nowhere.
+const KEEP_STREAMS: &str = "exec 3<&0 4>&2 2>/dev/null; ( exec 3<&- 2>&4 4>&-;";
 
-/// Runs the command and leaves a reader for what it did not read of its standard input. Without, an exec whose
+/// Comes after a command in a shell of its own: both streams are told its end.
+const TELL_END: &str = "); c=$?; echo \"$3$c\"; echo \"$3$c\" >&4;";
+
+/// Leaves a reader for what the command did not read of its standard input. Without, an exec whose
 /// command ends with more than some 100 KB of input unread never ends: the node waits to hand the rest over, and
 /// with it waits the status (seen with kubectl too, over both of its protocols, containerd 2.4). The reader
-/// outlives the shell until the node closes the input. The shell's own words about a signal go nowhere.
-const RUN_WITH_INPUT: &str = "exec 3<&0 4>&2 2>/dev/null; ( exec 3<&- 2>&4 4>&-; exec \"$@\" ); c=$?; \
-     cat <&3 >/dev/null 3<&- 4>&- & exit $c";
+/// outlives the shell until the node closes the input.
+const READ_ON: &str = "cat <&3 >/dev/null 3<&- 4>&- &";
 
 /// Bytes of arguments that still fit into a request's URL, each of them escaped as three at worst: clients, proxies
 /// and servers draw the line at 64 KiB and less.
@@ -95,14 +106,15 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// The words that come before the command and around it.
-    fn words(self) -> String {
+    /// The script that becomes or runs the command, whose words `arguments` makes the shell's own.
+    fn script(self, arguments: &str) -> String {
+        let becomes = format!("{arguments} unset o f k v p _; exec \"$@\"");
         match self {
-            Self::None => BECOME.to_owned(),
-            Self::Stream => RUN_WITH_INPUT.to_owned(),
+            Self::None => format!("{KEEP_STREAMS} {becomes} {TELL_END} exit $c"),
+            Self::Stream => format!("{KEEP_STREAMS} {becomes} {TELL_END} {READ_ON} exit $c"),
             // The size that is sent with the streams may arrive after the command has asked for it.
             Self::Terminal(TerminalSize { width, height }) => {
-                format!("stty rows {height} cols {width} 2>/dev/null; {BECOME}")
+                format!("stty rows {height} cols {width} 2>/dev/null; {becomes}")
             }
         }
     }
@@ -120,17 +132,18 @@ pub(super) fn run(
     let arguments = if is_staged {
         format!("p={LEDGER}-$1; . \"$p\"; rm -f \"$p\";")
     } else {
-        "shift 2;".to_owned()
+        "shift 3;".to_owned()
     };
     let script = match (carrier, workdir) {
         (Carrier::Process, None) => return argv.to_vec(),
-        (Carrier::Process, Some(_)) => "shift; cd -- \"$1\" || exit 126; shift; exec \"$@\"".to_owned(),
+        (Carrier::Process, Some(_)) => "cd -- \"$2\" || exit 126; shift 3; exec \"$@\"".to_owned(),
         (Carrier::Container, _) => format!(
             "{COUNT_MEMORY_KILLS} {{ echo \"$1 $o\" >>{LEDGER}; }} 2>/dev/null; [ ! -e {LEDGER}-kill-\"$1\" ] || exit 137; \
-             {MARK}=$1; export {MARK}; [ -z \"$2\" ] || cd -- \"$2\" || exit 126; {arguments} unset o f k v p _; {}",
-            input.words()
+             {MARK}=$1; export {MARK}; [ -z \"$2\" ] || cd -- \"$2\" || exit 126; {}",
+            input.script(&arguments)
         ),
     };
+    let end_mark = EndMark::of(&mark.0);
     // `$0` is what the shell's messages begin with.
     let words = [
         SHELL,
@@ -139,12 +152,30 @@ pub(super) fn run(
         "podbay",
         &mark.0,
         workdir.unwrap_or_default(),
+        &end_mark,
     ];
     words
         .into_iter()
         .map(str::to_owned)
         .chain(if is_staged { &[] } else { argv }.iter().cloned())
         .collect()
+}
+
+/// The argv that sends a signal to a command of a container, and not to its descendants: of the processes that inherited
+/// its mark the one whose parent is the shell that carries it (which has the mark among its arguments alone) or, where that
+/// shell became the command, is outside of the container; else those whose parents have no mark. Shell builtins alone.
+pub(super) fn signal(mark: &Mark, number: i32) -> Vec<String> {
+    let script = "marked=' '; carriers=' 0 '; for p in /proc/[0-9]*; do n=${p#/proc/}; [ \"$n\" != $$ ] || continue; \
+         for f in environ cmdline; do while IFS= read -r l || [ -n \"$l\" ]; do case $l in *\"$1\"*) \
+         case $f in environ) marked=\"$marked$n \";; *) carriers=\"$carriers$n \";; esac; break 2;; esac; \
+         done 2>/dev/null <\"$p/$f\"; done; done; \
+         parent() { u=; while read -r k v; do case $k in PPid:) u=$v; break;; esac; done 2>/dev/null <\"/proc/$1/status\"; }; \
+         t=; for n in $marked; do parent \"$n\"; case $carriers in *\" $u \"*) t=\"$t $n\";; esac; done; \
+         [ -n \"$t\" ] || for n in $marked; do parent \"$n\"; case $marked in *\" $u \"*) ;; *) t=\"$t $n\";; esac; done; \
+         [ -n \"$t\" ] && kill -\"$2\" $t";
+    [SHELL, "-c", script, "podbay", &mark.0, &number.to_string()]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// The argv that kills a command of a container with its descendants, those that left its session or process group
@@ -187,8 +218,20 @@ mod tests {
 
     use super::*;
 
+    /// Runs it, and takes the marks of its end out of its streams.
     fn sh(argv: &[String]) -> Output {
-        Command::new(&argv[0]).args(&argv[1..]).output().unwrap()
+        unmarked(Command::new(&argv[0]).args(&argv[1..]).output().unwrap())
+    }
+
+    fn unmarked(mut output: Output) -> Output {
+        for stream in [&mut output.stdout, &mut output.stderr] {
+            if let Some(at) = stream.iter().position(|byte| *byte == 0x1e) {
+                let rest = stream.split_off(at);
+                let length = rest.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+                stream.extend_from_slice(&rest[length..]);
+            }
+        }
+        output
     }
 
     fn words(argv: &[&str]) -> Vec<String> {
@@ -281,7 +324,7 @@ mod tests {
                 .unwrap();
             // One that does not read does not break what writes to it.
             child.stdin.take().unwrap().write_all(input).unwrap();
-            child.wait_with_output().unwrap()
+            unmarked(child.wait_with_output().unwrap())
         };
         let read = output(&["sh", "-c", "cat; echo err >&2; exit 5"], b"in");
         assert_eq!(
@@ -324,6 +367,56 @@ mod tests {
         assert!(!child.wait().unwrap().success());
         // Gone, or a zombie that nobody has reaped yet: its environment is empty then.
         assert_eq!(std::fs::read(daemon).unwrap_or_default(), b"");
+    }
+
+    /// Both streams say where the command's own part ends, although a descendant writes on.
+    #[test]
+    fn the_end_of_a_command_is_marked_in_both_streams() {
+        let mark = Mark::new(rand::random());
+        for input in [Input::None, Input::Stream] {
+            let argv = words(&[
+                "sh",
+                "-c",
+                "(while kill -0 $$; do :; done; echo late) 2>/dev/null & echo out; echo err >&2; exit 3",
+            ]);
+            let argv = run(Carrier::Container, &mark, None, input, &argv);
+            let output = Command::new(&argv[0])
+                .args(&argv[1..])
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(3));
+            for (stream, own) in [(output.stdout, "out\n"), (output.stderr, "err\n")] {
+                let (bytes, code) = mark.end_mark().take(stream.into());
+                assert_eq!(code, Some(3));
+                assert!(bytes.starts_with(own.as_bytes()), "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_reaches_the_command_alone() {
+        let mark = Mark::new(rand::random());
+        // Were the descendant or the carrier hit, the code would be another one.
+        let script = "trap 'kill -9 $!; wait $!; [ $? = 137 ] && exit 7' TERM; sleep 1000 & echo ready; wait";
+        let argv = run(
+            Carrier::Container,
+            &mark,
+            None,
+            Input::None,
+            &words(&["sh", "-c", script]),
+        );
+        let mut child = Command::new(&argv[0])
+            .args(&argv[1..])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert!(sh(&signal(&mark, 15)).status.success());
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+        assert!(!sh(&signal(&mark, 15)).status.success());
     }
 
     #[test]

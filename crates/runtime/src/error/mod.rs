@@ -32,8 +32,8 @@ pub enum Error {
         #[source]
         source: ClientError,
     },
-    /// The embedded cluster can't be set up.
-    #[error("the embedded backend can't be set up")]
+    /// The local backend can't be set up.
+    #[error("the local backend can't be set up")]
     Embedded {
         /// The system's own words.
         #[source]

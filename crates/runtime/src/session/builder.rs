@@ -17,7 +17,7 @@ use crate::context::{Podbay, parse_id};
 use crate::error::Error;
 use crate::lifecycle::{OpenMode, OpenOperation, OpenOutcome, Origin, RetryPolicy};
 
-/// The image a session of the embedded backend has: this machine's own files.
+/// The image a session of the local backend has: this machine's own files.
 const HOST_IMAGE: &str = "host";
 
 /// A session to be opened.
@@ -181,12 +181,12 @@ impl SessionBuilder {
 
     fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
         let mut request = self.request.clone();
-        if self.podbay.kind() == BackendKind::Embedded {
+        if self.podbay.kind() == BackendKind::Local {
             on_host::refuse(&request, self.podbay.config())?;
             request.image = Some(HOST_IMAGE.to_owned());
         }
-        let on_host = (self.podbay.kind() == BackendKind::Embedded)
-            .then(|| on_host::without_pods(self.podbay.config()));
+        let on_host =
+            (self.podbay.kind() == BackendKind::Local).then(|| on_host::without_pods(self.podbay.config()));
         SessionSpec::validate(
             parse_id(&self.id)?,
             self.podbay.namespace(),

@@ -46,7 +46,7 @@ pub(super) fn refuse(request: &SessionRequest, config: &Config) -> Result<(), Er
         ("a GPU", request.gpus.is_some()),
         ("a resource factor", request.resource_factor.is_some()),
     ];
-    let reason = "the embedded backend runs this machine's own programs as you; a cluster does it";
+    let reason = "the local backend runs this machine's own programs as you; a cluster does it";
     if let Some((what, _)) = asked.into_iter().find(|(_, asked)| *asked) {
         return Err(Error::Unsupported {
             what,

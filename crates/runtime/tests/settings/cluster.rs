@@ -80,7 +80,7 @@ async fn runtime() {
     for (runtime, kind) in [
         (Runtime::Auto, BackendKind::Cluster),
         (Runtime::Kubernetes, BackendKind::Cluster),
-        (Runtime::Local, BackendKind::Embedded),
+        (Runtime::Local, BackendKind::Local),
     ] {
         let podbay = clusters.client(|config| config.runtime = runtime).await;
         assert_eq!(podbay.kind(), kind, "{runtime:?}");

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::figures::{Figures, time};
 
-/// `podbay run --backend embedded -- true` as a whole process.
+/// `podbay run --backend local -- true` as a whole process.
 pub(crate) async fn embedded() {
     let mut figures = Figures::default();
     for round in 0..101 {
-        let took = time(Command::new(binary()).args(["run", "--backend", "embedded", "--", "true"])).await;
+        let took = time(Command::new(binary()).args(["run", "--backend", "local", "--", "true"])).await;
         // The first brings the program into memory.
         if round > 0 {
             figures.add(took);
@@ -25,7 +25,7 @@ pub(crate) async fn embedded() {
     }
     println!(
         "{} (median at most 30)",
-        figures.line("podbay run --backend embedded -- true, whole process")
+        figures.line("podbay run --backend local -- true, whole process")
     );
 }
 

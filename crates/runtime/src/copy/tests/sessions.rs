@@ -21,7 +21,7 @@ pub(super) async fn open() -> (Session, TempDir) {
 
 async fn session(path: Option<&Path>) -> Session {
     let podbay = Podbay::builder(Config::default())
-        .backend(Backend::Embedded)
+        .backend(Backend::Local)
         .connect()
         .await
         .unwrap();

@@ -6,6 +6,7 @@
 )]
 
 mod configuration;
+mod host;
 mod inputs;
 mod support;
 
@@ -15,7 +16,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Surroundings, finish};
 
-const WARNING: &str = "warning: the embedded backend runs commands on this machine, without isolation\n";
+const WARNING: &str = "warning: the local backend runs commands on this machine, without isolation\n";
 
 #[test]
 fn both_streams_arrive_apart_with_the_exit_code() {
@@ -27,7 +28,7 @@ fn both_streams_arrive_apart_with_the_exit_code() {
 }
 
 #[test]
-fn auto_is_embedded_where_nothing_names_a_cluster() {
+fn auto_is_local_where_nothing_names_a_cluster() {
     let there = Surroundings::new();
     let done = finish(there.podbay(["run", "--", "echo", "hi"]));
     assert_eq!(
@@ -87,7 +88,7 @@ fn sessions_that_outlive_their_client_are_refused() {
         "close demo",
         "delete demo",
     ] {
-        let done = finish(there.podbay(["--backend", "embedded"].into_iter().chain(line.split(' '))));
+        let done = finish(there.podbay(["--backend", "local"].into_iter().chain(line.split(' '))));
         assert_eq!((done.code, done.out()), (Some(125), ""), "{line}");
         assert!(
             done.stderr.contains("AgentRuntimeUnsupportedError"),
@@ -174,7 +175,7 @@ fn ends_that_are_no_exit_have_their_codes() {
         Some(124)
     );
     assert_eq!(there.run(&[], "kill -9 $$").code, Some(137));
-    let code = |program: &str| finish(there.podbay(["run", "--backend", "embedded", "--", program])).code;
+    let code = |program: &str| finish(there.podbay(["run", "--backend", "local", "--", program])).code;
     std::fs::write(there.path("work/not-executable"), "").unwrap();
     assert_eq!(
         code(there.path("work/not-executable").to_str().unwrap()),
@@ -188,7 +189,7 @@ fn standard_input_is_empty_unless_passed_on() {
     let there = Surroundings::new();
     for (flag, expected) in [("--quiet", ""), ("-i", "hello")] {
         let mut child = there
-            .podbay(["run", "--backend", "embedded", flag, "--", "cat"])
+            .podbay(["run", "--backend", "local", flag, "--", "cat"])
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
@@ -209,7 +210,7 @@ fn standard_input_is_empty_unless_passed_on() {
 fn a_command_that_does_not_read_is_not_waited_for() {
     let there = Surroundings::new();
     let mut child = there
-        .podbay(["run", "--backend", "embedded", "-i", "--", "true"])
+        .podbay(["run", "--backend", "local", "-i", "--", "true"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -225,7 +226,7 @@ fn the_environment_is_what_was_given() {
     let mut command = there.podbay([
         "run",
         "--backend",
-        "embedded",
+        "local",
         "--env",
         "A=1",
         "--env",
@@ -263,7 +264,7 @@ fn usage_errors_are_two_and_suggest_what_was_meant() {
         ("run -- ", "the command is empty"),
         ("exce demo -- true", "'exec'"),
         ("run --imag x -- true", "--image"),
-        ("run --backend docker -- true", "auto, cluster, embedded"),
+        ("run --backend docker -- true", "auto, cluster, local"),
         ("close", "SESSION"),
         ("close --all demo", "--all"),
         ("render demo --image x --cpu lots", "--cpu"),
@@ -319,7 +320,7 @@ fn completions_and_version_go_to_standard_output() {
 fn a_reader_that_leaves_ends_it_quietly() {
     let there = Surroundings::new();
     let mut child = there
-        .podbay(["run", "--backend", "embedded", "--", "yes"])
+        .podbay(["run", "--backend", "local", "--", "yes"])
         .spawn()
         .unwrap();
     let mut output = child.stdout.take().unwrap();
@@ -334,12 +335,19 @@ fn a_reader_that_leaves_ends_it_quietly() {
 
 #[test]
 fn a_signal_leaves_no_process_and_no_directory() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    for (signal, code) in [
+        (Signal::INT, 130),
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+        (Signal::ALARM, 142),
+        (Signal::XCPU, 152),
+    ] {
         let there = Surroundings::new();
         // A child that left the command's session and process group, and holds the pipe open.
         let script = "setsid sh -c 'echo $$; exec sleep 1000' & echo ready; exec sleep 1000";
         let mut child = there
-            .podbay(["run", "--backend", "embedded", "--", "sh", "-c", script])
+            .podbay(["run", "--backend", "local", "--", "sh", "-c", script])
             .spawn()
             .unwrap();
         let (pid, mut output) = started(&mut child);
@@ -377,11 +385,11 @@ fn is_alive(pid: &str) -> bool {
 #[test]
 fn no_escape_codes_where_there_is_no_terminal() {
     let there = Surroundings::new();
-    let mut command = there.podbay(["run", "-vvv", "--backend", "embedded", "--", "true"]);
+    let mut command = there.podbay(["run", "-vvv", "--backend", "local", "--", "true"]);
     command.env("NO_COLOR", "1");
     for command in [
         command,
-        there.podbay(["run", "-vv", "--backend", "embedded", "--", "no-such-program"]),
+        there.podbay(["run", "-vv", "--backend", "local", "--", "no-such-program"]),
     ] {
         let done = finish(command);
         assert!(!done.stderr.contains('\x1b'), "{}", done.stderr);
