@@ -84,6 +84,7 @@ fn pod_spec(spec: &SessionSpec) -> PodSpec {
         automount_service_account_token: Some(workload.service_account_token),
         service_account_name: workload.service_account.as_ref().map(ToString::to_string),
         enable_service_links: Some(false),
+        share_process_namespace: replaces_entry_point(spec).then_some(true),
         security_context: security::pod(spec),
         volumes: Some(volumes::volumes(spec)),
         image_pull_secrets: non_empty_list(secrets.collect()),
@@ -103,6 +104,17 @@ fn pod_spec(spec: &SessionSpec) -> PodSpec {
             .then(|| "ClusterFirstWithHostNet".into()),
         ..PodSpec::default()
     }
+}
+
+/// Whether the container's command takes the place of the image's entry point, in which OpenHands' images have an init that
+/// reaps: the servers themselves reap no orphans. The pod's own first process does, for all processes it shares its
+/// namespace with; the profile `restricted` allows it. `args` alone would keep the entry point, but the entry points of images
+/// differ, and one that is a server already would get its own path as an argument. What keeps a plain image's pod alive reaps
+/// by itself.
+fn replaces_entry_point(spec: &SessionSpec) -> bool {
+    spec.server
+        .as_ref()
+        .is_some_and(|server| server.command.is_some())
 }
 
 /// The API counts in `int64`.

@@ -24,6 +24,11 @@ pub(crate) const AGENT_SERVER: &str = "/usr/local/bin/openhands-agent-server";
 /// What OpenHands' V0 server is started through in its images.
 pub(crate) const MICROMAMBA: &str = "/openhands/micromamba/bin/micromamba";
 
+/// Uid of the user `openhands` in OpenHands' images.
+pub(crate) const OPENHANDS_ID: u64 = 1000;
+/// Where OpenHands' V0 server is started: it finds its code there.
+pub(crate) const OPENHANDS_WORKDIR: &str = "/openhands/code/";
+
 /// A text that names no server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a server: image (the image's own command), openhands or agent-server")]

@@ -14,6 +14,7 @@ use crate::names::SessionNames;
 use crate::path::ContainerPath;
 use crate::pod_template::PodTemplate;
 use crate::profile::Profile;
+use crate::server::{OPENHANDS_WORKDIR, ServerKind};
 use crate::session_id::SessionId;
 use crate::user::RunAs;
 
@@ -146,6 +147,16 @@ impl SessionSpec {
     /// Working directory of commands in the container; `None` is the image's own.
     pub fn workdir(&self) -> Option<&ContainerPath> {
         self.workdir.as_ref()
+    }
+
+    /// The directory that the session's commands start in, which is the container's; `None` is the image's own. OpenHands'
+    /// V0 server has to be started where its code is, so that its sessions' commands start there too, and
+    /// [`SessionSpec::workdir`] is what the server takes for its working directory.
+    pub fn container_workdir(&self) -> Option<&str> {
+        match &self.server {
+            Some(server) if server.kind() == ServerKind::OpenHands => Some(OPENHANDS_WORKDIR),
+            Some(_) | None => self.workdir.as_ref().map(ContainerPath::as_str),
+        }
     }
 
     /// Where the workspace is mounted.

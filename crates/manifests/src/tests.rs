@@ -11,6 +11,7 @@ mod differences;
 mod effects;
 mod invariants;
 mod objects;
+mod openhands;
 mod records;
 mod refusals;
 mod refused_settings;

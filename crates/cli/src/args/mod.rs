@@ -19,7 +19,8 @@ pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
 use crate::commands::{
-    close, completions, config, cp, delete, exec, logs, ls, open, pause, render, resume, run, show, version,
+    close, completions, config, cp, delete, exec, key, logs, ls, open, pause, render, resume, run, show,
+    version,
 };
 
 /// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     /// Show all there is to know of a session
     #[command(alias = "describe")]
     Show(show::ShowArgs),
+    /// Print the key that a session's server takes
+    Key(key::KeyArgs),
     /// Print the log of a session's main program
     Logs(logs::LogsArgs),
     /// Copy a file or a directory into a session, or out of it

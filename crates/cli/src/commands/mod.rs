@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod delete;
 pub(crate) mod exec;
+pub(crate) mod key;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod open;
@@ -28,6 +29,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Exec(args) => exec::run(&global, args).await,
         Command::Ls(args) => ls::run(&global, args).await,
         Command::Show(args) => show::run(&global, args).await,
+        Command::Key(args) => key::run(&global, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Cp(args) => cp::run(&global, args).await,
         Command::Pause(args) => pause::run(&global, args).await,

@@ -58,6 +58,7 @@ fn text(description: &Description, now: Timestamp) -> String {
         claim,
         workload,
         network,
+        server_url,
         vscode_url,
         web_hosts,
         verdict,
@@ -117,6 +118,9 @@ fn text(description: &Description, now: Timestamp) -> String {
     row("Claim", claim.clone().unwrap_or_else(none));
     row("Workload", workload.clone());
     row("Network", network.clone());
+    if let Some(url) = server_url {
+        row("Server", url.clone());
+    }
     for (url, port) in web_hosts {
         row(&format!("Port {port}"), url.clone());
     }
@@ -194,6 +198,7 @@ mod tests {
             claim: Some("podbay-demo-workspace".into()),
             workload: "pod".into(),
             network: "default".into(),
+            server_url: Some("http://openhands-runtime-demo-svc.default.svc.cluster.local:8080".into()),
             vscode_url: Some("http://demo.localhost/?folder=/workspace".into()),
             web_hosts: [("http://demo-3000.localhost".to_owned(), 3000)].into(),
             verdict: Some(verdict),

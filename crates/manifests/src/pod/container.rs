@@ -8,18 +8,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use super::{CONTAINER, SERVER_PORT_NAME, VSCODE_PORT_NAME, environment, probes, security, volumes};
 use crate::empty::{non_empty, non_empty_list};
 use crate::keep_alive;
-use crate::server::ServerKind;
-use crate::session_spec::{ResourceBounds, ServerSpec, SessionSpec};
-
-/// Where OpenHands' V0 server is started, which finds its code there.
-const OPENHANDS_WORKDIR: &str = "/openhands/code/";
+use crate::session_spec::{ResourceBounds, SessionSpec};
 
 pub(super) fn container(spec: &SessionSpec) -> Container {
     let plain = Container {
         name: CONTAINER.into(),
         image: Some(spec.pull.mirrored.as_ref().unwrap_or(&spec.image).to_string()),
         image_pull_policy: spec.pull.policy.map(|policy| policy.0.as_str().into()),
-        working_dir: working_dir(spec),
+        working_dir: spec.container_workdir().map(ToOwned::to_owned),
         ports: non_empty_list(ports(spec)),
         env: non_empty_list(environment::environment(spec)),
         resources: Some(resources(spec)),
@@ -38,16 +34,6 @@ pub(super) fn container(spec: &SessionSpec) -> Container {
             command: Some(keep_alive::command()),
             ..plain
         },
-    }
-}
-
-fn working_dir(spec: &SessionSpec) -> Option<String> {
-    match &spec.server {
-        Some(ServerSpec {
-            kind: ServerKind::OpenHands,
-            ..
-        }) => Some(OPENHANDS_WORKDIR.into()),
-        Some(_) | None => spec.workdir.as_ref().map(ToString::to_string),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::session_spec::{ServerSpec, SessionSpec};
 
 /// Where programs look for the user's directory.
 const HOME: &str = "HOME";
+/// Whether OpenHands' V0 server starts its shells by `su` (`openhands/runtime/utils/bash.py`). It does if nothing is said, and
+/// `su` asks anyone but root for a password, for which the server waits.
+const SU_TO_USER: &str = "SU_TO_USER";
 /// Where the common programs and libraries look for the file of trusted authorities: OpenSSL and what builds on
 /// it, Python's requests, curl, Node.js, git, pip.
 const CA_VARIABLES: [&str; 6] = [
@@ -55,6 +58,9 @@ fn plain(spec: &SessionSpec) -> Vec<(&'static str, String)> {
     }
     if let Some(server) = &spec.server {
         env.extend(of_server(server));
+        if server.kind == ServerKind::OpenHands && spec.security.is_never_root() {
+            env.push((SU_TO_USER, "false".into()));
+        }
     }
     if let Some(bundle) = volumes::ca_bundle_path(spec) {
         env.extend(CA_VARIABLES.map(|name| (name, bundle.clone())));

@@ -41,6 +41,14 @@ impl SessionSpec {
         exposure.hosted().map(|port| (url(port), port)).collect()
     }
 
+    /// Where the session's server is reached in the cluster: the address of its Service. `None` for a session without a
+    /// server, and for one that was opened when a server alone had no Service.
+    pub fn server_url(&self) -> Option<String> {
+        let server = self.server.as_ref()?;
+        let domain = self.exposure.as_ref()?.cluster_domain.as_str();
+        Some(self.in_cluster(&self.names().service(), server.port, domain))
+    }
+
     fn in_cluster(&self, service: &str, port: u16, cluster_domain: &str) -> String {
         format!(
             "http://{service}.{}.svc.{cluster_domain}:{port}",

@@ -16,8 +16,8 @@ use crate::request::SessionRequest;
 /// objects of 1.5 MiB at most.
 const MAX_PORTS: usize = 100;
 
-/// The Services of a session and what leads to them. A session that asks for neither a port nor VS Code has
-/// none.
+/// The Services of a session and what leads to them. A session without a server that asks for no port has none; one with a
+/// server has a Service at least, so that the server has an address that stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExposureSpec {
@@ -80,12 +80,15 @@ impl ExposureSpec {
         server: Option<&ServerSpec>,
         names: &SessionNames,
     ) -> Option<Self> {
-        if request.ports.is_empty() && !request.vscode {
+        let asked = !request.ports.is_empty() || request.vscode;
+        if !asked && server.is_none() {
             return None;
         }
         let kubernetes = &config.kubernetes;
         // Applications are started by agents, and agents by servers.
-        let app_ports = server.iter().flat_map(|_| &kubernetes.app_ports);
+        let app_ports = server
+            .filter(|_| asked)
+            .map_or(&[][..], |_| &kubernetes.app_ports);
         let taken: Vec<u16> = server.map_or(Vec::new(), |server| {
             let vscode = server.vscode.then_some(server.vscode_port);
             vscode.into_iter().chain([server.port]).collect()
@@ -107,9 +110,7 @@ impl ExposureSpec {
             });
         }
         let cluster_domain = problems.object_name("kubernetes.cluster_domain", &kubernetes.cluster_domain);
-        let public = kubernetes
-            .ingress
-            .then(|| PublicSpec::validate(problems, kubernetes, names));
+        let public = (kubernetes.ingress && asked).then(|| PublicSpec::validate(problems, kubernetes, names));
         let public = match public {
             Some(public) => Some(public?),
             None => None,

@@ -7,7 +7,7 @@ use super::SpecError;
 use super::problems::Problems;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
-use crate::server::ServerKind;
+use crate::server::{OPENHANDS_ID, ServerKind};
 use crate::user::RunAs;
 
 const RUN_AS_USER: &str = "kubernetes.run_as_user";
@@ -104,6 +104,11 @@ pub(super) fn profile(problems: &mut Problems, config: &Config, asked: Option<Pr
 }
 
 impl SecuritySpec {
+    /// Whether the container's user is certainly not root: it was asked for, or the profile forbids root.
+    pub(crate) fn is_never_root(&self) -> bool {
+        self.profile == Profile::Restricted || self.run_as.is_some_and(|user| !user.is_root())
+    }
+
     pub(super) fn validate(
         problems: &mut Problems,
         profile: Profile,
@@ -170,9 +175,20 @@ fn user(
 ) -> (Option<RunAs>, Option<u32>) {
     let kubernetes = &config.kubernetes;
     let group = problems.id(RUN_AS_GROUP, kubernetes.run_as_group);
-    // An OpenHands server makes that user itself, and switches to it.
-    let server_user = request.server == Some(ServerKind::OpenHands);
-    let upstream = config.sandbox.user_id.filter(|_| !server_user);
+    // As root OpenHands' V0 server makes that user itself, and switches to it. Where it can't be root it has to be that user
+    // from the start, and is the one of its images if none was asked for.
+    let restricted_server = request.server == Some(ServerKind::OpenHands) && profile == Profile::Restricted;
+    if restricted_server && kubernetes.uid_from_cluster {
+        problems.contradiction(
+            UID_FROM_CLUSTER,
+            "--server=openhands",
+            "under the profile restricted OpenHands' V0 server has to run as its image's own user, 1000",
+        );
+    }
+    let upstream = match config.sandbox.user_id {
+        None if restricted_server && !kubernetes.uid_from_cluster => Some(OPENHANDS_ID),
+        user => user.filter(|_| restricted_server || request.server != Some(ServerKind::OpenHands)),
+    };
     let (setting, user) = if let Some(user) = &request.user {
         ("--user", problems.take(user.parse(), SpecError::User))
     } else if let Some(uid) = kubernetes.run_as_user {

@@ -7,12 +7,10 @@ use super::SpecError;
 use super::problems::Problems;
 use crate::path::ContainerPath;
 use crate::request::SessionRequest;
-use crate::server::{AGENT_SERVER, MICROMAMBA, ServerKind};
+use crate::server::{AGENT_SERVER, MICROMAMBA, OPENHANDS_ID, ServerKind};
 
 /// Port of VS Code where none is set, as OpenHands has it.
 const VSCODE_PORT: u16 = 8081;
-/// Uid of the user `openhands` in OpenHands' images.
-const OPENHANDS_ID: u64 = 1000;
 const USER_NAME: &str = "openhands";
 const ROOT_NAME: &str = "root";
 /// What OpenHands' V0 server is started through: its environment in its images.

@@ -63,6 +63,8 @@ pub struct Description {
     pub workload: String,
     /// What it may reach: `default`, `none` or `open`.
     pub network: String,
+    /// Where its server is reached in the cluster; it takes the session's key (`X-Session-API-Key`).
+    pub server_url: Option<String>,
     /// Where a browser finds its VS Code.
     pub vscode_url: Option<String>,
     /// Where the ports that were asked for are reached.
@@ -157,13 +159,14 @@ pub(crate) fn describe(
         profile: spec.profile().to_string(),
         user: spec.run_as().map(|user| user.to_string()),
         env: spec.env_names().iter().map(ToString::to_string).collect(),
-        workdir: spec.workdir().map(ToString::to_string),
+        workdir: spec.container_workdir().map(ToOwned::to_owned),
         workspace: spec.workspace_mount_path().to_string(),
         cpu: spec.cpu().to_string(),
         memory: spec.memory().to_string(),
         claim: spec.claim().map(|_| names.claim()),
         workload: spec.workload().to_string(),
         network: spec.network().to_string(),
+        server_url: spec.server_url(),
         vscode_url: spec.vscode_url(None),
         web_hosts: spec.web_hosts(),
         verdict: summary.state.verdict().cloned(),

@@ -177,9 +177,15 @@ async fn defect_22_nothing_is_exposed_that_was_not_asked_for_and_what_is_leads_t
     let kinds = ServerKind::ALL.into_iter().map(Some);
     for kind in kinds.chain([None]) {
         let rendered = Rendered::of(Config::default(), server(kind));
-        for object in ["Service", "Ingress", "HTTPRoute"] {
+        for object in ["Ingress", "HTTPRoute"] {
             assert_eq!(rendered.all(object), Vec::<&Value>::new(), "{kind:?}");
         }
+        // A server has an address inside the cluster.
+        assert_eq!(
+            rendered.all("Service").len(),
+            usize::from(kind.is_some()),
+            "{kind:?}"
+        );
     }
     let vscode = SessionRequest {
         vscode: true,
