@@ -21,8 +21,8 @@ fn check(text: &str) -> Option<String> {
     let id = id.ok()?;
     assert_eq!(id.as_str(), text);
 
-    let names = SessionNames::of(&id);
-    assert_eq!(names, SessionNames::of(&id), "{text:?}");
+    let names = SessionNames::of(None, &id);
+    assert_eq!(names, SessionNames::of(None, &id), "{text:?}");
     let stem = names.label();
     let object = names.object();
     assert_eq!(object, format!("{PREFIX}{stem}"));

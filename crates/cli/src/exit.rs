@@ -76,6 +76,7 @@ impl Failure {
                 Error::Configuration { .. }
                 | Error::Spec { .. }
                 | Error::Id { .. }
+                | Error::Owner { .. }
                 | Error::Setting { .. }
                 | Error::EmptyCommand => EXIT_USAGE,
                 // Lists alone fail so: a selector or a namespace that is none.

@@ -41,6 +41,8 @@ impl SessionRequest {
     /// holds no values.
     pub fn differences(&self, spec: &SessionSpec) -> Vec<Difference> {
         let Self {
+            // Another owner's session of this id is another session.
+            owner: _,
             image,
             user,
             profile,

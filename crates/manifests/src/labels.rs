@@ -29,6 +29,12 @@ pub const SCHEMA_VERSION: &str = "podbay.dev/schema-version";
 pub const CREATION_NONCE: &str = "podbay.dev/creation-nonce";
 /// Annotation: set on the record of a session that is paused.
 pub const PAUSED: &str = "podbay.dev/paused";
+/// Label key of a session's [`RuntimeId`](crate::RuntimeId), on its record.
+pub const RUNTIME_ID: &str = "podbay.dev/runtime-id";
+/// Label key of a session's [`SessionOwner`](crate::SessionOwner), on all its objects.
+pub const OWNER: &str = "podbay.dev/owner";
+/// Annotation: why and when the session's last start failed, as JSON, on the record of a failed session.
+pub const LAST_FAILURE: &str = "podbay.dev/last-failure";
 /// Label key of the rules that hold for a pod's network, on the pod and on the policy with these rules.
 pub const NETWORK: &str = "podbay.dev/network";
 
@@ -273,7 +279,7 @@ mod tests {
 
     #[test]
     fn selectors_name_ours_only() {
-        let names = SessionNames::of(&"demo".parse().unwrap());
+        let names = SessionNames::of(None, &"demo".parse().unwrap());
         assert_eq!(
             selector_all(),
             "app=openhands-runtime,app.kubernetes.io/managed-by=podbay"

@@ -30,11 +30,14 @@ pub mod route;
 pub mod secret;
 pub mod service;
 
+mod agent_delivery;
 mod api_object;
+mod base32;
 mod cidr;
 mod difference;
 mod empty;
 mod environment;
+mod hex;
 mod hosts;
 mod image;
 mod metadata;
@@ -48,13 +51,16 @@ mod pod_template;
 mod profile;
 mod quantity;
 mod request;
+mod runtime_id;
 mod server;
 mod session_id;
+mod session_owner;
 mod session_spec;
 mod settings;
 mod user;
 mod word;
 
+pub use agent_delivery::AgentDelivery;
 pub use api_object::ApiObjectError;
 pub use cidr::{Cidr, CidrError};
 pub use difference::Difference;
@@ -72,12 +78,14 @@ pub use pod_security::Violation;
 pub use pod_template::{PodTemplate, PodTemplateError};
 pub use profile::{Profile, ProfileError};
 pub use quantity::{Quantity, QuantityError};
-pub use record::{Record, RecordError};
+pub use record::{CreationValues, Record, RecordError};
 pub use request::SessionRequest;
 pub use route::HttpRoute;
-pub use secret::{SESSION_KEY_VARIABLE, SessionKey};
+pub use runtime_id::{RuntimeId, RuntimeIdError};
+pub use secret::{KeyHash, KeyHashError, SESSION_KEY_VARIABLE, SessionKey};
 pub use server::{ServerKind, ServerKindError};
 pub use session_id::{SessionId, SessionIdError};
+pub use session_owner::{SessionOwner, SessionOwnerError};
 pub use session_spec::{
     CaBundleSpec, CacheSpec, ClaimSpec, ExposureSpec, GatewayRef, NetworkSpec, PlacementSpec, PublicBy,
     PublicSpec, PullSpec, ResourceBounds, ResourceSpec, Seccomp, SecuritySpec, ServerSpec, SessionSecrets,

@@ -1,8 +1,10 @@
 //! `metadata` of a session's objects.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::labels::{annotations, labels};
+use crate::labels::{OWNER, annotations, labels};
 use crate::owner::Owner;
 use crate::session_spec::SessionSpec;
 
@@ -12,11 +14,19 @@ pub(crate) fn metadata(spec: &SessionSpec, name: String, owner: Option<&Owner>) 
     ObjectMeta {
         name: Some(name),
         namespace: Some(spec.namespace().into()),
-        labels: Some(labels(&spec.names(), &spec.labels)),
+        labels: Some(labels_of(spec)),
         annotations: Some(annotations(&spec.id)),
         owner_references: owner.map(|owner| vec![owner.reference()]),
         ..ObjectMeta::default()
     }
+}
+
+fn labels_of(spec: &SessionSpec) -> BTreeMap<String, String> {
+    let mut labels = labels(&spec.names(), &spec.labels);
+    if let Some(owner) = &spec.owner {
+        labels.insert(OWNER.into(), owner.to_string());
+    }
+    labels
 }
 
 /// The same with further annotations; of two of one key the last is taken, and ours stays.

@@ -1,13 +1,15 @@
-//! Names of a session's objects, from its id alone.
+//! Names of a session's objects, from its id, and its owner if it has one.
 //!
 //! A DNS-like id of at most 32 characters is used as it is, so that the names are those OpenHands gives. Any
 //! other id becomes `{slug}-x{hash}`: a readable rest of the id and 100 bits of its SHA-256. An id that
 //! already has that form is hashed too, so the two kinds of name can't meet.
+//!
+//! Two owners may use one id, so the names of an owned session are always hashed, from owner and id together.
 
-use sha2::{Digest, Sha256};
-
+use crate::base32::{ALPHABET, sha256_base32};
 use crate::dns::is_label;
 use crate::session_id::SessionId;
+use crate::session_owner::SessionOwner;
 
 /// What every object's name starts with (OpenHands: `openhands-runtime-{sid}`).
 const PREFIX: &str = "openhands-runtime-";
@@ -24,24 +26,27 @@ const HASH_CHARS: usize = 20;
 const MAX_SLUG: usize = MAX_STEM - HASH_CHARS - 2;
 /// Slug of an id that has no letter or digit of ASCII.
 const EMPTY_SLUG: &str = "id";
-/// RFC 4648 base 32 in lower case: every character may stand in a DNS label.
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Stands between owner and id in what is hashed. No id contains it, so that the names of an owned session never meet those
+/// of a session without an owner.
+const SEPARATOR: char = '\0';
 
-/// The names of one session's objects: valid RFC 1123 labels, the same for the same id, different for
-/// different ids.
+/// The names of one session's objects: valid RFC 1123 labels, the same for the same owner and id, different for
+/// different ones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionNames {
     stem: String,
 }
 
 impl SessionNames {
-    /// The names for `id`.
-    pub fn of(id: &SessionId) -> Self {
+    /// The names for `id`, of `owner` if the session has one.
+    pub fn of(owner: Option<&SessionOwner>, id: &SessionId) -> Self {
         let text = id.as_str();
-        let plain = text.len() <= MAX_STEM && is_label(text) && !looks_hashed(text);
-        Self {
-            stem: if plain { text.to_owned() } else { hashed(text) },
-        }
+        let stem = match owner {
+            Some(owner) => hashed(text, &format!("{}{SEPARATOR}{text}", owner.as_str())),
+            None if text.len() <= MAX_STEM && is_label(text) && !looks_hashed(text) => text.to_owned(),
+            None => hashed(text, text),
+        };
+        Self { stem }
     }
 
     /// Name of the record (a ConfigMap) and of the Pod.
@@ -90,8 +95,13 @@ impl SessionNames {
     }
 }
 
-fn hashed(id: &str) -> String {
-    format!("{}-{MARKER}{}", slug(id), hash(id))
+/// A readable rest of the id, and the hash of what tells the session from all others.
+fn hashed(id: &str, identity: &str) -> String {
+    format!(
+        "{}-{MARKER}{}",
+        slug(id),
+        sha256_base32(identity.as_bytes(), HASH_CHARS)
+    )
 }
 
 /// The id's ASCII letters and digits in lower case, runs of anything else as one `-`.
@@ -115,29 +125,13 @@ fn slug(id: &str) -> String {
     }
 }
 
-fn hash(id: &str) -> String {
-    // Five bytes are exactly eight characters, so whole groups need no padding rule.
-    Sha256::digest(id.as_bytes())
-        .chunks(5)
-        .flat_map(|group| {
-            let bits = group
-                .iter()
-                .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-            (0..8)
-                .rev()
-                .map(move |index| char::from(BASE32[(bits >> (5 * index) & 31) as usize]))
-        })
-        .take(HASH_CHARS)
-        .collect()
-}
-
 /// Whether `stem` has the form [`hashed`] gives, whatever it was made from.
 fn looks_hashed(stem: &str) -> bool {
     let Some((_, last)) = stem.rsplit_once('-') else {
         return false;
     };
     last.strip_prefix(MARKER)
-        .is_some_and(|hash| hash.len() == HASH_CHARS && hash.bytes().all(|byte| BASE32.contains(&byte)))
+        .is_some_and(|hash| hash.len() == HASH_CHARS && hash.bytes().all(|byte| ALPHABET.contains(&byte)))
 }
 
 #[cfg(test)]
@@ -149,7 +143,11 @@ mod tests {
     use super::*;
 
     fn names(id: &str) -> SessionNames {
-        SessionNames::of(&id.parse().unwrap())
+        SessionNames::of(None, &id.parse().unwrap())
+    }
+
+    fn owned(owner: &str, id: &str) -> SessionNames {
+        SessionNames::of(Some(&SessionOwner::of(owner).unwrap()), &id.parse().unwrap())
     }
 
     /// Ids of all kinds: plain ones, ones that come near the limits, hashed-looking ones, any text.
@@ -212,6 +210,25 @@ mod tests {
         ];
         let labels: HashMap<_, _> = ids.iter().map(|id| (names(id).label().to_owned(), id)).collect();
         assert_eq!(labels.len(), ids.len());
+    }
+
+    #[test]
+    fn one_id_of_two_owners_and_of_none_has_three_names() {
+        let labels = [names("demo"), owned("alice", "demo"), owned("bob", "demo")];
+        assert_eq!(labels[0].label(), "demo");
+        // `printf '%s\\0demo' OWNER_LABEL | sha256sum`, and on as above.
+        assert_eq!(labels[1].label(), "demo-x627eehtchjfy5o47wlvg");
+        assert_ne!(labels[1], labels[2]);
+        assert_eq!(owned("alice", "demo"), labels[1]);
+        // An id that is the other's name, or spells owner and id, is no way to it.
+        let owner = SessionOwner::of("alice").unwrap();
+        for id in [
+            labels[1].label().to_owned(),
+            format!("{owner}demo"),
+            format!("{owner}/demo"),
+        ] {
+            assert_ne!(names(&id), labels[1], "{id}");
+        }
     }
 
     proptest! {

@@ -10,16 +10,14 @@ use serde_json::{Value, json};
 
 use crate::network_policy::{self, NetworkPolicyPlan};
 use crate::owner::Owner;
+use crate::record::CreationValues;
 use crate::route::{self, HttpRoute};
-use crate::secret::SessionKey;
 use crate::session_spec::{SessionSecrets, SessionSpec};
 use crate::{claim, ingress, job, pod, record, secret, service};
 
 /// UID of the record in rendered objects, where it is not created yet: nobody has this one. Objects that are
 /// applied with it are collected as orphans, so put the record's real UID in its place first.
 pub const PLACEHOLDER_UID: &str = "00000000-0000-0000-0000-000000000000";
-/// Stands in rendered objects for what is chosen at random when a session is opened.
-const PLACEHOLDER: &str = "made-when-the-session-is-opened";
 /// Stands in a rendered Secret for a value that is not to be shown.
 const HIDDEN: &str = "hidden";
 
@@ -74,7 +72,7 @@ pub struct RenderError {
 
 /// The objects of the session `spec` before any exists: for reading, for review, for a dry run.
 ///
-/// The record's UID is [`PLACEHOLDER_UID`], and its nonce and the session key are placeholders too.
+/// The record's UID is [`PLACEHOLDER_UID`], and what a session's creator chooses at random is made up too.
 pub fn render(spec: &SessionSpec, secrets: &SessionSecrets, values: SecretValues) -> SessionObjects {
     let hidden = || SessionSecrets {
         env: secrets
@@ -90,13 +88,7 @@ pub fn render(spec: &SessionSpec, secrets: &SessionSecrets, values: SecretValues
         name: spec.names().object(),
         uid: PLACEHOLDER_UID.into(),
     };
-    SessionObjects::new(
-        spec,
-        secrets,
-        &SessionKey::placeholder(PLACEHOLDER),
-        PLACEHOLDER,
-        &owner,
-    )
+    SessionObjects::new(spec, secrets, &CreationValues::placeholder(), &owner)
 }
 
 impl Workload {
@@ -110,17 +102,11 @@ impl Workload {
 }
 
 impl SessionObjects {
-    /// All objects of the session `spec`. `nonce` is the record's, see [`record::record`].
-    pub fn new(
-        spec: &SessionSpec,
-        secrets: &SessionSecrets,
-        key: &SessionKey,
-        nonce: &str,
-        owner: &Owner,
-    ) -> Self {
+    /// All objects of the session `spec`, with what its creator chose at random.
+    pub fn new(spec: &SessionSpec, secrets: &SessionSecrets, values: &CreationValues, owner: &Owner) -> Self {
         Self {
-            record: record::record(spec, nonce),
-            secret: secret::secret(spec, secrets, key, owner),
+            record: record::record(spec, values),
+            secret: secret::secret(spec, secrets, &values.key, owner),
             claim: claim::claim(spec),
             network_policy: network_policy::policy(spec, owner),
             workload: Workload::new(spec, owner),

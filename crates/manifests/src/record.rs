@@ -7,25 +7,45 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::json;
+use podbay_protocol::StartFailure;
+use serde_json::{Value, json};
 
-use crate::labels::{self, CREATION_NONCE, PAUSED};
+use crate::labels::{self, CREATION_NONCE, LAST_FAILURE, PAUSED, RUNTIME_ID};
 use crate::metadata::metadata;
-use crate::names::SessionNames;
 use crate::owner::Owner;
+use crate::runtime_id::RuntimeId;
+use crate::secret::KeyHash;
 use crate::session_id::SessionId;
-use crate::session_spec::{SessionSpec, SpecV1};
+use crate::session_spec::SessionSpec;
 
-/// Version of the record's layout. It grows when an older program would misunderstand a newer record. Records of
-/// all earlier versions are read.
-pub const SCHEMA_VERSION: u32 = 2;
+mod creation;
+mod failure;
+mod parts;
+mod strict;
+
+pub use creation::CreationValues;
+pub use failure::annotation as last_failure_annotation;
+use parts::Parts;
+
+/// Version of the record's layout. Records of all earlier versions are read. From version 3 on fields that a reader does
+/// not know are passed over, so a field that may be missed needs no new version.
+pub const SCHEMA_VERSION: u32 = 3;
+
+/// The oldest version whose readers understand what this one writes. It grows when an older program would misunderstand a
+/// newer record, and says so to those that can't know better: they read any record whose value is not above their own
+/// version.
+pub const MIN_READER_VERSION: u32 = 3;
 
 /// Key in `data`: the session's id as its client wrote it.
 const ID: &str = "id";
 /// Key in `data`: [`SCHEMA_VERSION`] of the program that wrote the record.
 const SCHEMA: &str = "schemaVersion";
+/// Key in `data`: [`MIN_READER_VERSION`] of the program that wrote the record, from version 3 on.
+const MIN_READER: &str = "minReaderVersion";
 /// Key in `data`: the [`SessionSpec`] as JSON.
 const SPEC: &str = "spec";
+/// Key in `data`: the [`KeyHash`] of the session's key, from version 3 on.
+const KEY_SHA256: &str = "sessionKeySha256";
 
 /// A record as the API server has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +64,17 @@ pub struct Record {
     pub nonce: Option<String>,
     /// Whether the session is paused: it has no pod, and is to have none.
     pub paused: bool,
+    /// The id by which the session is found from outside; `None` before version 3.
+    pub runtime_id: Option<RuntimeId>,
+    /// What a client's key is checked against; `None` before version 3, whose keys are in the Secret alone.
+    pub key_hash: Option<KeyHash>,
+    /// Why the last start failed, if it did and the session was kept as a failed one.
+    pub last_failure: Option<StartFailure>,
 }
 
 /// Why a ConfigMap is no record that we can use.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// A part is missing: not one of our records, or a damaged one.
     #[error("ConfigMap {record} is no session record: it has no {part}")]
@@ -59,8 +86,8 @@ pub enum RecordError {
     },
     /// A newer Podbay wrote it.
     #[error(
-        "session record {record} has schema version {found}, this Podbay knows versions up to {SCHEMA_VERSION}: use a \
-         newer Podbay, or delete the session with the one that made it"
+        "session record {record} has schema version {found}, which this Podbay can't read (it knows versions up to \
+         {SCHEMA_VERSION}): use a newer Podbay, or delete the session with the one that made it"
     )]
     Newer {
         /// Name of the ConfigMap.
@@ -75,6 +102,17 @@ pub enum RecordError {
         record: String,
         /// Its schema version.
         found: String,
+    },
+    /// A value that Podbay makes itself is none that it makes: someone edited it.
+    #[error("session record {record} has a {part} that can't be read")]
+    Damaged {
+        /// Name of the ConfigMap.
+        record: String,
+        /// The damaged part.
+        part: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The specification can't be read.
     #[error("session record {record} has a specification that can't be read")]
@@ -96,20 +134,21 @@ pub enum RecordError {
     },
 }
 
-/// The record of the session `spec`. The same specification and nonce give the same bytes.
-///
-/// `nonce` is a value that the caller chooses anew for each attempt to create it: when the answer to the
-/// creation is lost, it tells the caller's own record from one that someone else created meanwhile.
-pub fn record(spec: &SessionSpec, nonce: &str) -> ConfigMap {
+/// The record of the session `spec`. The same specification and values give the same bytes.
+pub fn record(spec: &SessionSpec, values: &CreationValues) -> ConfigMap {
     let mut metadata = metadata(spec, spec.names().object(), None);
     let annotations = metadata.annotations.get_or_insert_default();
     annotations.insert(labels::SCHEMA_VERSION.into(), SCHEMA_VERSION.to_string());
-    annotations.insert(CREATION_NONCE.into(), nonce.into());
+    annotations.insert(CREATION_NONCE.into(), values.nonce.clone());
+    let labels = metadata.labels.get_or_insert_default();
+    labels.insert(RUNTIME_ID.into(), values.runtime_id.to_string());
     ConfigMap {
         metadata,
         data: Some(BTreeMap::from([
             (ID.into(), spec.id.to_string()),
             (SCHEMA.into(), SCHEMA_VERSION.to_string()),
+            (MIN_READER.into(), MIN_READER_VERSION.to_string()),
+            (KEY_SHA256.into(), values.key.hash().as_str().to_owned()),
             // `json!` refuses only maps whose keys are no text and failing `Serialize`s; a spec has neither.
             (SPEC.into(), json!(spec).to_string()),
         ])),
@@ -117,70 +156,30 @@ pub fn record(spec: &SessionSpec, nonce: &str) -> ConfigMap {
     }
 }
 
+/// A merge patch of a record's `data` that says which key its Secret holds.
+pub fn key_hash_patch(hash: &KeyHash) -> Value {
+    json!({"data": {KEY_SHA256: hash.as_str()}})
+}
+
 impl Record {
     /// Reads a record back, as the API server gave it.
     pub fn parse(object: &ConfigMap) -> Result<Self, RecordError> {
-        let metadata = &object.metadata;
-        let record = metadata.name.clone().unwrap_or_default();
-        let missing = |part| RecordError::Missing {
-            record: record.clone(),
-            part,
-        };
-        let data = |key| {
-            object
-                .data
-                .as_ref()
-                .and_then(|data| data.get(key))
-                .ok_or_else(|| missing(key))
-        };
-
+        let parts = Parts::of(object);
         // The version first: of a newer record nothing else may be assumed.
-        let found = data(SCHEMA)?;
-        let spec = data(SPEC);
-        let spec: Result<SessionSpec, _> = match found.parse() {
-            Ok(1) => serde_json::from_str::<SpecV1>(spec?).map(Into::into),
-            Ok(2..=SCHEMA_VERSION) => serde_json::from_str(spec?),
-            Ok(found) if found > SCHEMA_VERSION => return Err(RecordError::Newer { record, found }),
-            _ => {
-                return Err(RecordError::SchemaVersion {
-                    record,
-                    found: found.clone(),
-                });
-            }
-        };
-        let spec = spec.map_err(|source| RecordError::Spec {
-            record: record.clone(),
-            source,
-        })?;
-        let fits = [
-            ("id", *data(ID)? == spec.id.as_str()),
-            ("name", record == SessionNames::of(&spec.id).object()),
-            (
-                "namespace",
-                metadata.namespace.as_deref() == Some(spec.namespace()),
-            ),
-        ];
-        if let Some((part, _)) = fits.into_iter().find(|(_, fits)| !fits) {
-            return Err(RecordError::Contradiction {
-                record,
-                part,
-                id: spec.id,
-            });
-        }
+        let version = parts.version()?;
+        let spec = parts.spec(version)?;
+        parts.check(&spec)?;
+        let metadata = &object.metadata;
         Ok(Self {
-            uid: metadata.uid.clone().ok_or_else(|| missing("uid"))?,
+            uid: metadata.uid.clone().ok_or_else(|| parts.missing("uid"))?,
             resource_version: metadata.resource_version.clone(),
             created: metadata.creation_timestamp.clone(),
             deleted: metadata.deletion_timestamp.clone(),
-            nonce: metadata
-                .annotations
-                .as_ref()
-                .and_then(|all| all.get(CREATION_NONCE))
-                .cloned(),
-            paused: metadata
-                .annotations
-                .as_ref()
-                .is_some_and(|all| all.contains_key(PAUSED)),
+            nonce: parts.annotation(CREATION_NONCE).cloned(),
+            paused: parts.annotation(PAUSED).is_some(),
+            runtime_id: parts.runtime_id()?,
+            key_hash: parts.key_hash()?,
+            last_failure: parts.annotation(LAST_FAILURE).map(|text| failure::parse(text)),
             spec,
         })
     }

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::profile::Profile;
 use crate::server::ServerKind;
+use crate::session_owner::SessionOwner;
 
 /// A caller's wishes as they were given: text from flags, a library call or an HTTP body. `None` and empty
 /// mean "what the configuration says".
@@ -14,6 +15,8 @@ use crate::server::ServerKind;
 /// [`SessionSpec::validate`](crate::SessionSpec::validate) turns it into something that can be made.
 #[derive(Clone, Debug, Default)]
 pub struct SessionRequest {
+    /// Whom the session belongs to; `None` is nobody in particular.
+    pub owner: Option<SessionOwner>,
     /// Image reference (`--image`).
     pub image: Option<String>,
     /// `root` or `UID[:GID]` (`--user`).

@@ -1,12 +1,15 @@
 //! The session's Secret: its key and the values of its environment. It is the only object that holds them.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use crate::environment::EnvName;
+use crate::hex::{hex, is_hex};
 use crate::metadata::metadata;
 use crate::owner::Owner;
 use crate::session_spec::{SessionSecrets, SessionSpec};
@@ -28,14 +31,7 @@ pub struct SessionKey(SecretString);
 impl SessionKey {
     /// The key made of 256 random bits, in hexadecimal. The caller draws them from a cryptographic generator.
     pub fn from_random(bytes: [u8; 32]) -> Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        Self(
-            digits
-                .map(|digit| char::from(HEX[usize::from(digit)]))
-                .collect::<String>()
-                .into(),
-        )
+        Self(hex(&bytes).into())
     }
 
     /// Stands for a key that is not made yet, or not shown.
@@ -46,6 +42,49 @@ impl SessionKey {
     /// The key's text.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// What the session's record holds of the key.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash::of(self.expose().as_bytes())
+    }
+}
+
+/// SHA-256 of a session key's text, in lower-case hexadecimal: it tells whether a key is the session's, and with 256 random
+/// bits in the key it tells nothing else. So the record may hold it, and nobody needs to read the Secret to check a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(String);
+
+/// A text that is no hash of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the hash of a session key is 64 hexadecimal digits in lower case")]
+pub struct KeyHashError;
+
+impl KeyHash {
+    /// The hash of a key, as a client presented it.
+    pub fn of(key: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(key)))
+    }
+
+    /// The hash of the key that a session's Secret holds; `None` if it holds none.
+    pub fn of_secret(secret: &Secret) -> Option<Self> {
+        let key = secret.data.as_ref()?.get(SESSION_KEY)?;
+        Some(Self::of(&key.0))
+    }
+
+    /// The hash's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = KeyHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        is_hex(text, 32)
+            .then(|| Self(text.to_owned()))
+            .ok_or(KeyHashError)
     }
 }
 
@@ -85,5 +124,22 @@ mod tests {
         let key = SessionKey::from_random(bytes);
         assert_eq!(key.expose(), format!("a5{}0f", "00".repeat(30)));
         assert!(!format!("{key:?}").contains("a5"));
+    }
+
+    #[test]
+    fn the_hash_of_a_key_is_that_of_its_text_wherever_it_is_found() {
+        let key = SessionKey::from_random([0; 32]);
+        // `printf %064d 0 | sha256sum`
+        let text = "60e05bd1b195af2f94112fa7197a5c88289058840ce7c6df9693756bc6250f55";
+        assert_eq!(key.hash().as_str(), text);
+        assert_eq!(text.parse(), Ok(key.hash()));
+        let mut secret = Secret::default();
+        assert_eq!(KeyHash::of_secret(&secret), None);
+        let bytes = ByteString(key.expose().as_bytes().to_vec());
+        secret.data = Some(BTreeMap::from([(SESSION_KEY.to_owned(), bytes)]));
+        assert_eq!(KeyHash::of_secret(&secret), Some(key.hash()));
+        for other in ["", &text.to_uppercase(), &text[1..]] {
+            assert_eq!(other.parse::<KeyHash>(), Err(KeyHashError));
+        }
     }
 }

@@ -6,6 +6,7 @@ use podbay_config::{CleanupPolicy, Config, NetworkMode, Origin, WorkloadKind};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::agent_delivery::AgentDelivery;
 use crate::dns::DnsLabel;
 use crate::environment::EnvName;
 use crate::image::ImageRef;
@@ -16,6 +17,7 @@ use crate::pod_template::PodTemplate;
 use crate::profile::Profile;
 use crate::server::{OPENHANDS_WORKDIR, ServerKind};
 use crate::session_id::SessionId;
+use crate::session_owner::SessionOwner;
 use crate::user::RunAs;
 
 mod addresses;
@@ -56,9 +58,12 @@ pub use workload::WorkloadSpec;
 /// that any process can make again what is missing. A field that changes its meaning needs a new
 /// [`record::SCHEMA_VERSION`](crate::record::SCHEMA_VERSION).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct SessionSpec {
     pub(crate) id: SessionId,
+    /// `None` is a session of nobody in particular, as the command line opens them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<SessionOwner>,
     pub(crate) namespace: DnsLabel,
     pub(crate) image: ImageRef,
     pub(crate) pull: PullSpec,
@@ -86,6 +91,8 @@ pub struct SessionSpec {
     /// What is laid over the pod last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pod_template: Option<PodTemplate>,
+    #[serde(default, skip_serializing_if = "AgentDelivery::is_none")]
+    pub(crate) agent: AgentDelivery,
 }
 
 /// The values of a session's environment. They go into the session's Secret and nowhere else; `Debug` hides
@@ -111,7 +118,17 @@ impl SessionSpec {
 
     /// Names of the session's objects.
     pub fn names(&self) -> SessionNames {
-        SessionNames::of(&self.id)
+        SessionNames::of(self.owner.as_ref(), &self.id)
+    }
+
+    /// Whom the session belongs to, if to anybody.
+    pub fn owner(&self) -> Option<&SessionOwner> {
+        self.owner.as_ref()
+    }
+
+    /// How the agent comes into its pod.
+    pub fn agent(&self) -> AgentDelivery {
+        self.agent
     }
 
     /// Namespace of all of the session's objects.

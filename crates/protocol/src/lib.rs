@@ -7,6 +7,7 @@
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
 //! * [`session_state`]: the state of a session, the same value for whoever looks at it.
+//! * [`start_failure`]: a start that failed, as the session's record keeps it.
 //! * [`terminal`]: the size of a command's terminal.
 //! * [`verdict`]: why a session or a command failed, whose fault it is and whether a retry can help.
 //! * [`words`]: what fields and operations are called on each surface.
@@ -20,6 +21,7 @@ pub mod hint;
 pub mod outcome;
 pub mod phase;
 pub mod session_state;
+pub mod start_failure;
 pub mod terminal;
 pub mod verdict;
 pub mod words;
@@ -31,6 +33,7 @@ pub use hint::Hint;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
 pub use session_state::{Degraded, SessionState};
+pub use start_failure::StartFailure;
 pub use terminal::TerminalSize;
 pub use verdict::{Blame, Cause, Retry, Verdict};
 pub use words::{Library, Operation, Words};

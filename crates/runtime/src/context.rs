@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use podbay_config::Config;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
 use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
-use podbay_manifests::{Owner, Record, SessionId, SessionNames};
+use podbay_manifests::{Owner, Record, SessionId, SessionNames, SessionOwner};
 use tokio::time::Instant;
 
 use crate::backend::BackendKind;
@@ -18,14 +18,17 @@ use crate::readiness::GracePeriods;
 use crate::watch::PodWatch;
 
 /// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
+///
+/// The second field is whose sessions it deals with; `None` is all that belong to nobody in particular, and in lists all.
 #[derive(Clone)]
-pub struct Podbay(pub(crate) Arc<Context>);
+pub struct Podbay(pub(crate) Arc<Context>, pub(crate) Option<SessionOwner>);
 
 impl fmt::Debug for Podbay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Podbay")
             .field("kind", &self.0.kind)
             .field("namespace", &self.0.namespace)
+            .field("owner", &self.1)
             .finish()
     }
 }
@@ -83,9 +86,18 @@ impl Context {
         }
     }
 
-    /// One session of this context.
-    pub(crate) const fn session<'a>(&'a self, id: &'a SessionId) -> SessionContext<'a> {
-        SessionContext { ctx: self, id }
+    /// One session of this context, of `owner` if it has one.
+    pub(crate) const fn session<'a>(
+        &'a self,
+        owner: Option<&'a SessionOwner>,
+        id: &'a SessionId,
+    ) -> SessionContext<'a> {
+        SessionContext { ctx: self, owner, id }
+    }
+
+    /// The session of a record.
+    pub(crate) fn session_of<'a>(&'a self, record: &'a Record) -> SessionContext<'a> {
+        self.session(record.spec.owner(), record.id())
     }
 
     /// The watch to wait on for a session's pod.
@@ -107,12 +119,14 @@ impl Context {
 #[derive(Clone, Copy)]
 pub(crate) struct SessionContext<'a> {
     pub(crate) ctx: &'a Context,
+    /// Two owners may use one id.
+    pub(crate) owner: Option<&'a SessionOwner>,
     pub(crate) id: &'a SessionId,
 }
 
 impl<'a> SessionContext<'a> {
     pub(crate) fn names(&self) -> SessionNames {
-        SessionNames::of(self.id)
+        SessionNames::of(self.owner, self.id)
     }
 
     /// The key of an object in the session's namespace.
@@ -153,12 +167,17 @@ impl<'a> SessionContext<'a> {
                 return Ok(None);
             };
             let record = self.parse_record(object)?;
-            if record.id() == self.id {
+            if self.is_its(&record) {
                 Ok(Some(record))
             } else {
                 Err(self.name_taken(&key))
             }
         })
+    }
+
+    /// Whether a record of its name is its record.
+    pub(crate) fn is_its(&self, record: &Record) -> bool {
+        record.id() == self.id && record.spec.owner() == self.owner
     }
 
     /// Reads the object as a record.
@@ -201,6 +220,14 @@ impl<'a> SessionContext<'a> {
 /// Whether `owner` owns the object.
 pub(crate) fn is_owned(object: &Object, owner: &Owner) -> bool {
     owner.owns(object.metadata().owner_references.as_deref().unwrap_or_default())
+}
+
+/// The owner of this name.
+pub(crate) fn parse_owner(name: &str) -> Result<SessionOwner, Error> {
+    SessionOwner::of(name).map_err(|source| Error::Owner {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 /// Parses a session's id.

@@ -9,12 +9,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_embedded::EmbeddedCluster;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
-use podbay_manifests::Record;
-use podbay_manifests::labels::{SESSION, selector_all};
+use podbay_manifests::labels::{OWNER, SESSION, selector_all};
+use podbay_manifests::{Record, SessionId};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
-use crate::context::{Context, parse_id};
+use crate::context::{Context, SessionContext, parse_id, parse_owner};
 use crate::error::{Error, ForSession as _};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
 use crate::session::{Session, SessionBuilder, Summary, summarise};
@@ -134,7 +134,8 @@ impl Podbay {
         namespace: String,
         scope: WatchScope,
     ) -> Self {
-        Self(Arc::new(Context::new(client, kind, config, namespace, scope)))
+        let ctx = Context::new(client, kind, config, namespace, scope);
+        Self(Arc::new(ctx), None)
     }
 
     /// What sessions run on.
@@ -157,6 +158,31 @@ impl Podbay {
         SessionBuilder::new(self.clone(), id.into())
     }
 
+    /// The same for the sessions of one owner: all that is opened, looked for, listed and closed by it is that owner's. Two
+    /// owners may use one id. Sessions without an owner are those of the command line.
+    ///
+    /// `name` is any text without control characters, and no space at its ends; else [`Error::Owner`].
+    pub fn for_owner(&self, name: &str) -> Result<Self, Error> {
+        Ok(Self(Arc::clone(&self.0), Some(parse_owner(name)?)))
+    }
+
+    fn session_context<'a>(&'a self, id: &'a SessionId) -> SessionContext<'a> {
+        self.0.session(self.1.as_ref(), id)
+    }
+
+    /// The selector of our objects, of the owner's, and of those the user means.
+    fn selector(&self, asked: &str) -> String {
+        let ours = match &self.1 {
+            Some(owner) => format!("{},{OWNER}={owner}", selector_all()),
+            None => selector_all(),
+        };
+        if asked.is_empty() {
+            ours
+        } else {
+            format!("{ours},{asked}")
+        }
+    }
+
     /// A session taken to be there. No call is made: the first use tells whether it is.
     pub fn existing(&self, id: &str) -> Result<Session, Error> {
         Ok(Session::unverified(self.clone(), parse_id(id)?))
@@ -164,7 +190,7 @@ impl Podbay {
 
     /// The sessions with the labels that `selector` (Kubernetes' syntax; empty for all) asks for, by id.
     pub async fn list(&self, selector: &str) -> Result<Vec<Summary>, Error> {
-        let selector = with_labels(selector);
+        let selector = self.selector(selector);
         let client = &self.0.client;
         let (records, pods) = futures::try_join!(
             client.list(Kind::ConfigMap, &self.0.namespace, &selector),
@@ -194,7 +220,7 @@ impl Podbay {
     /// Ends a session; its claim is kept where it was made persistent. One that isn't there is closed already.
     pub async fn close(&self, id: &str, wait: bool) -> Result<Closed, Error> {
         let id = parse_id(id)?;
-        let session = self.0.session(&id);
+        let session = self.session_context(&id);
         match session.record().await? {
             Some(record) => lifecycle::close(session, &record, wait).await,
             None => Ok(Closed::missing(&id)),
@@ -207,7 +233,7 @@ impl Podbay {
     /// lost; what ran is ended. Safe to repeat.
     pub async fn pause(&self, id: &str, wait: bool) -> Result<(), Error> {
         let id = parse_id(id)?;
-        let session = self.0.session(&id);
+        let session = self.session_context(&id);
         let record = session.record().await?.ok_or_else(|| session.not_found())?;
         lifecycle::pause(session, &record, wait).await
     }
@@ -220,7 +246,7 @@ impl Podbay {
 
     /// Ends a session and deletes its claim.
     pub async fn delete(&self, id: &str, wait: bool) -> Result<Closed, Error> {
-        lifecycle::delete(self.0.session(&parse_id(id)?), wait).await
+        lifecycle::delete(self.session_context(&parse_id(id)?), wait).await
     }
 
     /// Ends all sessions with the labels that `selector` asks for, also those whose record can't be read. One
@@ -229,13 +255,13 @@ impl Podbay {
         let records = self
             .0
             .client
-            .list(Kind::ConfigMap, &self.0.namespace, &with_labels(selector))
+            .list(Kind::ConfigMap, &self.0.namespace, &self.selector(selector))
             .await
             .map_err(|source| Error::Cluster { source })?;
         let closing =
             stream::iter(records.into_iter().filter_map(Object::into_config_map)).map(|object| async move {
                 match Record::parse(&object) {
-                    Ok(record) => lifecycle::close(self.0.session(record.id()), &record, wait).await,
+                    Ok(record) => lifecycle::close(self.0.session_of(&record), &record, wait).await,
                     Err(_) => self.close_unreadable(&object).await,
                 }
             });
@@ -270,13 +296,4 @@ fn pods_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Vec<&'a Pod> {
     pods.iter()
         .filter(|pod| session(&pod.metadata.labels) == Some(wanted))
         .collect()
-}
-
-/// The selector of our objects, and of those the user means.
-fn with_labels(selector: &str) -> String {
-    if selector.is_empty() {
-        selector_all()
-    } else {
-        format!("{},{selector}", selector_all())
-    }
 }

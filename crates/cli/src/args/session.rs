@@ -164,6 +164,7 @@ impl SessionArgs {
             workload,
             gpus,
             resource_factor,
+            owner: None,
         })
     }
 }
@@ -250,6 +251,7 @@ mod tests {
             workload,
             gpus,
             resource_factor,
+            owner,
         } = request;
         assert_eq!(image.as_deref(), Some("debian:12"));
         assert_eq!(user.as_deref(), Some("1000:1000"));
@@ -269,6 +271,7 @@ mod tests {
         assert_eq!(network, Some(NetworkMode::None));
         assert_eq!(workload, Some(WorkloadKind::Job));
         assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
+        assert_eq!(owner, None);
     }
 
     #[test]
@@ -290,11 +293,12 @@ mod tests {
             workload,
             gpus,
             resource_factor,
+            owner,
         } = parse(&[]);
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
         assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && server.is_none());
         assert!(ports.is_empty() && !vscode && network.is_none() && workload.is_none());
-        assert!(gpus.is_none() && resource_factor.is_none());
+        assert!(gpus.is_none() && resource_factor.is_none() && owner.is_none());
         assert!(env.is_empty() && labels.is_empty());
     }
 }

@@ -19,7 +19,7 @@ const MAX_PORTS: usize = 100;
 /// The Services of a session and what leads to them. A session without a server that asks for no port has none; one with a
 /// server has a Service at least, so that the server has an address that stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ExposureSpec {
     /// Ports besides those of the server and VS Code.
     pub(crate) ports: BTreeSet<u16>,
@@ -37,7 +37,7 @@ pub struct ExposureSpec {
 
 /// The hosts by which a session is reached from outside the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PublicSpec {
     pub(crate) domain: DnsSubdomain,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct PublicSpec {
 
 /// What routes those hosts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum PublicBy {
     /// An Ingress of this class, or of the cluster's default one.
     Ingress(Option<DnsSubdomain>),
@@ -58,7 +58,7 @@ pub enum PublicBy {
 
 /// A Gateway, and perhaps one of its listeners.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GatewayRef {
     pub(crate) name: DnsSubdomain,
     #[serde(default, skip_serializing_if = "Option::is_none")]

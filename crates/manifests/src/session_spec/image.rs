@@ -14,7 +14,7 @@ const DEFAULT_TAG: &str = "latest";
 
 /// How an image is pulled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PullSpec {
     /// The reference it is pulled by, where a mirror stands in for its registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ const HOST_ALIASES: &str = "kubernetes.host_aliases";
 
 /// The network of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct NetworkSpec {
     pub(crate) mode: Word<NetworkMode>,
     /// What may be reached besides what the mode lets it.

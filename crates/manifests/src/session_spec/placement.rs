@@ -22,7 +22,7 @@ const ARCH_LABEL: &str = "kubernetes.io/arch";
 
 /// Which nodes take the pod, in which order, by which scheduler.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PlacementSpec {
     pub(crate) node_selector: BTreeMap<String, String>,
     pub(crate) tolerations: Vec<Toleration>,

@@ -25,7 +25,7 @@ const FACTORS: [u32; 4] = [1, 2, 4, 8];
 
 /// What the session's container gets of its node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ResourceSpec {
     /// CPU, in cores; already multiplied with `factor`, as the others are.
     pub(crate) cpu: ResourceBounds,
@@ -42,7 +42,6 @@ pub struct ResourceSpec {
 
 /// What a container may count on and what it may not exceed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ResourceBounds {
     /// What the scheduler reserves.
     pub request: Quantity,

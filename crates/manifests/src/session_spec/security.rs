@@ -40,7 +40,7 @@ pub(crate) const BASELINE_CAPABILITIES: [&str; 13] = [
 
 /// How far the session is let out of its cage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct SecuritySpec {
     pub(crate) profile: Profile,
     /// The user that was asked for.

@@ -29,7 +29,7 @@ const EXEC_SERVER: [&str; 10] = [
 
 /// An HTTP server that the image brings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ServerSpec {
     pub(crate) kind: ServerKind,
     pub(crate) port: u16,

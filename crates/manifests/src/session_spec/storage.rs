@@ -22,7 +22,7 @@ const ACCESS_MODES: &str = "kubernetes.pvc_access_modes";
 
 /// The workspace and all other mounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StorageSpec {
     pub(crate) workspace_mount_path: ContainerPath,
     pub(crate) workspace: WorkspaceSpec,
@@ -41,7 +41,7 @@ pub struct StorageSpec {
 
 /// What the workspace is kept on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum WorkspaceSpec {
     /// The node's disk, for as long as the pod is there; perhaps no more than so many bytes.
     EmptyDir(Option<Quantity>),
@@ -53,7 +53,7 @@ pub enum WorkspaceSpec {
 
 /// Something that is there before the session and after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub enum VolumeSource {
     /// A claim, by its name.
     Claim(DnsSubdomain),
@@ -65,7 +65,7 @@ pub enum VolumeSource {
 
 /// The persistent claim of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ClaimSpec {
     /// Storage asked, in bytes.
     pub size: Quantity,
@@ -81,7 +81,7 @@ pub struct ClaimSpec {
 
 /// What sessions share of what package managers download.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct CacheSpec {
     pub(crate) source: VolumeSource,
     pub(crate) mount_path: ContainerPath,
@@ -89,7 +89,7 @@ pub struct CacheSpec {
 
 /// Certificates of authorities that the sandbox trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct CaBundleSpec {
     pub(crate) config_map: DnsSubdomain,
     /// The key of the bundle in it.

@@ -10,6 +10,7 @@ use super::{
     ClaimSpec, NetworkSpec, PlacementSpec, PullSpec, ResourceBounds, ResourceSpec, SecuritySpec, ServerSpec,
     SessionSpec, StorageSpec, WorkloadSpec, WorkspaceSpec,
 };
+use crate::agent_delivery::AgentDelivery;
 use crate::dns::{DnsLabel, DnsSubdomain};
 use crate::environment::EnvName;
 use crate::image::ImageRef;
@@ -40,8 +41,8 @@ pub(crate) struct SpecV1 {
     env: Vec<EnvName>,
     workdir: Option<ContainerPath>,
     workspace_mount_path: ContainerPath,
-    cpu: ResourceBounds,
-    memory: ResourceBounds,
+    cpu: BoundsV1,
+    memory: BoundsV1,
     claim: Option<ClaimV1>,
     labels: UserLabels,
     node_selector: BTreeMap<String, String>,
@@ -56,6 +57,20 @@ pub(crate) struct SpecV1 {
 struct ClaimV1 {
     size: Quantity,
     storage_class: Option<DnsSubdomain>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoundsV1 {
+    request: Quantity,
+    limit: Option<Quantity>,
+}
+
+impl From<BoundsV1> for ResourceBounds {
+    fn from(old: BoundsV1) -> Self {
+        let BoundsV1 { request, limit } = old;
+        Self { request, limit }
+    }
 }
 
 /// The session stays what it was when it was made: what version 1 did not know is as if it were not there.
@@ -83,6 +98,7 @@ impl From<SpecV1> for SessionSpec {
         } = old;
         Self {
             id,
+            owner: None,
             namespace,
             image,
             pull: PullSpec {
@@ -114,8 +130,8 @@ impl From<SpecV1> for SessionSpec {
             env,
             workdir,
             resources: ResourceSpec {
-                cpu,
-                memory,
+                cpu: cpu.into(),
+                memory: memory.into(),
                 ephemeral_storage: None,
                 extended: BTreeMap::new(),
                 gpus: 0,
@@ -148,6 +164,7 @@ impl From<SpecV1> for SessionSpec {
             labels,
             annotations: BTreeMap::new(),
             pod_template: None,
+            agent: AgentDelivery::None,
         }
     }
 }

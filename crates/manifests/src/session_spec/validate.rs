@@ -12,11 +12,13 @@ use super::{
     SessionSecrets, SessionSpec, SpecError, SpecErrors, StorageSpec, WorkloadSpec, image, network, security,
     storage,
 };
+use crate::agent_delivery::AgentDelivery;
 use crate::environment::{self, EnvName};
 use crate::labels::{OWN_PREFIX, UserLabels, is_annotation_key, is_own_key};
 use crate::names::SessionNames;
 use crate::path::ContainerPath;
 use crate::pod_template::PodTemplate;
+use crate::record::CreationValues;
 use crate::request::SessionRequest;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY_VARIABLE};
 use crate::server::ServerKind;
@@ -28,8 +30,6 @@ const STARTUP_ENV: &str = "sandbox.runtime_startup_env_vars";
 const ANNOTATIONS: &str = "kubernetes.annotations";
 /// Most bytes of a record as JSON. A ConfigMap holds 1 MiB, and etcd 1.5 MiB with what the API server adds.
 const MAX_BYTES: usize = 1024 * 1024;
-/// Stands for a nonce of any record.
-const NONCE: &str = "00000000-0000-0000-0000-000000000000";
 
 impl SessionSpec {
     /// Checks `request` and fills in what it leaves open from `config`.
@@ -73,7 +73,7 @@ fn assemble(
     let storage = StorageSpec::validate(problems, profile, config, &request, workspace);
     let placement = PlacementSpec::validate(problems, config);
     let network = NetworkSpec::validate(problems, profile, config, &request);
-    let names = SessionNames::of(&id);
+    let names = SessionNames::of(request.owner.as_ref(), &id);
     let exposure = ExposureSpec::validate(problems, config, &request, server.as_ref(), &names);
     let workload = WorkloadSpec::validate(problems, config, &request);
     let labels = UserLabels::new(request.labels).unwrap_or_else(|errors| {
@@ -84,6 +84,7 @@ fn assemble(
     let pod_template = pod_template(problems, config);
     let spec = SessionSpec {
         id,
+        owner: request.owner,
         namespace: namespace?,
         image: image?,
         pull,
@@ -100,13 +101,16 @@ fn assemble(
         labels,
         annotations,
         pod_template,
+        agent: AgentDelivery::None,
     };
     Some((spec, SessionSecrets { env }))
 }
 
 /// What only the finished objects show.
 fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
-    let bytes = json!(record::record(spec, NONCE)).to_string().len();
+    let bytes = json!(record::record(spec, &CreationValues::placeholder()))
+        .to_string()
+        .len();
     if bytes >= MAX_BYTES {
         problems.push(SpecError::TooLarge {
             bytes,

@@ -10,7 +10,7 @@ use crate::word::Word;
 
 /// The object that runs a session, and its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkloadSpec {
     pub(crate) kind: Word<WorkloadKind>,
     pub(crate) cleanup_policy: Word<CleanupPolicy>,

@@ -15,8 +15,9 @@ use crate::labels::{APP, MANAGED_BY, SESSION, SESSION_ID};
 use crate::network_policy::NetworkPolicyPlan;
 use crate::objects::{SessionObjects, Workload};
 use crate::owner::Owner;
-use crate::record::Record;
+use crate::record::{CreationValues, Record};
 use crate::request::SessionRequest;
+use crate::runtime_id::RuntimeId;
 use crate::secret::SessionKey;
 use crate::server::ServerKind;
 use crate::session_spec::{SessionSecrets, SessionSpec};
@@ -32,12 +33,20 @@ const ETCD_LIMIT: usize = 1_572_864;
 /// Kubernetes' limit for a ConfigMap's data.
 const CONFIG_MAP_LIMIT: usize = 1_048_576;
 
+fn values() -> CreationValues {
+    CreationValues {
+        nonce: "nonce".into(),
+        runtime_id: RuntimeId::from_random([0xa5; 16]),
+        key: SessionKey::from_random(KEY),
+    }
+}
+
 fn make(spec: &SessionSpec, secrets: &SessionSecrets) -> SessionObjects {
     let owner = Owner {
         name: spec.names().object(),
         uid: "uid-1".into(),
     };
-    SessionObjects::new(spec, secrets, &SessionKey::from_random(KEY), "nonce", &owner)
+    SessionObjects::new(spec, secrets, &values(), &owner)
 }
 
 /// The pod of `objects`, also where a Job makes it.
@@ -98,7 +107,7 @@ proptest! {
         let bytes = make(&spec, &secrets).to_json_list().to_string();
         prop_assert_eq!(&bytes, &make(&spec.clone(), &secrets.clone()).to_json_list().to_string());
         // Also after a round trip through the record: what was lost is made again as it was.
-        let mut stored = record::record(&spec, "nonce");
+        let mut stored = record::record(&spec, &values());
         stored.metadata.uid = Some("uid-1".into());
         let read = Record::parse(&stored).unwrap();
         prop_assert_eq!(&read.spec, &spec);

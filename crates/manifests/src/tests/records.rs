@@ -2,17 +2,30 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
+use podbay_protocol::{Cause, PhaseTimes, StartFailure, Verdict};
 
 use super::{default_spec, validate, variable};
+use crate::labels;
 use crate::profile::Profile;
-use crate::record::{Record, RecordError, record};
+use crate::record::{CreationValues, Record, RecordError, key_hash_patch, last_failure_annotation, record};
 use crate::request::SessionRequest;
+use crate::runtime_id::RuntimeId;
+use crate::secret::SessionKey;
 use crate::server::ServerKind;
+use crate::session_owner::SessionOwner;
 use crate::session_spec::SessionSpec;
+
+fn values() -> CreationValues {
+    CreationValues {
+        nonce: "nonce-1".into(),
+        runtime_id: RuntimeId::from_random([0xa5; 16]),
+        key: SessionKey::from_random([7; 32]),
+    }
+}
 
 /// A record as the API server would give it back.
 fn stored(spec: &SessionSpec) -> ConfigMap {
-    let mut object = record(spec, "nonce-1");
+    let mut object = record(spec, &values());
     object.metadata.uid = Some("uid-1".into());
     object.metadata.resource_version = Some("7".into());
     object
@@ -24,6 +37,9 @@ fn refusal(change: impl FnOnce(&mut ConfigMap)) -> RecordError {
     change(&mut object);
     Record::parse(&object).unwrap_err()
 }
+
+/// The name of session `demo` of `alice`.
+const OWNED_NAME: &str = "openhands-runtime-demo-x627eehtchjfy5o47wlvg";
 
 fn set(object: &mut ConfigMap, key: &str, value: &str) {
     object.data.as_mut().unwrap().insert(key.into(), value.into());
@@ -42,6 +58,7 @@ fn a_record_comes_back_whole() {
         ..Toleration::default()
     }];
     let request = SessionRequest {
+        owner: Some(SessionOwner::of("alice").unwrap()),
         image: Some("debian:12".into()),
         user: Some("0:0".into()),
         profile: Some(Profile::Baseline),
@@ -72,21 +89,26 @@ fn a_record_comes_back_whole() {
     assert_eq!(read.id().as_str(), "demo");
     assert_eq!(
         (read.owner().name.as_str(), read.owner().uid.as_str()),
-        ("openhands-runtime-demo", "uid-1")
+        (OWNED_NAME, "uid-1")
     );
+    assert_eq!(read.spec.owner(), Some(&SessionOwner::of("alice").unwrap()));
+    assert_eq!(read.runtime_id, Some(values().runtime_id));
+    assert_eq!(read.key_hash, Some(values().key.hash()));
+    assert_eq!(read.last_failure, None);
 }
 
 #[test]
 fn a_newer_record_is_refused_by_name() {
     let error = refusal(|object| {
-        set(object, "schemaVersion", "3");
+        set(object, "schemaVersion", "5");
+        set(object, "minReaderVersion", "4");
         set(object, "spec", "{\"unheard\": \"of\"}");
     });
-    assert!(matches!(error, RecordError::Newer { found: 3, .. }));
+    assert!(matches!(error, RecordError::Newer { found: 5, .. }));
     assert!(
         error
             .to_string()
-            .starts_with("session record openhands-runtime-demo has schema version 3"),
+            .starts_with("session record openhands-runtime-demo has schema version 5"),
         "{error}"
     );
 }
@@ -147,11 +169,102 @@ fn a_specification_that_cannot_be_read_is_refused() {
         });
         assert!(matches!(error, RecordError::Spec { .. }), "{from}: {error}");
     }
-    let error = refusal(|object| {
-        let spec = object.data.as_ref().unwrap()["spec"].replacen('{', "{\"unknown\":1,", 1);
-        set(object, "spec", &spec);
+}
+
+/// A stored record whose specification has a field that nobody knows, at the top and further down.
+fn with_unknown_fields(version: &str, change: fn(&str) -> String) -> Result<Record, RecordError> {
+    let mut object = stored(&default_spec());
+    let spec = change(&object.data.as_ref().unwrap()["spec"]);
+    assert!(spec.contains("unknown"));
+    set(&mut object, "schemaVersion", version);
+    set(&mut object, "spec", &spec);
+    Record::parse(&object)
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_refused_up_to_version_2_and_passed_over_from_3_on() {
+    let at_the_top = |spec: &str| spec.replacen('{', "{\"unknown\":1,", 1);
+    let further_down = |spec: &str| spec.replace("\"cpu\":{", "\"cpu\":{\"unknown\":{},");
+    for change in [at_the_top, further_down] {
+        let refused = with_unknown_fields("2", change);
+        assert!(
+            matches!(&refused, Err(RecordError::Spec { source, .. }) if source.to_string().contains("unknown")),
+            "{refused:?}"
+        );
+        // A later version that still counts on readers of this one is read by what this one knows.
+        for version in ["3", "4", "70"] {
+            assert_eq!(with_unknown_fields(version, change).unwrap().spec, default_spec());
+        }
+    }
+}
+
+#[test]
+fn the_least_version_of_a_reader_decides_whether_a_later_record_is_read() {
+    let read = |schema: &str, least: Option<&str>| {
+        let mut object = stored(&default_spec());
+        set(&mut object, "schemaVersion", schema);
+        match least {
+            Some(least) => set(&mut object, "minReaderVersion", least),
+            None => drop(object.data.as_mut().unwrap().remove("minReaderVersion")),
+        }
+        Record::parse(&object)
+    };
+    assert!(read("9", Some("3")).is_ok());
+    assert!(matches!(
+        read("9", Some("4")),
+        Err(RecordError::Newer { found: 9, .. })
+    ));
+    assert!(matches!(
+        read("9", None),
+        Err(RecordError::Newer { found: 9, .. })
+    ));
+    assert!(matches!(
+        read("3", None),
+        Err(RecordError::Missing {
+            part: "minReaderVersion",
+            ..
+        })
+    ));
+    assert!(matches!(read("3", Some("x")), Err(RecordError::SchemaVersion { found, .. }) if found == "x"));
+    // Earlier versions did not write it.
+    assert!(read("2", None).is_ok());
+}
+
+#[test]
+fn what_podbay_makes_itself_is_read_strictly() {
+    let damaged = |error: RecordError| match error {
+        RecordError::Damaged { part, .. } => part,
+        error => panic!("{error}"),
+    };
+    let no_id = refusal(|object| {
+        object
+            .metadata
+            .labels
+            .as_mut()
+            .unwrap()
+            .insert(labels::RUNTIME_ID.into(), "A5".into());
     });
-    assert!(matches!(error, RecordError::Spec { .. }));
+    assert_eq!(damaged(no_id), "podbay.dev/runtime-id");
+    assert_eq!(
+        damaged(refusal(|object| set(object, "sessionKeySha256", "0"))),
+        "sessionKeySha256"
+    );
+}
+
+#[test]
+fn a_failure_and_another_key_are_patched_in() {
+    let mut object = stored(&default_spec());
+    let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
+    let failure = StartFailure::new(verdict, PhaseTimes::default(), 1, jiff::Timestamp::UNIX_EPOCH);
+    let annotations = object.metadata.annotations.as_mut().unwrap();
+    annotations.insert(labels::LAST_FAILURE.into(), last_failure_annotation(&failure));
+    let other = SessionKey::from_random([8; 32]).hash();
+    let patch = key_hash_patch(&other);
+    for (key, value) in patch["data"].as_object().unwrap() {
+        set(&mut object, key, value.as_str().unwrap());
+    }
+    let read = Record::parse(&object).unwrap();
+    assert_eq!((read.last_failure, read.key_hash), (Some(failure), Some(other)));
 }
 
 #[test]
@@ -169,6 +282,20 @@ fn a_record_that_contradicts_itself_is_refused() {
         contradiction(|object| object.metadata.namespace = Some("other".into())),
         "namespace"
     );
+    // The label is what owners are told apart by.
+    let alice = SessionOwner::of("alice").unwrap().to_string();
+    let owned = refusal(|object| {
+        object
+            .metadata
+            .labels
+            .as_mut()
+            .unwrap()
+            .insert(labels::OWNER.into(), alice);
+    });
+    assert!(
+        matches!(owned, RecordError::Contradiction { part: "owner", .. }),
+        "{owned}"
+    );
 }
 
 /// What the release before schema version 2 wrote, byte for byte.
@@ -182,12 +309,22 @@ fn stored_v1(spec: &str) -> ConfigMap {
     set(&mut object, "schemaVersion", "1");
     set(&mut object, "spec", spec);
     object
+        .metadata
+        .labels
+        .as_mut()
+        .unwrap()
+        .remove(labels::RUNTIME_ID);
+    for later in ["minReaderVersion", "sessionKeySha256"] {
+        object.data.as_mut().unwrap().remove(later);
+    }
+    object
 }
 
 #[test]
 fn records_of_version_1_are_read_as_what_they_were() {
     for (name, spec) in [("version_1", SPEC_V1), ("version_1_default", SPEC_V1_DEFAULT)] {
         let read = Record::parse(&stored_v1(spec)).unwrap();
+        assert_eq!((&read.runtime_id, &read.key_hash), (&None, &None));
         let pod = crate::pod::pod(&read.spec, &read.owner());
         let claim = crate::claim::claim(&read.spec);
         // Reviewed against the objects of that release: a session keeps what it was made with. Only a server finds

@@ -4,7 +4,7 @@ use std::fmt;
 
 use podbay_archive::{Error as ArchiveError, Refusal};
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
-use podbay_manifests::{RecordError, SpecErrors};
+use podbay_manifests::{RecordError, SessionOwnerError, SpecErrors};
 use podbay_protocol::{ErrorCode, Hint, PhaseTimes, Verdict};
 
 mod configuration;
@@ -70,6 +70,15 @@ pub enum Error {
         id: String,
         /// What is wrong with it.
         message: String,
+    },
+    /// The text is no name of an owner.
+    #[error("{name:?} is no owner's name")]
+    Owner {
+        /// The text.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: SessionOwnerError,
     },
     /// There is no such session.
     #[error("session {session:?} not found in namespace {namespace}")]
@@ -242,6 +251,7 @@ impl Error {
             | Self::Configuration { .. }
             | Self::Spec { .. }
             | Self::Id { .. }
+            | Self::Owner { .. }
             | Self::EmptyCommand => ErrorCode::InvalidRequest,
             Self::NotFound { .. } => ErrorCode::NotFound,
             Self::Cancelled { .. }

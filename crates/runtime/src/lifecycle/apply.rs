@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use podbay_k8s_client::{ErrorKind, Kind, Object, ObjectKey};
 use podbay_manifests::labels::CREATION_NONCE;
-use podbay_manifests::{Owner, Record};
+use podbay_manifests::{CreationValues, Owner, Record, RuntimeId, SessionKey};
 use podbay_protocol::{PhaseTimes, Verdict};
 use tokio::time::Instant;
 
@@ -61,7 +61,7 @@ impl SessionContext<'_> {
                 continue;
             }
             let record = self.parse_record(found)?;
-            return if record.id() != self.id {
+            return if !self.is_its(&record) {
                 Err(self.name_taken(&key))
             } else if record.nonce.as_deref() == Some(nonce) {
                 Ok(Ensured::Created(record))
@@ -198,6 +198,15 @@ pub(super) enum Lookup {
 }
 
 /// A value that no other creation has.
-pub(super) fn nonce() -> String {
+fn nonce() -> String {
     format!("{:032x}", rand::random::<u128>())
+}
+
+/// What a new session is told apart and entered by.
+pub(crate) fn creation_values() -> CreationValues {
+    CreationValues {
+        nonce: nonce(),
+        runtime_id: RuntimeId::from_random(rand::random()),
+        key: SessionKey::from_random(rand::random()),
+    }
 }

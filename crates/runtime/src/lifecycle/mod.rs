@@ -29,6 +29,7 @@ mod retry;
 mod start;
 mod workload;
 
+pub(crate) use apply::creation_values;
 pub use close::{Closed, RetainedClaim};
 pub(crate) use close::{close, delete};
 pub(crate) use open::{OpenOperation, OpenOutcome, Origin};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use podbay_config::CleanupPolicy;
 use podbay_k8s_client::{Kind, Object};
-use podbay_manifests::{Record, SessionSecrets, SessionSpec};
+use podbay_manifests::{CreationValues, Record, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, StartPhase};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Ensured, nonce};
+use super::apply::{Ensured, creation_values};
 use super::close::{delete_record, wait_for_objects};
 use super::plan::{OpenMode, Place, Plan, Present, RecordState, WorkloadState, depends_on_objects, plan};
 use super::retry::RetryPolicy;
@@ -25,6 +25,8 @@ pub(crate) struct OpenOperation {
     pub(crate) ctx: Arc<Context>,
     pub(crate) spec: SessionSpec,
     pub(crate) secrets: SessionSecrets,
+    /// What the attempt under way gives a session that it creates: record and Secret are made from one key.
+    pub(crate) values: CreationValues,
     pub(crate) mode: OpenMode,
     pub(crate) retries: RetryPolicy,
     /// Called with each step as it begins.
@@ -133,6 +135,7 @@ impl OpenOperation {
 
     async fn attempt(&mut self, watch: &PodWatch) -> Result<OpenOutcome, FailedAttempt> {
         let begun = Instant::now();
+        self.values = creation_values();
         (self.on_phase)(StartPhase::Creating);
         if self.ctx.scope == WatchScope::Namespace {
             watch.synced().await;
@@ -177,7 +180,7 @@ impl OpenOperation {
     }
 
     pub(super) fn session(&self) -> SessionContext<'_> {
-        self.ctx.session(self.spec.id())
+        self.ctx.session(self.spec.owner(), self.spec.id())
     }
 
     /// Looks at what is there, and plans. Where the mode allows it, the look creates the record.
@@ -202,9 +205,8 @@ impl OpenOperation {
             let found = session.record().await?.map(Box::new);
             return Ok(found.map_or(RecordState::Missing, RecordState::Existing));
         }
-        let nonce = nonce();
-        let object: Object = podbay_manifests::record::record(&self.spec, &nonce).into();
-        Ok(match session.create_record(object, &nonce).await? {
+        let object: Object = podbay_manifests::record::record(&self.spec, &self.values).into();
+        Ok(match session.create_record(object, &self.values.nonce).await? {
             Ensured::Created(record) => RecordState::Created(Box::new(record)),
             Ensured::Adopted(record) => RecordState::Existing(Box::new(record)),
         })
@@ -343,6 +345,7 @@ mod tests {
             )),
             spec,
             secrets,
+            values: creation_values(),
             mode: OpenMode::default(),
             on_phase: Arc::new(|_| {}),
             cancel: CancellationToken::new(),

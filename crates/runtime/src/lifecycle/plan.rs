@@ -135,6 +135,7 @@ mod tests {
     use podbay_manifests::{SessionRequest, SessionSpec};
 
     use super::*;
+    use crate::lifecycle::creation_values;
 
     fn record(paused: bool) -> Box<Record> {
         let spec = SessionSpec::validate(
@@ -146,7 +147,7 @@ mod tests {
                 ..SessionRequest::default()
             },
         );
-        let mut object = podbay_manifests::record::record(&spec.unwrap().0, "nonce");
+        let mut object = podbay_manifests::record::record(&spec.unwrap().0, &creation_values());
         object.metadata.uid = Some("uid".to_owned());
         Box::new(Record {
             paused,

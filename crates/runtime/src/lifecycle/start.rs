@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::Object;
 use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
-use podbay_manifests::{Owner, Record, SessionKey, SessionSpec};
+use podbay_manifests::{KeyHash, Owner, Record, SessionSpec};
 use podbay_protocol::PhaseTimes;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::apply::Ensured;
@@ -17,7 +18,7 @@ use super::open::OpenOperation;
 use super::plan::{Place, Step};
 use super::workload::{self, Workload, resume_job};
 use super::{exposure, limit, pause};
-use crate::error::Error;
+use crate::error::{Error, ForSession as _};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
 use crate::watch::{PodFollower, PodState};
 
@@ -152,9 +153,7 @@ impl OpenOperation {
                     };
                     self.check_cancelled()?;
                 }
-                let key = SessionKey::from_random(rand::random());
-                let secret = podbay_manifests::secret::secret(spec, &self.secrets, &key, &owner);
-                session.apply(secret.into(), &owner).await?;
+                self.apply_secret(record).await?;
                 self.check_cancelled()?;
                 self.apply_network_policy(spec, &owner).await?;
                 self.check_cancelled()?;
@@ -170,6 +169,29 @@ impl OpenOperation {
             .await;
             (created, completed)
         })
+    }
+
+    /// The Secret, and in the record the hash of the key that it holds.
+    ///
+    /// The Secret is the truth: it can't be changed while the record lives, and whoever is to make the pod comes by here
+    /// first. Its key is another than the record says if the creator died, or was overtaken, between the two.
+    async fn apply_secret(&self, record: &Record) -> Result<(), Error> {
+        let (session, owner) = (self.session(), record.owner());
+        let secret = podbay_manifests::secret::secret(&record.spec, &self.secrets, &self.values.key, &owner);
+        let held = match session.apply(secret.into(), &owner).await? {
+            Ensured::Created(_) => Some(self.values.key.hash()),
+            Ensured::Adopted(found) => found.into_secret().and_then(|secret| KeyHash::of_secret(&secret)),
+        };
+        // Records of earlier versions say nothing of the key.
+        match (held, &record.key_hash) {
+            (Some(held), Some(known)) if held != *known => {
+                let mut patch = podbay_manifests::record::key_hash_patch(&held);
+                patch["metadata"] = json!({"uid": record.uid});
+                let patched = session.ctx.client.patch(&session.record_key(), patch).await;
+                patched.map(drop).for_session(session.id)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Before the pod, so that there is no moment in which it may reach more than it should.

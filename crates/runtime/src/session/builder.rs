@@ -13,9 +13,9 @@ use super::handle::Session;
 use super::on_host;
 use super::status::{StatusStream, Teller};
 use crate::backend::BackendKind;
-use crate::context::{Podbay, parse_id};
+use crate::context::{Podbay, parse_id, parse_owner};
 use crate::error::Error;
-use crate::lifecycle::{OpenMode, OpenOperation, OpenOutcome, Origin, RetryPolicy};
+use crate::lifecycle::{OpenMode, OpenOperation, OpenOutcome, Origin, RetryPolicy, creation_values};
 
 /// The image a session of the local backend has: this machine's own files.
 const HOST_IMAGE: &str = "host";
@@ -27,6 +27,7 @@ const HOST_IMAGE: &str = "host";
 pub struct SessionBuilder {
     podbay: Podbay,
     id: String,
+    owner: Option<String>,
     request: SessionRequest,
     mode: OpenMode,
     teller: Teller,
@@ -53,6 +54,7 @@ impl SessionBuilder {
         Self {
             podbay,
             id,
+            owner: None,
             request: SessionRequest::default(),
             mode: OpenMode::default(),
             teller: Teller::silent(),
@@ -64,6 +66,14 @@ impl SessionBuilder {
     #[must_use]
     pub fn request(mut self, request: SessionRequest) -> Self {
         self.request = request;
+        self
+    }
+
+    /// Whom the session belongs to, by name; see [`Podbay::for_owner`]. Not said, it is the owner of the [`Podbay`] it is
+    /// opened by, if that has one.
+    #[must_use]
+    pub fn owner(mut self, name: impl Into<String>) -> Self {
+        self.owner = Some(name.into());
         self
     }
 
@@ -181,6 +191,10 @@ impl SessionBuilder {
 
     fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
         let mut request = self.request.clone();
+        request.owner = match &self.owner {
+            Some(name) => Some(parse_owner(name)?),
+            None => request.owner.or_else(|| self.podbay.1.clone()),
+        };
         if self.podbay.kind() == BackendKind::Local {
             on_host::refuse(&request, self.podbay.config())?;
             request.image = Some(HOST_IMAGE.to_owned());
@@ -207,13 +221,15 @@ impl SessionBuilder {
     pub async fn open(self) -> Result<Session, Error> {
         let (spec, secrets) = self.validate()?;
         let Self {
-            podbay,
+            podbay: Podbay(ctx, _),
             id: _,
+            owner: _,
             request,
             mode,
             teller,
             cancel,
         } = self;
+        let podbay = Podbay(ctx, spec.owner().cloned());
         let id = spec.id().clone();
         let phases = teller.clone();
         let operation = Box::new(OpenOperation {
@@ -221,6 +237,7 @@ impl SessionBuilder {
             retries: RetryPolicy::of(podbay.config())?,
             spec,
             secrets,
+            values: creation_values(),
             mode,
             on_phase: Arc::new(move |phase| phases.phase(phase)),
             cancel: cancel.clone(),

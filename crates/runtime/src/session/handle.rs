@@ -10,7 +10,7 @@ use podbay_config::CleanupPolicy;
 use podbay_k8s_client::{ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object};
 use podbay_manifests::pod::CONTAINER;
 use podbay_manifests::secret::SESSION_KEY;
-use podbay_manifests::{Record, SessionId, SessionNames, SessionSpec};
+use podbay_manifests::{Record, SessionId, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
 
@@ -79,7 +79,7 @@ impl Session {
     pub fn pod_name(&self) -> String {
         self.known_pod()
             .clone()
-            .unwrap_or_else(|| SessionNames::of(&self.id).object())
+            .unwrap_or_else(|| self.context().names().object())
     }
 
     fn known_pod(&self) -> MutexGuard<'_, Option<String>> {
@@ -87,7 +87,7 @@ impl Session {
     }
 
     fn context(&self) -> SessionContext<'_> {
-        self.podbay.0.session(&self.id)
+        self.podbay.0.session(self.podbay.1.as_ref(), &self.id)
     }
 
     /// The key that the session's server takes (`X-Session-API-Key`).
@@ -262,7 +262,7 @@ impl Session {
             creating: Duration::ZERO,
             on_phase: &|_| {},
         };
-        let names = SessionNames::of(&self.id);
+        let names = self.context().names();
         let mut follower = self.podbay.0.watch(&names).follow(&names);
         wait_until_ready(wait, &mut follower).await.map(|_| ())
     }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podbay_config::Config;
-use podbay_manifests::{Record, RecordError, ServerKind, SessionRequest, SessionSpec};
+use podbay_manifests::{
+    CreationValues, Record, RecordError, RuntimeId, ServerKind, SessionKey, SessionRequest, SessionSpec,
+};
 use podbay_protocol::{Cause, Degraded, SessionState, StartPhase};
 use serde_json::{Value, json};
 
@@ -26,7 +28,12 @@ fn record(server: bool) -> Record {
     };
     let (spec, _) =
         SessionSpec::validate("demo".parse().unwrap(), "default", &Config::default(), request).unwrap();
-    let mut object = podbay_manifests::record::record(&spec, "nonce");
+    let values = CreationValues {
+        nonce: "nonce".to_owned(),
+        runtime_id: RuntimeId::from_random([1; 16]),
+        key: SessionKey::from_random([2; 32]),
+    };
+    let mut object = podbay_manifests::record::record(&spec, &values);
     object.metadata.uid = Some(UID.to_owned());
     object.metadata.creation_timestamp = Some(Time(at(0)));
     Record::parse(&object).unwrap()

@@ -113,7 +113,7 @@ pub(crate) fn full() -> SessionRequest {
 }
 
 pub(crate) fn names(id: &str) -> SessionNames {
-    SessionNames::of(&id.parse().unwrap())
+    SessionNames::of(None, &id.parse().unwrap())
 }
 
 /// What the cluster's refusal was, where a call failed.

@@ -4,6 +4,7 @@
 use podbay_fake_cluster::{Fault, On, When};
 use podbay_runtime::SessionState;
 
+use crate::identity::the_record_tells_the_key;
 use crate::scenario::{Lifecycle, Shape, open};
 use crate::world::{SESSION_ID, World};
 
@@ -36,6 +37,7 @@ impl Recovery {
                     .into_iter()
                     .find(|found| found.session == SESSION_ID);
                 assert_eq!(record.unwrap().state, SessionState::Ready(None), "{what}");
+                the_record_tells_the_key(world, what).await;
             }
             Self::Delete => {}
             Self::CloseAll => {

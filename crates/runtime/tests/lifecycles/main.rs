@@ -7,6 +7,7 @@
 mod clients;
 mod crashes;
 mod faults;
+mod identity;
 mod keeping;
 mod scenario;
 mod trying_again;

@@ -150,7 +150,7 @@ async fn node_lost_grace_seconds() {
         let podbay = client(&cluster, |config| set(config, seconds));
         let open = async || podbay.session(SESSION_ID).request(server.clone()).open().await;
         open().await.unwrap();
-        let pod = SessionNames::of(&SESSION_ID.parse().unwrap()).object();
+        let pod = SessionNames::of(None, &SESSION_ID.parse().unwrap()).object();
         cluster.lose_node(&cluster.node_of(NAMESPACE, &pod).unwrap());
         // The cluster itself notices after 40 to 50 s of silence, and evicts after 300 s more.
         tokio::time::sleep(Duration::from_secs(60)).await;
@@ -197,7 +197,7 @@ async fn deletion_timeout_seconds() {
         let podbay = client(&cluster, |own| *own = config);
         podbay.session(SESSION_ID).request(plain()).open().await.unwrap();
         // A controller that is not there would have to let it go.
-        let pod = SessionNames::of(&SESSION_ID.parse().unwrap()).object();
+        let pod = SessionNames::of(None, &SESSION_ID.parse().unwrap()).object();
         let key = ObjectKey::new(Kind::Pod, NAMESPACE, pod);
         let held = json!({"metadata": {"finalizers": ["example.com/held"]}});
         cluster.raw().patch(&key, &held).unwrap();

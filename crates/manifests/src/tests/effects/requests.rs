@@ -6,6 +6,7 @@ use super::seen;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
+use crate::session_owner::SessionOwner;
 
 /// Requests that ask for one thing each; a field that is not in here does not compile.
 fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
@@ -26,6 +27,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         workload: Some(WorkloadKind::Job),
         gpus: Some(1),
         resource_factor: Some(2),
+        owner: Some(SessionOwner::of("alice").unwrap()),
     };
     macro_rules! alone {
         ($($field:ident),+) => {{
@@ -53,7 +55,8 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         network,
         workload,
         gpus,
-        resource_factor
+        resource_factor,
+        owner
     ]
 }
 

@@ -11,6 +11,7 @@ use super::CANARY;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
+use crate::session_owner::SessionOwner;
 use crate::session_spec::{SessionSecrets, SessionSpec};
 
 /// Changes of the configuration that fit one another and every request.
@@ -69,6 +70,7 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         option::of("[1-9][0-9]{0,2}m?"),
         option::of("[1-9][0-9]{0,2}[MG]i"),
     );
+    let owner = option::of(prop_oneof![Just("alice"), Just("bob@example.org")]);
     let maps = (
         proptest::collection::btree_map("[A-Z_][A-Za-z0-9_]{0,20}", "\\PC{0,20}", 0..8),
         proptest::collection::btree_map("x[a-z0-9]{0,20}", "[a-z0-9]{0,20}", 0..4),
@@ -86,12 +88,13 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         option::of(0_u32..9),
         option::of(select(vec![1_u32, 2, 4, 8])),
     );
-    (words, maps, kinds, served).prop_map(|(words, maps, kinds, served)| {
+    (owner, words, maps, kinds, served).prop_map(|(owner, words, maps, kinds, served)| {
         let (image, user, workdir, cpu, memory) = words;
         let (env, labels) = maps;
         let (profile, persistent, server, network, workload) = kinds;
         let (ports, vscode, gpus, resource_factor) = served;
         SessionRequest {
+            owner: owner.map(|name| SessionOwner::of(name).unwrap()),
             image: image.map(Into::into),
             user: user.map(Into::into),
             profile,

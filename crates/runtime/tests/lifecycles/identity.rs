@@ -1,0 +1,194 @@
+//! What a session is known and entered by: its owner, its runtime id, the hash of its key.
+
+use podbay_fake_cluster::{Fault, On, When};
+use podbay_k8s_client::{ClusterClient as _, Kind, Object};
+use podbay_manifests::labels::SESSION_ID as ID_ANNOTATION;
+use podbay_manifests::{KeyHash, Record};
+use podbay_runtime::{Config, Error, Podbay};
+
+use crate::scenario::{Shape, open};
+use crate::world::{NAMESPACE, SESSION_ID, World};
+
+/// The records that are there.
+async fn records(world: &World) -> Vec<Record> {
+    let objects = world.cluster.list(Kind::ConfigMap, NAMESPACE, "").await.unwrap();
+    let maps = objects.into_iter().filter_map(Object::into_config_map);
+    maps.map(|object| Record::parse(&object).unwrap()).collect()
+}
+
+/// The hash of the key in the Secret of `record`.
+async fn key_in_secret(world: &World, record: &Record) -> Option<KeyHash> {
+    let secrets = world.cluster.list(Kind::Secret, NAMESPACE, "").await.unwrap();
+    let secret = secrets
+        .into_iter()
+        .find(|secret| secret.metadata().name.as_ref() == Some(&record.spec.names().secret()));
+    KeyHash::of_secret(&secret?.into_secret()?)
+}
+
+/// Checks what must hold whenever a session has been opened: its record tells the key that its Secret holds.
+pub(crate) async fn the_record_tells_the_key(world: &World, what: &str) {
+    for record in records(world).await {
+        assert!(record.key_hash.is_some(), "{what}");
+        assert_eq!(record.key_hash, key_in_secret(world, &record).await, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_found_by_an_id_that_is_new_for_each_of_its_lives() {
+    let world = World::new();
+    let podbay = world.client();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        open(&podbay, Shape::Plain).await.unwrap();
+        the_record_tells_the_key(&world, "opened").await;
+        let record = records(&world).await.remove(0);
+        ids.push(record.runtime_id.unwrap());
+        podbay.close(SESSION_ID, true).await.unwrap();
+    }
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_checked_by_the_record_alone() {
+    let world = World::new();
+    let session = world
+        .client()
+        .session(SESSION_ID)
+        .image("debian:12")
+        .open()
+        .await
+        .unwrap();
+    let key = session.session_key().await.unwrap();
+    let presented = KeyHash::of(secrecy::ExposeSecret::expose_secret(&key).as_bytes());
+    let record = records(&world).await.remove(0);
+    assert_eq!(record.key_hash, Some(presented));
+}
+
+/// The creator dies with the record written and not the Secret, whose key only it knew: who comes next makes another key, and
+/// says so in the record.
+#[tokio::test(start_paused = true)]
+async fn who_writes_the_secret_of_a_dead_creator_puts_the_hash_of_its_key_in_the_record() {
+    let world = World::new();
+    let (podbay, faulty) = world.faulty(Config::default());
+    faulty.inject(On::any().kind(Kind::Secret).writes(), Fault::Crash(When::Before));
+    let crashed = faulty.crashed();
+    tokio::select! {
+        biased;
+        () = crashed.cancelled() => {}
+        done = open(&podbay, Shape::Plain) => panic!("it went on: {done:?}"),
+    }
+    let first = records(&world).await.remove(0);
+    assert_eq!(key_in_secret(&world, &first).await, None);
+    open(&world.client(), Shape::Plain).await.unwrap();
+    the_record_tells_the_key(&world, "adopted").await;
+    let adopted = records(&world).await.remove(0);
+    assert_eq!(
+        (&adopted.uid, &adopted.runtime_id),
+        (&first.uid, &first.runtime_id)
+    );
+    assert_ne!(adopted.key_hash, first.key_hash);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_id_of_two_owners_and_of_none_is_three_sessions() {
+    let world = World::new();
+    let anybody = world.client();
+    let (alice, bob) = (
+        anybody.for_owner("alice").unwrap(),
+        anybody.for_owner("bob").unwrap(),
+    );
+    let ids = async |podbay: &Podbay| podbay.list("").await.unwrap().len();
+    open(&alice, Shape::Full).await.unwrap();
+    assert_eq!(
+        (ids(&alice).await, ids(&bob).await, ids(&anybody).await),
+        (1, 0, 1)
+    );
+    assert!(matches!(
+        bob.resume(SESSION_ID).await,
+        Err(Error::NotFound { .. })
+    ));
+    assert!(matches!(
+        anybody.resume(SESSION_ID).await,
+        Err(Error::NotFound { .. })
+    ));
+    let of_bob = anybody
+        .session(SESSION_ID)
+        .owner("bob")
+        .request(Shape::Full.request());
+    let of_bob = of_bob.open().await.unwrap();
+    assert!(!of_bob.report().attached);
+    open(&anybody, Shape::Full).await.unwrap();
+    assert_eq!(
+        (ids(&alice).await, ids(&bob).await, ids(&anybody).await),
+        (1, 1, 3)
+    );
+    the_record_tells_the_key(&world, "three").await;
+    // Each is used, paused and ended without the others.
+    of_bob.exec(["true"]).await.unwrap();
+    of_bob.session_key().await.unwrap();
+    of_bob.describe().await.unwrap();
+    bob.pause(SESSION_ID, true).await.unwrap();
+    alice.existing(SESSION_ID).unwrap().exec(["true"]).await.unwrap();
+    assert!(bob.resume(SESSION_ID).await.unwrap().report().resumed);
+    assert!(bob.delete(SESSION_ID, true).await.unwrap().existed);
+    assert_eq!(
+        (ids(&alice).await, ids(&bob).await, ids(&anybody).await),
+        (1, 0, 2)
+    );
+    for closed in alice.close_all("", true).await.unwrap() {
+        closed.unwrap();
+    }
+    assert_eq!((ids(&alice).await, ids(&anybody).await), (0, 1));
+    // All who see all may end all.
+    open(&alice, Shape::Full).await.unwrap();
+    assert_eq!(anybody.close_all("", true).await.unwrap().len(), 2);
+    assert!(alice.delete(SESSION_ID, true).await.unwrap().claim.is_some());
+    world.is_left_empty("in the end").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_owned_session_has_carries_its_raw_id_and_its_owners_label() {
+    let world = World::new();
+    let alice = world.client().for_owner("alice").unwrap();
+    open(&alice, Shape::Full).await.unwrap();
+    let record = records(&world).await.remove(0);
+    let owner = record.spec.owner().unwrap();
+    for kind in [
+        Kind::ConfigMap,
+        Kind::Secret,
+        Kind::Pod,
+        Kind::Service,
+        Kind::PersistentVolumeClaim,
+    ] {
+        for object in world.cluster.list(kind, NAMESPACE, "").await.unwrap() {
+            let metadata = object.metadata();
+            let label = metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get("podbay.dev/owner"));
+            assert_eq!(label.map(String::as_str), Some(owner.as_str()), "{kind:?}");
+            let annotations = metadata.annotations.as_ref().unwrap();
+            assert_eq!(annotations[ID_ANNOTATION], SESSION_ID, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_no_owners_is_refused_before_anything_is_made() {
+    let world = World::new();
+    let podbay = world.client();
+    for name in ["", " alice", "a\nb"] {
+        assert!(
+            matches!(podbay.for_owner(name), Err(Error::Owner { .. })),
+            "{name:?}"
+        );
+        let opened = podbay
+            .session(SESSION_ID)
+            .image("debian:12")
+            .owner(name)
+            .open()
+            .await;
+        assert!(matches!(opened, Err(Error::Owner { .. })), "{name:?}");
+    }
+    assert!(world.objects().await.is_empty());
+}
