@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod commands;
+mod containers;
 mod in_pod;
 mod integrity;
 mod library;
