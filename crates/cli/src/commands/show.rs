@@ -236,6 +236,40 @@ mod tests {
         );
     }
 
+    /// The list that `tests/compatibility` checks the rest of.
+    const NAMES: &str = include_str!("../../tests/compatibility/names.txt");
+
+    #[test]
+    fn each_field_that_programs_know_is_still_told() {
+        let mut description = description();
+        description.events_error = Some("forbidden".to_owned());
+        description.events = vec![EventLine {
+            time: None,
+            kind: "Normal".to_owned(),
+            reason: "Pulled".to_owned(),
+            message: "done".to_owned(),
+        }];
+        let (shown, listed) = (
+            serde_json::json!(description),
+            serde_json::json!(description.summary),
+        );
+        let mut fields = 0;
+        for line in NAMES.lines() {
+            let there = if let Some(field) = line.strip_prefix("json show events[].") {
+                shown["events"][0].get(field)
+            } else if let Some(field) = line.strip_prefix("json show ") {
+                shown.get(field)
+            } else if let Some(field) = line.strip_prefix("json ls ") {
+                listed.get(field)
+            } else {
+                continue;
+            };
+            assert!(there.is_some(), "{line}");
+            fields += 1;
+        }
+        assert!(fields > 20, "{fields}");
+    }
+
     #[test]
     fn for_programs() {
         insta::assert_snapshot!(Format::Yaml.write(&description()).unwrap());
