@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
@@ -28,6 +29,20 @@ pub trait ClusterClient: Send + Sync + 'static {
 
     /// Lists the objects of `kind` in `namespace` with the labels `selector` (Kubernetes' syntax) asks for.
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error>;
+
+    /// Lists the metadata alone of the same objects: for those who need no more, and would else have whole objects sent.
+    async fn list_metadata(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        let objects = self.list(kind, namespace, selector).await?;
+        Ok(objects
+            .into_iter()
+            .map(|mut object| std::mem::take(object.metadata_mut()))
+            .collect())
+    }
 
     /// Changes an object by a JSON merge patch (RFC 7386) and returns it as stored.
     ///

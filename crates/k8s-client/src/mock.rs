@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::client::{ClusterClient, DeleteOptions, WatchEvent, WatchPolicy};
 use crate::error::Error;
@@ -21,6 +22,12 @@ mockall::mock! {
         async fn create(&self, object: Object) -> Result<Object, Error>;
         async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error>;
         async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error>;
+        async fn list_metadata(
+            &self,
+            kind: Kind,
+            namespace: &str,
+            selector: &str,
+        ) -> Result<Vec<ObjectMeta>, Error>;
         async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error>;
         async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error>;
         fn watch(

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use podbay_config::Config;
-use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
+use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
 use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
 use podbay_manifests::{Owner, Record, SessionId, SessionNames, SessionOwner};
 use tokio::time::Instant;
 
 use crate::backend::BackendKind;
 use crate::error::{Error, ForSession as _};
+use crate::index::SessionIndex;
 use crate::readiness::GracePeriods;
-use crate::watch::PodWatch;
 
 /// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
 ///
@@ -50,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) namespace: String,
     pub(crate) scope: WatchScope,
+    /// What a watch does about a failure that waiting may not mend.
+    pub(crate) policy: WatchPolicy,
     /// How long each kind of trouble may last while a session starts.
     pub(crate) grace_periods: GracePeriods,
     /// How long a deletion is waited for.
@@ -59,7 +61,7 @@ pub(crate) struct Context {
     /// The network policies shared by sessions that this process has seen, and when. Held locked over the calls: of many
     /// sessions that start at once, one asks and the others wait for its answer.
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
-    shared_watch: Mutex<Option<PodWatch>>,
+    shared_index: Mutex<Option<SessionIndex>>,
 }
 
 impl Context {
@@ -70,6 +72,7 @@ impl Context {
         config: Config,
         namespace: String,
         scope: WatchScope,
+        policy: WatchPolicy,
     ) -> Self {
         let limit = config.kubernetes.max_sessions;
         Self {
@@ -77,12 +80,13 @@ impl Context {
             kind,
             namespace,
             scope,
+            policy,
             grace_periods: GracePeriods::of(&config),
             deletion_timeout: Duration::from_secs(config.podbay.deletion_timeout_seconds),
             session_limit: limit.or(config.max_concurrent_conversations),
             config,
             shared_policies: tokio::sync::Mutex::default(),
-            shared_watch: Mutex::default(),
+            shared_index: Mutex::default(),
         }
     }
 
@@ -100,18 +104,25 @@ impl Context {
         self.session(record.spec.owner(), record.id())
     }
 
-    /// The watch to wait on for a session's pod.
-    pub(crate) fn watch(&self, names: &SessionNames) -> PodWatch {
-        if self.scope == WatchScope::Session {
-            return PodWatch::start(&self.client, &self.namespace, &selector_session(names));
+    /// The index to wait on for a session: one for all of the namespace, or one for it alone.
+    pub(crate) fn index(&self, names: &SessionNames) -> SessionIndex {
+        match self.scope {
+            WatchScope::Session => self.new_index(selector_session(names)),
+            WatchScope::Namespace => self.namespace_index(),
         }
-        let mut shared = self.shared_watch.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// The index of all sessions of the namespace. One whose watch has failed for good is begun anew.
+    pub(crate) fn namespace_index(&self) -> SessionIndex {
+        let mut shared = self.shared_index.lock().unwrap_or_else(PoisonError::into_inner);
         match &*shared {
-            Some(watch) if !watch.has_failed() => watch.clone(),
-            _ => shared
-                .insert(PodWatch::start(&self.client, &self.namespace, &selector_all()))
-                .clone(),
+            Some(index) if !index.has_failed() => index.clone(),
+            _ => shared.insert(self.new_index(selector_all())).clone(),
         }
+    }
+
+    fn new_index(&self, selector: String) -> SessionIndex {
+        SessionIndex::new(&self.client, &self.namespace, selector, self.policy)
     }
 }
 

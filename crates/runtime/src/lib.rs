@@ -45,9 +45,10 @@
 //!   lifecycle/     objects created and removed
 //!   wait/          waiting for what the cluster does
 //!   context.rs     the client, the configuration, what sessions share; calls about one session
-//!   watch.rs       one watch over pods, shared
+//!   index/         all sessions of a namespace, from watches over records and pods
 //!   state/         from a session's record and pods to its state (pure)
 //!   readiness/     from a pod's state to ready, wait or hopeless (pure)
+//!   place.rs       a session's place under the limit on concurrent sessions (pure)
 //!   pod.rs         what is kept of a pod, and which of several counts (pure)
 //!   connect.rs     the client of a cluster, with the feature `live`
 //!   backend.rs     which kind of cluster sessions run on
@@ -62,19 +63,21 @@ mod connect;
 mod context;
 pub mod copy;
 pub mod error;
+pub mod index;
 pub mod lifecycle;
+mod place;
 mod pod;
 pub mod podbay;
 mod readiness;
 pub mod session;
 mod state;
 mod wait;
-mod watch;
 
 pub use backend::{Backend, BackendKind};
 pub use check::check_configuration;
 pub use command::{Command, Running};
 pub use error::{ConfigurationProblem, ConfigurationProblems, Error};
+pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
@@ -82,7 +85,7 @@ pub use session::{
 };
 
 pub use podbay_config::Config;
-pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize};
+pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
 pub use podbay_manifests::{Profile, SessionRequest};
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};

@@ -1,6 +1,5 @@
 //! Choosing a cluster, and what can be asked of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -8,14 +7,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_embedded::EmbeddedCluster;
-use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey};
-use podbay_manifests::labels::{OWNER, SESSION, selector_all};
+use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
+use podbay_manifests::labels::{OWNER, selector_all};
 use podbay_manifests::{Record, SessionId};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
 use crate::context::{Context, SessionContext, parse_id, parse_owner};
 use crate::error::{Error, ForSession as _};
+use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
 use crate::session::{Session, SessionBuilder, Summary, summarise};
 
@@ -30,6 +30,7 @@ pub struct PodbayBuilder {
     config: Config,
     backend: Backend,
     scope: WatchScope,
+    policy: WatchPolicy,
     named: Vec<String>,
 }
 
@@ -48,6 +49,27 @@ impl PodbayBuilder {
         self
     }
 
+    /// What watches do about a failure that waiting may not mend; [`WatchPolicy::FailFast`] if not said. A service chooses
+    /// [`WatchPolicy::Persist`]: it keeps what is known, and [`SessionIndex::staleness`] tells how old that may be.
+    #[must_use]
+    pub const fn watch_policy(mut self, policy: WatchPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Uses this client in place of the backend's: a double in tests, one with other credentials.
+    pub fn with_client(self, client: Arc<dyn ClusterClient>) -> Podbay {
+        let namespace = self.config.kubernetes.namespace.clone();
+        Podbay::new(
+            client,
+            BackendKind::Cluster,
+            self.config,
+            namespace,
+            self.scope,
+            self.policy,
+        )
+    }
+
     /// Says that something of a cluster was named (`--image debian:12`), so that [`Backend::Auto`] doesn't
     /// fall back to this machine.
     #[must_use]
@@ -62,6 +84,7 @@ impl PodbayBuilder {
             config,
             backend,
             scope,
+            policy,
             named,
         } = self;
         if let Err(error) = config.kubernetes.namespace.parse::<podbay_manifests::DnsLabel>() {
@@ -81,6 +104,7 @@ impl PodbayBuilder {
                 config,
                 namespace,
                 scope,
+                policy,
             ));
         };
         let (client, context_namespace) = connect(&cluster, &config).await?;
@@ -95,6 +119,7 @@ impl PodbayBuilder {
             config,
             namespace,
             scope,
+            policy,
         ))
     }
 }
@@ -111,20 +136,14 @@ impl Podbay {
             config,
             backend: Backend::Auto,
             scope: WatchScope::Namespace,
+            policy: WatchPolicy::FailFast,
             named: Vec::new(),
         }
     }
 
     /// Uses any implementation of the client: a double in tests, one with other credentials.
     pub fn with_client(client: Arc<dyn ClusterClient>, config: Config) -> Self {
-        let namespace = config.kubernetes.namespace.clone();
-        Self::new(
-            client,
-            BackendKind::Cluster,
-            config,
-            namespace,
-            WatchScope::Namespace,
-        )
+        Self::builder(config).with_client(client)
     }
 
     fn new(
@@ -133,8 +152,9 @@ impl Podbay {
         config: Config,
         namespace: String,
         scope: WatchScope,
+        policy: WatchPolicy,
     ) -> Self {
-        let ctx = Context::new(client, kind, config, namespace, scope);
+        let ctx = Context::new(client, kind, config, namespace, scope, policy);
         Self(Arc::new(ctx), None)
     }
 
@@ -197,24 +217,30 @@ impl Podbay {
             client.list(Kind::Pod, &self.0.namespace, &selector),
         )
         .map_err(|source| Error::Cluster { source })?;
-        let pods: Vec<Pod> = pods.into_iter().filter_map(Object::into_pod).collect();
+        let mut join = Join::default();
+        join.reset(Kind::ConfigMap, records);
+        join.reset(Kind::Pod, pods);
         let now = Timestamp::now();
-        let mut summaries: Vec<Summary> = records
-            .into_iter()
-            .filter_map(Object::into_config_map)
-            .map(|object| {
-                let name = object.metadata.name.clone().unwrap_or_default();
-                summarise(
-                    &name,
-                    &Record::parse(&object),
-                    &pods_of(&pods, &object),
-                    None,
-                    now,
-                )
+        let mut summaries: Vec<Summary> = join
+            .records()
+            .map(|(session, record)| {
+                let pods: Vec<&Pod> = join.pods(session).iter().map(|pod| &**pod).collect();
+                summarise(&record.name, &record.record, &pods, None, now)
             })
             .collect();
         summaries.sort_by(|one, other| one.session.cmp(&other.session));
         Ok(summaries)
+    }
+
+    /// The index of all sessions of the namespace, which this process keeps by watching: for a service, whose answers may be
+    /// as old as [`SessionIndex::staleness`] says. [`Podbay::list`] asks the cluster.
+    ///
+    /// Needs the right to watch ConfigMaps and pods.
+    pub fn index(&self) -> SessionIndex {
+        let index = self.0.namespace_index();
+        index.watch_kind(Kind::ConfigMap);
+        index.watch_kind(Kind::Pod);
+        index
     }
 
     /// Ends a session; its claim is kept where it was made persistent. One that isn't there is closed already.
@@ -280,20 +306,4 @@ impl Podbay {
             claim: None,
         })
     }
-}
-
-/// The pods of the session whose record this is.
-fn pods_of<'a>(pods: &'a [Pod], record: &ConfigMap) -> Vec<&'a Pod> {
-    let session = |labels: &'a Option<BTreeMap<String, String>>| labels.as_ref()?.get(SESSION);
-    let Some(wanted) = record
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(SESSION))
-    else {
-        return Vec::new();
-    };
-    pods.iter()
-        .filter(|pod| session(&pod.metadata.labels) == Some(wanted))
-        .collect()
 }

@@ -162,7 +162,7 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
         assert_eq!(everything(&namespace, &podbay, routes).await, Ok(()));
         namespace.wait_until_empty().await;
 
-        // Without each single verb, something fails and says which right is missing.
+        // Without each single verb but one, something fails and says which right is missing.
         for (n, rule) in rules.iter().enumerate() {
             let resource = rule.resources.as_ref().unwrap()[0].clone();
             if resource == "httproutes" && !routes {
@@ -175,9 +175,14 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
                 less.retain(|rule| !rule.verbs.is_empty());
                 grant(&namespace, &less).await;
                 let failed = everything(&namespace, &podbay, routes).await;
-                let said = failed.clone().err().unwrap_or_default();
-                assert!(failed.is_err(), "nothing fails without {verb} {resource}");
-                assert!(said.contains("forbidden"), "without {verb} {resource}: {said}");
+                // Roles of earlier versions don't have it: a service needs it, the command line goes on without.
+                if (verb.as_str(), resource.as_str()) == ("watch", "configmaps") {
+                    assert_eq!(failed, Ok(()), "without {verb} {resource}");
+                } else {
+                    let said = failed.clone().err().unwrap_or_default();
+                    assert!(failed.is_err(), "nothing fails without {verb} {resource}");
+                    assert!(said.contains("forbidden"), "without {verb} {resource}: {said}");
+                }
                 grant(&namespace, &rules).await;
                 let _ = namespace.podbay().run(&["close", "--all", "--wait"]).await;
                 let _ = namespace.podbay().run(&["delete", "s", "j", "--wait"]).await;

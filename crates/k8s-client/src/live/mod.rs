@@ -19,6 +19,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{
     AttachParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
@@ -145,6 +146,25 @@ impl LiveClient {
             .await
             .map_err(|_| Error::new(operation, ErrorKind::Deadline(deadline)))??;
         Ok(objects.into_iter().map(Into::into).collect())
+    }
+
+    async fn list_all_metadata<K>(
+        &self,
+        operation: &str,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<ObjectMeta>, Error>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug,
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let api = self.api::<K>(namespace);
+        let deadline = self.caller.deadline();
+        let pages = pages::read_metadata(&self.caller, &api, operation, selector);
+        tokio::time::timeout(deadline, pages)
+            .await
+            .map_err(|_| Error::new(operation, ErrorKind::Deadline(deadline)))?
     }
 
     async fn patch_one<K>(
@@ -301,6 +321,16 @@ impl ClusterClient for LiveClient {
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {
         let operation = format!("list {} in {namespace}", kind.resource());
         of_kind!(kind, K => self.list_all::<K>(&operation, namespace, selector).await)
+    }
+
+    async fn list_metadata(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<ObjectMeta>, Error> {
+        let operation = format!("list {} in {namespace}", kind.resource());
+        of_kind!(kind, K => self.list_all_metadata::<K>(&operation, namespace, selector).await)
     }
 
     async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error> {

@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, ObjectList};
 use serde::de::DeserializeOwned;
 
 use super::call::Caller;
@@ -27,12 +30,37 @@ pub(super) async fn read<K>(
 where
     K: Clone + DeserializeOwned + Debug,
 {
+    let list = |params: ListParams| async move { api.list(&params).await }.boxed();
+    read_by(caller, operation, selector, list).await
+}
+
+/// The metadata of all objects that `selector` matches.
+pub(super) async fn read_metadata<K>(
+    caller: &Caller,
+    api: &Api<K>,
+    operation: &str,
+    selector: &str,
+) -> Result<Vec<ObjectMeta>, Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let list = |params: ListParams| async move { api.list_metadata(&params).await }.boxed();
+    let (objects, _) = read_by(caller, operation, selector, list).await?;
+    Ok(objects.into_iter().map(|object| object.metadata).collect())
+}
+
+async fn read_by<'a, T: Clone>(
+    caller: &Caller,
+    operation: &str,
+    selector: &str,
+    list: impl Fn(ListParams) -> BoxFuture<'a, kube::Result<ObjectList<T>>>,
+) -> Result<(Vec<T>, String), Error> {
     let mut beginnings = 1;
     let mut objects = Vec::new();
     let mut params = ListParams::default().labels(selector).limit(PAGE);
     loop {
         let page = caller
-            .call(operation, Repeatable::Always, || api.list(&params))
+            .call(operation, Repeatable::Always, || list(params.clone()))
             .await;
         match page {
             Ok(page) => {

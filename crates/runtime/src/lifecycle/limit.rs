@@ -3,94 +3,57 @@
 //! The sessions are counted after the own record was written, so that two clients that come at once see each other: the
 //! limit is never exceeded, and who came first stays.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use podbay_k8s_client::{Kind, Object};
-use podbay_manifests::Record;
-use podbay_manifests::labels::{PAUSED, selector_all};
+use std::time::Duration;
 
-use crate::context::SessionContext;
+use podbay_k8s_client::Kind;
+use podbay_manifests::labels::selector_all;
+
+use crate::context::{SessionContext, WatchScope};
 use crate::error::{Error, ForSession as _};
+use crate::index::SessionIndex;
+use crate::place::{CountedAgainst, Place};
 
-/// Which other sessions stand against one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CountedAgainst {
-    /// Those that came before it: it is new.
-    Earlier,
-    /// All: it was paused, and gave up its place.
-    All,
-}
+/// How long the index may take to see the session's own record. One that takes longer is behind or out of touch, and the
+/// cluster is asked instead.
+const STALE: Duration = Duration::from_secs(5);
 
-/// Refuses the session of `record` if `limit` others stand against it. Sessions that are paused or being closed hold no pod
-/// and do not count.
+/// Refuses the session with this place if `limit` others count against it.
 pub(super) async fn check(
     session: SessionContext<'_>,
-    record: &Record,
+    place: &Place,
     against: CountedAgainst,
     limit: u32,
+    index: &SessionIndex,
 ) -> Result<(), Error> {
-    let (ctx, selector) = (session.ctx, selector_all());
-    let records = ctx.client.list(Kind::ConfigMap, &ctx.namespace, &selector).await;
-    let records = records.for_session(session.id)?;
-    let mine = Place {
-        created: record.created.as_ref().map(|time| time.0),
-        version: record.resource_version.as_deref().and_then(number),
+    let ctx = session.ctx;
+    let counted = match ctx.scope {
+        // A watch tells of writes in their order: once it has told of the session's own record, it has told of all that
+        // came before. Of two sessions that come at once, the later sees the earlier.
+        WatchScope::Namespace => index.others(&session.names(), place, against, STALE).await,
+        // Its index knows no other session.
+        WatchScope::Session => None,
     };
-    let others = records
-        .iter()
-        .map(Object::metadata)
-        .filter(|other| other.uid.as_deref() != Some(&record.uid))
-        .filter(|other| {
-            holds_a_pod(other) && (against == CountedAgainst::All || Place::of(other).is_before(&mine))
-        })
-        .count();
+    let others = match counted {
+        Some(others) => others,
+        None => count(session, place, against).await?,
+    };
     if others < usize::try_from(limit).unwrap_or(usize::MAX) {
         return Ok(());
     }
     Err(Error::TooManySessions {
-        session: record.id().to_string(),
+        session: session.id.to_string(),
         namespace: ctx.namespace.clone(),
         limit,
     })
 }
 
-fn holds_a_pod(record: &ObjectMeta) -> bool {
-    let paused = record
-        .annotations
-        .as_ref()
-        .is_some_and(|annotations| annotations.contains_key(PAUSED));
-    record.deletion_timestamp.is_none() && !paused
-}
-
-/// Where a record stands in the order of arrival.
-struct Place {
-    /// In whole seconds, as the API has it.
-    created: Option<Timestamp>,
-    /// Of two records of one second, the one with the lower version is the older: versions count writes (KEP-5504 makes
-    /// that official). Anything but a number is left out of it.
-    version: Option<u64>,
-}
-
-impl Place {
-    fn of(record: &ObjectMeta) -> Self {
-        Self {
-            created: record.creation_timestamp.as_ref().map(|time| time.0),
-            version: record.resource_version.as_deref().and_then(number),
-        }
-    }
-
-    /// In doubt, it is: too few sessions are better than too many.
-    fn is_before(&self, mine: &Self) -> bool {
-        if self.created != mine.created {
-            return self.created < mine.created;
-        }
-        match (self.version, mine.version) {
-            (Some(other), Some(mine)) => other < mine,
-            _ => true,
-        }
-    }
-}
-
-fn number(version: &str) -> Option<u64> {
-    version.parse().ok()
+/// Counts by asking the cluster. Metadata tells all that is needed, and is a small part of a record.
+async fn count(session: SessionContext<'_>, place: &Place, against: CountedAgainst) -> Result<usize, Error> {
+    let (ctx, selector) = (session.ctx, selector_all());
+    let records = ctx
+        .client
+        .list_metadata(Kind::ConfigMap, &ctx.namespace, &selector);
+    let records = records.await.for_session(session.id)?;
+    let places: Vec<Place> = records.iter().map(Place::of).collect();
+    Ok(place.others(&places, against))
 }

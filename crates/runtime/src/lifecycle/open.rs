@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Ensured, creation_values};
 use super::close::{delete_record, wait_for_objects};
-use super::plan::{OpenMode, Place, Plan, Present, RecordState, WorkloadState, depends_on_objects, plan};
+use super::plan::{
+    OpenMode, PlaceState, Plan, Present, RecordState, WorkloadState, depends_on_objects, plan,
+};
 use super::retry::RetryPolicy;
 use super::start::{CreatedObjects, Started};
 use super::workload;
 use crate::context::{Context, SessionContext, WatchScope, is_owned};
 use crate::error::Error;
-use crate::watch::PodWatch;
+use crate::index::SessionIndex;
 
 /// A session about to be opened.
 pub(crate) struct OpenOperation {
@@ -59,12 +61,12 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    const fn of(place: Place, created: &CreatedObjects) -> Self {
+    const fn of(place: PlaceState, created: &CreatedObjects) -> Self {
         match place {
-            Place::New => Self::Created,
-            Place::GivenUp => Self::Resumed,
-            Place::Held if created.workload => Self::Recreated,
-            Place::Held => Self::Attached,
+            PlaceState::New => Self::Created,
+            PlaceState::GivenUp => Self::Resumed,
+            PlaceState::Held if created.workload => Self::Recreated,
+            PlaceState::Held => Self::Attached,
         }
     }
 }
@@ -97,10 +99,10 @@ impl OpenOperation {
     /// steps before; of thousands that start at once that is most of the memory. `self` is in a box because a future keeps
     /// room for an argument twice: as it came, and as it is used.
     pub(crate) async fn open(mut self: Box<Self>) -> Result<OpenOutcome, Error> {
-        let watch = self.ctx.watch(&self.spec.names());
+        let index = self.ctx.index(&self.spec.names());
         let mut retried = 0;
         loop {
-            let FailedAttempt { error, session } = match self.attempt(&watch).await {
+            let FailedAttempt { error, session } = match self.attempt(&index).await {
                 Ok(opened) => return Ok(opened),
                 Err(failed) => failed,
             };
@@ -133,15 +135,15 @@ impl OpenOperation {
         }
     }
 
-    async fn attempt(&mut self, watch: &PodWatch) -> Result<OpenOutcome, FailedAttempt> {
+    async fn attempt(&mut self, index: &SessionIndex) -> Result<OpenOutcome, FailedAttempt> {
         let begun = Instant::now();
         self.values = creation_values();
         (self.on_phase)(StartPhase::Creating);
         if self.ctx.scope == WatchScope::Namespace {
-            watch.synced().await;
+            index.pods_synced().await;
         }
         // Before the look at what is there: a pod that goes right after it is seen to go.
-        let mut follower = watch.follow(&self.spec.names());
+        let mut receiver = index.follow(&self.spec.names());
         let (record, place, step) = loop {
             match self.look().await? {
                 Plan::NotFound => return Err(self.session().not_found().into()),
@@ -152,8 +154,8 @@ impl OpenOperation {
                 Plan::Start { record, place, step } => break (record, place, step),
             }
         };
-        let (created, started) = match self.take_place(&record, place).await {
-            Ok(()) => self.execute(&record, step, begun, &mut follower).await,
+        let (created, started) = match self.take_place(&record, place, index).await {
+            Ok(()) => self.execute(&record, step, begun, &mut receiver).await,
             Err(error) => (CreatedObjects::default(), Err(error)),
         };
         match (started, place) {
@@ -163,7 +165,7 @@ impl OpenOperation {
                 origin: Origin::of(place, &created),
                 record: *record,
             }),
-            (Err(error), Place::New) => Err(FailedAttempt {
+            (Err(error), PlaceState::New) => Err(FailedAttempt {
                 error,
                 session: Some(NewSession {
                     record,
@@ -171,11 +173,11 @@ impl OpenOperation {
                 }),
             }),
             // The session stays, and so does what it lacked and got.
-            (Err(Error::Cancelled { session, .. }), Place::Held | Place::GivenUp) => {
+            (Err(Error::Cancelled { session, .. }), PlaceState::Held | PlaceState::GivenUp) => {
                 let goes_on = true;
                 Err(Error::Cancelled { session, goes_on }.into())
             }
-            (Err(error), Place::Held | Place::GivenUp) => Err(error.into()),
+            (Err(error), PlaceState::Held | PlaceState::GivenUp) => Err(error.into()),
         }
     }
 
@@ -321,6 +323,7 @@ impl OpenOperation {
 mod tests {
     use podbay_config::Config;
     use podbay_fake_cluster::ScriptedCluster;
+    use podbay_k8s_client::WatchPolicy;
     use podbay_manifests::SessionRequest;
 
     use super::*;
@@ -342,6 +345,7 @@ mod tests {
                 config,
                 "default".to_owned(),
                 WatchScope::Namespace,
+                WatchPolicy::FailFast,
             )),
             spec,
             secrets,

@@ -42,10 +42,15 @@ pub(crate) async fn pause(session: SessionContext<'_>, record: &Record, wait: bo
     Ok(())
 }
 
-/// Writes down whether a session is paused.
-pub(super) async fn mark(session: SessionContext<'_>, record: &Record, paused: bool) -> Result<(), Error> {
+/// Writes down whether a session is paused. Returns the version of the record that says so.
+pub(super) async fn mark(
+    session: SessionContext<'_>,
+    record: &Record,
+    paused: bool,
+) -> Result<Option<String>, Error> {
     let value = if paused { json!("true") } else { Value::Null };
     let patch = json!({"metadata": {"uid": record.uid, "annotations": {PAUSED: value}}});
     let patched = session.ctx.client.patch(&session.record_key(), patch).await;
-    patched.map(drop).for_session(session.id)
+    let patched = patched.for_session(session.id)?;
+    Ok(patched.metadata().resource_version.clone())
 }

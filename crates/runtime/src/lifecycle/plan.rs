@@ -63,7 +63,7 @@ pub(super) enum Plan {
         /// The session.
         record: Box<Record>,
         /// Whether it counts against the limit already.
-        place: Place,
+        place: PlaceState,
         /// What is left to do.
         step: Step,
     },
@@ -71,7 +71,7 @@ pub(super) enum Plan {
 
 /// The place of a session among those that the namespace may have at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum PlaceState {
     /// It is new and may be one too many.
     New,
     /// It has had its place since it was created.
@@ -105,15 +105,15 @@ pub(super) fn plan(record: RecordState, present: Present, mode: OpenMode) -> Pla
         (RecordState::Missing, _) => Plan::NotFound,
         (RecordState::Created(record), _) => Plan::Start {
             record,
-            place: Place::New,
+            place: PlaceState::New,
             step: Step::Complete { ended: None },
         },
         (RecordState::Existing(record), OpenMode::Replace) => Plan::Replace(record),
         (RecordState::Existing(record), OpenMode::AttachOrCreate | OpenMode::Attach) => Plan::Start {
             place: if record.paused {
-                Place::GivenUp
+                PlaceState::GivenUp
             } else {
-                Place::Held
+                PlaceState::Held
             },
             record,
             step: match present.workload {
@@ -184,7 +184,7 @@ mod tests {
                     let right = matches!(
                         plan,
                         Plan::Start {
-                            place: Place::New,
+                            place: PlaceState::New,
                             step: Step::Complete { ended: None },
                             ..
                         }
@@ -225,7 +225,14 @@ mod tests {
                         let Plan::Start { place, step, .. } = plan else {
                             panic!("{plan:?}");
                         };
-                        assert_eq!(place, if paused { Place::GivenUp } else { Place::Held });
+                        assert_eq!(
+                            place,
+                            if paused {
+                                PlaceState::GivenUp
+                            } else {
+                                PlaceState::Held
+                            }
+                        );
                         let right = match &step {
                             Step::Attach(_) => matches!(workload, WorkloadState::Live(_)),
                             Step::Complete { ended } => {

@@ -12,15 +12,15 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::apply::Ensured;
-use super::limit::CountedAgainst;
 use super::network::ensure_shared_policy;
 use super::open::OpenOperation;
-use super::plan::{Place, Step};
+use super::plan::{PlaceState, Step};
 use super::workload::{self, Workload, resume_job};
 use super::{exposure, limit, pause};
 use crate::error::{Error, ForSession as _};
+use crate::index::{PodState, SessionIndex, SessionReceiver};
+use crate::place::{CountedAgainst, Place};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
-use crate::watch::{PodFollower, PodState};
 
 /// What an attempt has created beside the record: rolled back if it fails, reported if it succeeds.
 #[derive(Clone, Debug, Default)]
@@ -52,17 +52,20 @@ impl OpenOperation {
     pub(super) fn take_place<'a>(
         &'a self,
         record: &'a Record,
-        place: Place,
+        state: PlaceState,
+        index: &'a SessionIndex,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            match place {
-                Place::New => self.check_limit(record, CountedAgainst::Earlier).await,
-                Place::Held => Ok(()),
-                Place::GivenUp => {
+            let place = Place::of_record(record);
+            match state {
+                PlaceState::New => self.check_limit(&place, CountedAgainst::Earlier, index).await,
+                PlaceState::Held => Ok(()),
+                PlaceState::GivenUp => {
                     // It counts for others before it counts them, so that of two that are resumed at once not both slip
                     // through.
-                    pause::mark(self.session(), record, false).await?;
-                    let checked = self.check_limit(record, CountedAgainst::All).await;
+                    let version = pause::mark(self.session(), record, false).await?;
+                    let place = place.at_version(version.as_deref());
+                    let checked = self.check_limit(&place, CountedAgainst::All, index).await;
                     if checked.is_err() {
                         pause::mark(self.session(), record, true).await?;
                     }
@@ -72,9 +75,14 @@ impl OpenOperation {
         })
     }
 
-    async fn check_limit(&self, record: &Record, against: CountedAgainst) -> Result<(), Error> {
+    async fn check_limit(
+        &self,
+        place: &Place,
+        against: CountedAgainst,
+        index: &SessionIndex,
+    ) -> Result<(), Error> {
         if let Some(limit) = self.ctx.session_limit {
-            limit::check(self.session(), record, against, limit).await?;
+            limit::check(self.session(), place, against, limit, index).await?;
         }
         self.check_cancelled()
     }
@@ -85,7 +93,7 @@ impl OpenOperation {
         record: &Record,
         step: Step,
         begun: Instant,
-        follower: &mut PodFollower,
+        receiver: &mut SessionReceiver,
     ) -> (CreatedObjects, Result<Started, Error>) {
         let existed = matches!(step, Step::Attach(_));
         let (created, source) = match step {
@@ -94,7 +102,7 @@ impl OpenOperation {
             Step::AwaitCreator => (CreatedObjects::default(), Ok(PodSource::Creator)),
         };
         let started = match source {
-            Ok(source) => self.wait(record, source, begun, follower).await,
+            Ok(source) => self.wait(record, source, begun, receiver).await,
             Err(error) => Err(error),
         };
         let started = started.map(|(pod, times)| Started {
@@ -211,11 +219,11 @@ impl OpenOperation {
         record: &'a Record,
         source: PodSource,
         begun: Instant,
-        follower: &'a mut PodFollower,
+        receiver: &'a mut SessionReceiver,
     ) -> BoxFuture<'a, Result<(String, PhaseTimes), Error>> {
         Box::pin(async move {
             tokio::select! {
-                ready = self.wait_for_pod(record, source, begun, follower) => ready,
+                ready = self.wait_for_pod(record, source, begun, receiver) => ready,
                 () = self.cancel.cancelled() => Err(self.cancelled()),
             }
         })
@@ -226,7 +234,7 @@ impl OpenOperation {
         record: &Record,
         source: PodSource,
         begun: Instant,
-        follower: &mut PodFollower,
+        receiver: &mut SessionReceiver,
     ) -> Result<(String, PhaseTimes), Error> {
         let pod = match source {
             PodSource::Workload(Workload::Pod(pod)) => pod,
@@ -236,9 +244,9 @@ impl OpenOperation {
                     job: workload::key(&record.spec),
                     uid: workload.uid(),
                 };
-                wait_for_pod_of_job(wanted, |pod| workload.has(pod), follower).await?
+                wait_for_pod_of_job(wanted, |pod| workload.has(pod), receiver).await?
             }
-            PodSource::Creator => self.pod_of_creator(&record.owner(), follower).await?,
+            PodSource::Creator => self.pod_of_creator(&record.owner(), receiver).await?,
         };
         let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
         let ready = ReadyWait {
@@ -249,22 +257,22 @@ impl OpenOperation {
             creating: begun.elapsed(),
             on_phase: &*self.on_phase,
         };
-        let times = wait_until_ready(ready, follower).await?;
+        let times = wait_until_ready(ready, receiver).await?;
         Ok((pod_name.to_owned(), times))
     }
 
     /// The pod that the session's creator is about to make: only it knows the environment.
-    async fn pod_of_creator(&self, owner: &Owner, follower: &mut PodFollower) -> Result<Arc<Pod>, Error> {
+    async fn pod_of_creator(&self, owner: &Owner, receiver: &mut SessionReceiver) -> Result<Arc<Pod>, Error> {
         let timeout = self.ctx.deletion_timeout;
         let deadline = Instant::now() + timeout;
         loop {
-            if let PodState::Present(pod) = follower.state()
+            if let PodState::Present(pod) = receiver.pod()
                 && owner.owns(pod.metadata.owner_references.as_deref().unwrap_or_default())
             {
                 return Ok(pod);
             }
             tokio::select! {
-                () = follower.changed() => {}
+                () = receiver.changed() => {}
                 () = tokio::time::sleep_until(deadline) => {
                     return Err(Error::Unfinished {
                         session: self.spec.id().to_string(),

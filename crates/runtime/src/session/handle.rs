@@ -263,8 +263,8 @@ impl Session {
             on_phase: &|_| {},
         };
         let names = self.context().names();
-        let mut follower = self.podbay.0.watch(&names).follow(&names);
-        wait_until_ready(wait, &mut follower).await.map(|_| ())
+        let mut receiver = self.podbay.0.index(&names).follow(&names);
+        wait_until_ready(wait, &mut receiver).await.map(|_| ())
     }
 
     /// Why a call on the session's pod failed: there is no such session, or its pod has ended.

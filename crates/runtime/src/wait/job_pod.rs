@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::{start_failed, watch_failed};
 use crate::context::SessionContext;
 use crate::error::Error;
+use crate::index::{PodState, SessionReceiver};
 use crate::readiness::of_creation;
-use crate::watch::{PodFollower, PodState};
 
 /// How long a Job may have no pod before its events are read: its controller makes one within some tens of milliseconds,
 /// and tells of a refusal there alone.
@@ -30,7 +30,7 @@ pub(crate) struct JobPod<'a> {
 pub(crate) async fn wait_for_pod_of_job(
     wanted: JobPod<'_>,
     is_its: impl Fn(&Pod) -> bool + Send,
-    follower: &mut PodFollower,
+    receiver: &mut SessionReceiver,
 ) -> Result<Arc<Pod>, Error> {
     let JobPod { session, job, uid } = wanted;
     let (client, timeout) = (&session.ctx.client, session.ctx.grace_periods.start);
@@ -38,7 +38,7 @@ pub(crate) async fn wait_for_pod_of_job(
     let mut look = Instant::now() + LOOK;
     let mut between = LOOK;
     loop {
-        match follower.state() {
+        match receiver.pod() {
             PodState::Present(pod) if is_its(&pod) && pod.metadata.deletion_timestamp.is_none() => {
                 return Ok(pod);
             }
@@ -46,7 +46,7 @@ pub(crate) async fn wait_for_pod_of_job(
             PodState::Present(_) | PodState::Unseen | PodState::Gone(_) => {}
         }
         tokio::select! {
-            () = follower.changed() => {}
+            () = receiver.changed() => {}
             () = tokio::time::sleep_until(look.min(deadline)) => {
                 let now = Instant::now();
                 let refusal = match client.events(&job, uid).await {

@@ -12,8 +12,8 @@ use super::log_tail::with_log_tail;
 use super::{start_failed, watch_failed};
 use crate::context::SessionContext;
 use crate::error::Error;
+use crate::index::{PodState, SessionReceiver};
 use crate::readiness::{Decision, StartMonitor, culprit, deleted_while_starting};
-use crate::watch::{PodFollower, PodState};
 
 /// Which pod is waited for, and how.
 pub(crate) struct ReadyWait<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct ReadyWait<'a> {
 /// Waits until the pod is ready, and returns the seconds of each step.
 pub(crate) async fn wait_until_ready(
     wait: ReadyWait<'_>,
-    follower: &mut PodFollower,
+    receiver: &mut SessionReceiver,
 ) -> Result<PhaseTimes, Error> {
     let ReadyWait {
         session,
@@ -46,7 +46,7 @@ pub(crate) async fn wait_until_ready(
     let mut events = Vec::new();
     let mut reported = None;
     loop {
-        let pod = match follower.state() {
+        let pod = match receiver.pod() {
             PodState::Present(pod) if pod.metadata.uid.as_deref() == Some(uid) => Some(pod),
             PodState::Gone(pod) if pod.metadata.uid.as_deref() == Some(uid) => {
                 let times = monitor.times(Instant::now());
@@ -81,7 +81,7 @@ pub(crate) async fn wait_until_ready(
             }
             Decision::Wait(until) => {
                 tokio::select! {
-                    () = follower.changed() => {}
+                    () = receiver.changed() => {}
                     () = tokio::time::sleep_until(until) => {}
                 }
             }

@@ -9,6 +9,7 @@ mod crashes;
 mod faults;
 mod identity;
 mod keeping;
+mod limits;
 mod scenario;
 mod trying_again;
 mod world;
