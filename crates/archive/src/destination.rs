@@ -42,7 +42,8 @@ impl Destination {
                     path: local.display().to_string(),
                 });
             }
-            (parent, name, local.as_os_str().as_bytes().ends_with(b"/"))
+            let text = local.as_os_str().as_bytes();
+            (parent, name, text.ends_with(b"/") || text.ends_with(b"/."))
         };
         // The user's own path: its links are followed.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -93,7 +94,9 @@ mod tests {
             (directory.path().to_owned(), false)
         );
         assert_eq!(target(&at("new"), Some("a")).unwrap(), (at("new"), false));
-        assert_eq!(target(&at("new/"), Some("a")).unwrap(), (at("new"), true));
+        for directory in ["new/", "new/."] {
+            assert_eq!(target(&at(directory), Some("a")).unwrap(), (at("new"), true));
+        }
         assert_eq!(target(&at("file"), Some("a")).unwrap(), (at("file"), false));
         for nowhere in ["no/new", "file/new", "no/.."] {
             let error = target(&at(nowhere), Some("a")).unwrap_err();

@@ -3,6 +3,7 @@
 use crate::Report;
 use crate::destination::Destination;
 use crate::error::Error;
+use crate::member_path::MemberPath;
 use crate::policy::{Accepted, Decision, Policy};
 use crate::tar::{Decoder, Event, Malformed};
 use crate::tree::{Tree, Unfinished};
@@ -119,6 +120,27 @@ impl Extraction {
 }
 
 impl Extracted {
+    /// One of a file without any archive, empty yet, with these permissions.
+    pub fn of_file(destination: Destination, mode: u32) -> Result<Self, Error> {
+        let mut tree = Tree::new(destination);
+        let accepted = Accepted {
+            path: MemberPath::default(),
+            directory: false,
+            size: 0,
+            mode,
+            modified: None,
+        };
+        let file = tree.file(&accepted, rand::random())?;
+        Ok(Self {
+            tree,
+            sole: Some(file),
+            report: Report {
+                files: 1,
+                ..Report::default()
+            },
+        })
+    }
+
     /// Completes the copy. What sent the archive ended well, as far as the caller can tell.
     pub fn commit(self) -> Result<Report, Error> {
         let Self { tree, sole, report } = self;
@@ -127,6 +149,21 @@ impl Extracted {
         }
         tree.finish()?;
         Ok(report)
+    }
+
+    /// Whether the copy is one file by itself that has no bytes: some filesystems claim so of files that have content
+    /// (`/proc` above all), and `tar` believes them.
+    pub fn is_an_empty_file(&self) -> bool {
+        self.sole.is_some() && self.report.bytes == 0
+    }
+
+    /// Adds to the file that is the whole copy; nothing where a directory was copied.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(file) = &mut self.sole {
+            file.write(bytes)?;
+            self.report.bytes += bytes.len() as u64;
+        }
+        Ok(())
     }
 
     /// What stays where it is if the copy is not completed.

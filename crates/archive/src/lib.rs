@@ -7,7 +7,7 @@
 //! * [`Source`]: files of this machine packed, piece by piece, into a [`Sink`].
 //!
 //! ```
-//! use podbay_archive::{Destination, Extraction, Limits, Packed, Policy, Sink, Source};
+//! use podbay_archive::{Destination, Extraction, Limits, Packed, Packing, Policy, Sink, Source, tar::Owner};
 //!
 //! /// Holds an archive in memory.
 //! struct Memory(Vec<u8>);
@@ -26,7 +26,8 @@
 //! std::fs::write(&from, "content")?;
 //! let limits = Limits { max_bytes: 1 << 20, max_entries: 100 };
 //! let mut archive = Memory(Vec::new());
-//! let packed = Source::find(&from)?.pack(Some(b"name"), limits, false, &mut archive);
+//! let packing = Packing { name: Some(b"name"), limits, skip_links: false, owner: Owner::default() };
+//! let packed = Source::find(&from)?.pack(&packing, &mut archive);
 //! assert!(matches!(packed, Ok(Packed { members: 1, .. })));
 //!
 //! let policy = Policy::new(Some(b"name"), limits, false);
@@ -67,7 +68,7 @@ pub use destination::Destination;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};
 pub use member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath};
-pub use packing::{Closed, Packed, Sink, Source, Stopped};
+pub use packing::{Closed, Packed, Packing, Sink, Source, Stopped};
 pub use policy::{Accepted, Decision, Limits, Policy, Refusal};
 
 /// What was packed or extracted.

@@ -13,14 +13,31 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use crate::Report;
 use crate::error::Error;
 use crate::policy::Limits;
-use crate::tar::{Member, MemberKind, end_of_archive, header, padding};
+use crate::tar::{Member, MemberKind, Owner, end_of_archive, header, padding};
 use crate::tree::kind;
 
 /// Bytes of a file read at once: a few pieces of it are all that a copy holds in memory.
 const PIECE: u64 = 128 * 1024;
 
+/// Bytes that a file may have which claimed to have a piece at most. Those of `/proc` claim to have none, those of
+/// `/sys` a page, and both have another number, so that small files are read before they are announced.
+const UNANNOUNCED: u64 = 16 << 20;
+
 /// Permissions that are sent; set-user-ID and the like stay behind.
 const PERMISSIONS: u32 = 0o777;
+
+/// How to pack.
+#[derive(Clone, Copy, Debug)]
+pub struct Packing<'a> {
+    /// What the source is called in the archive; `None` packs what is in it, under no name.
+    pub name: Option<&'a [u8]>,
+    /// How much may go in.
+    pub limits: Limits,
+    /// Leaves links out.
+    pub skip_links: bool,
+    /// Whose the members are.
+    pub owner: Owner,
+}
 
 /// A file or directory of this side to be copied.
 #[derive(Debug)]
@@ -82,23 +99,30 @@ impl Source {
         })
     }
 
-    /// Its name; none for `/`, `.` and paths that end with `..`: what is in them is copied then.
+    /// Its name; `None` for `/` and paths that end with `.` or `..`: what is in them is copied then.
     pub fn name(&self) -> Option<&OsStr> {
-        self.path.file_name()
+        // `Path` itself takes `a/.` for `a`.
+        let ends_with_dot = self.path.as_os_str().as_bytes().ends_with(b"/.");
+        if ends_with_dot {
+            None
+        } else {
+            self.path.file_name()
+        }
     }
 
-    /// Packs it under `name`, or what is in it under no name.
-    pub fn pack(
-        self,
-        name: Option<&[u8]>,
-        limits: Limits,
-        skip_links: bool,
-        sink: &mut impl Sink,
-    ) -> Result<Packed, Stopped> {
+    /// Packs it into `sink`, to the end of an archive.
+    pub fn pack(self, packing: &Packing<'_>, sink: &mut impl Sink) -> Result<Packed, Stopped> {
+        let Packing {
+            name,
+            limits,
+            skip_links,
+            owner,
+        } = *packing;
         let mut packer = Packer {
             sink,
             limits,
             skip_links,
+            owner,
             length: 0,
             packed: Packed::default(),
             directories: Vec::new(),
@@ -131,6 +155,7 @@ struct Packer<'a, S> {
     sink: &'a mut S,
     limits: Limits,
     skip_links: bool,
+    owner: Owner,
     /// Bytes sent.
     length: u64,
     packed: Packed,
@@ -158,6 +183,7 @@ impl<S: Sink> Packer<'_, S> {
                 kind: MemberKind::Directory,
                 mode,
                 modified,
+                owner: self.owner,
             })?;
             self.packed.report.directories += 1;
             self.open(path, member)
@@ -172,6 +198,7 @@ impl<S: Sink> Packer<'_, S> {
                 kind,
                 mode,
                 modified,
+                owner: self.owner,
             })?;
             self.packed.report.links += 1;
             Ok(())
@@ -217,7 +244,14 @@ impl<S: Sink> Packer<'_, S> {
             }
             .into());
         }
-        let size = metadata.len();
+        let claimed = metadata.len();
+        // Whatever a small file claims: what is there is what is sent.
+        let read_ahead = if claimed <= PIECE {
+            Some(read_small(path, &mut file, claimed)?)
+        } else {
+            None
+        };
+        let size = read_ahead.as_ref().map_or(claimed, |read| read.len() as u64);
         self.limits
             .check(0, self.packed.report.bytes.saturating_add(size))?;
         let modified = u64::try_from(metadata.mtime()).unwrap_or(0);
@@ -227,29 +261,35 @@ impl<S: Sink> Packer<'_, S> {
             kind: MemberKind::File(size),
             mode,
             modified,
+            owner: self.owner,
         })?;
-        let changed = |found| Error::Changed {
-            path: path.display().to_string(),
-            expected: size,
-            found,
-        };
+        match read_ahead {
+            Some(read) => self.send(read)?,
+            None => self.stream(path, &mut file, size)?,
+        }
+        self.send(Bytes::from_static(padding(size)))?;
+        self.packed.report.files += 1;
+        self.packed.report.bytes += size;
+        Ok(())
+    }
+
+    /// Sends a file piece by piece.
+    fn stream(&mut self, path: &Path, file: &mut File, size: u64) -> Result<(), Stopped> {
+        let failed = |source: io::Error| local(path, source);
         let mut left = size;
         while left > 0 {
             let mut piece = BytesMut::zeroed(usize::try_from(left.min(PIECE)).unwrap_or(usize::MAX));
             let read = file.read(&mut piece).map_err(failed)?;
             if read == 0 {
-                return Err(changed("fewer").into());
+                return Err(changed(path, size, "fewer").into());
             }
             piece.truncate(read);
             left -= read as u64;
             self.send(piece.freeze())?;
         }
         if file.read(&mut [0]).map_err(failed)? > 0 {
-            return Err(changed("more").into());
+            return Err(changed(path, size, "more").into());
         }
-        self.send(Bytes::from_static(padding(size)))?;
-        self.packed.report.files += 1;
-        self.packed.report.bytes += size;
         Ok(())
     }
 
@@ -273,6 +313,26 @@ impl<S: Sink> Packer<'_, S> {
 /// How many newlines there are.
 fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+/// All of a file that claimed to be small.
+fn read_small(path: &Path, file: &mut File, claimed: u64) -> Result<Bytes, Error> {
+    let mut content = Vec::new();
+    file.take(UNANNOUNCED + 1)
+        .read_to_end(&mut content)
+        .map_err(|source| local(path, source))?;
+    if content.len() as u64 > UNANNOUNCED {
+        return Err(changed(path, claimed, "more"));
+    }
+    Ok(content.into())
+}
+
+fn changed(path: &Path, expected: u64, found: &'static str) -> Error {
+    Error::Changed {
+        path: path.display().to_string(),
+        expected,
+        found,
+    }
 }
 
 fn local(path: &Path, source: io::Error) -> Error {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_runtime::protocol::Outcome;
-use podbay_runtime::{Command, Session};
+use podbay_runtime::{Command, RunAs, Session};
 
 use crate::exit::Failure;
 use crate::output::warn;
@@ -22,6 +22,8 @@ pub(crate) struct Execution {
     pub(crate) tty: bool,
     /// The directory it starts in, in place of the session's.
     pub(crate) workdir: Option<String>,
+    /// The user it runs as, in place of the session's.
+    pub(crate) user: Option<RunAs>,
     /// When it is killed.
     pub(crate) timeout: Option<Duration>,
     /// Keeps so many bytes of each stream in place of passing them on.
@@ -37,6 +39,7 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
         stdin,
         tty,
         workdir,
+        user,
         timeout,
         keep,
         signals,
@@ -48,6 +51,9 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
     }
     if let Some(workdir) = workdir {
         command = command.workdir(workdir);
+    }
+    if let Some(user) = user {
+        command = command.user(user);
     }
     if stdin {
         command = command.stdin(standard::input()?);

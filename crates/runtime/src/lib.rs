@@ -40,6 +40,7 @@
 //!   podbay.rs      choosing a cluster, and what can be asked of it
 //!   check.rs       whether a configuration can be used
 //!   copy/          files in and out
+//!   transport/     what reaches into a session: its files
 //!   command/       a command run in a session: streams, time-outs, outcome
 //!   session/       a session: its builder, its handle, its description
 //!   lifecycle/     objects created and removed
@@ -71,6 +72,7 @@ pub mod podbay;
 mod readiness;
 pub mod session;
 mod state;
+pub mod transport;
 mod wait;
 
 pub use backend::{Backend, BackendKind};
@@ -86,6 +88,6 @@ pub use session::{
 
 pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
-pub use podbay_manifests::{Profile, SessionRequest};
+pub use podbay_manifests::{Profile, RunAs, SessionRequest};
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};

@@ -18,6 +18,17 @@ pub struct Member<'a> {
     pub mode: u32,
     /// Modification time, in seconds since 1970.
     pub modified: u64,
+    /// Whose it is, for an extraction that restores owners.
+    pub owner: Owner,
+}
+
+/// A user and a group, by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's id.
+    pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
 }
 
 /// What a member is.
@@ -38,6 +49,7 @@ pub fn header(member: &Member<'_>) -> Vec<u8> {
         kind,
         mode,
         modified,
+        owner,
     } = member;
     let mut name = name.to_vec();
     let (entry_type, size, link) = match *kind {
@@ -61,9 +73,9 @@ pub fn header(member: &Member<'_>) -> Vec<u8> {
     header.set_size(size);
     header.set_mode(*mode);
     header.set_mtime(*modified);
-    // Whoever extracts becomes the owner; the fields must be numbers all the same.
-    header.set_uid(0);
-    header.set_gid(0);
+    // Without names: those of this machine mean nothing elsewhere.
+    header.set_uid(owner.uid.into());
+    header.set_gid(owner.gid.into());
     header.set_cksum();
     blocks.extend(header.as_bytes());
     blocks

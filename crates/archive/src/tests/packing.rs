@@ -4,8 +4,9 @@ use bytes::Bytes;
 use std::os::unix::fs::symlink;
 
 use crate::Error;
-use crate::packing::{Closed, Packed, Sink, Source, Stopped};
+use crate::packing::{Closed, Packed, Packing, Sink, Source, Stopped};
 use crate::policy::Limits;
+use crate::tar::Owner;
 
 const LIMITS: Limits = Limits {
     max_bytes: 1 << 30,
@@ -25,10 +26,19 @@ impl<F: FnMut()> Sink for Meanwhile<F> {
     }
 }
 
+fn packing(limits: Limits) -> Packing<'static> {
+    Packing {
+        name: Some(b"name"),
+        limits,
+        skip_links: false,
+        owner: Owner { uid: 1000, gid: 7 },
+    }
+}
+
 fn pack(path: &std::path::Path, limits: Limits, sink: &mut impl Sink) -> Result<Packed, Error> {
     Source::find(path)
         .unwrap()
-        .pack(Some(b"name"), limits, false, sink)
+        .pack(&packing(limits), sink)
         .map_err(|stopped| match stopped {
             Stopped::Failed(error) => error,
             Stopped::Closed => panic!("closed"),
@@ -60,6 +70,73 @@ fn a_file_that_changes_its_size_is_an_error() {
             panic!("{error:?}")
         };
         assert_eq!((size, found), (before as u64, expected));
+    }
+}
+
+/// An archive in memory.
+struct Memory(Vec<u8>);
+
+impl Sink for Memory {
+    fn send(&mut self, piece: Bytes) -> Result<(), Closed> {
+        self.0.extend(piece);
+        Ok(())
+    }
+}
+
+/// `/proc` claims no bytes, `/sys` a page, and both have others.
+#[test]
+fn files_that_claim_another_size_are_packed_with_what_they_have() {
+    let mut tried = 0;
+    for path in [
+        "/proc/self/status",
+        "/proc/cpuinfo",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ] {
+        let Ok(metadata) = std::fs::metadata(path) else {
+            continue;
+        };
+        let content = std::fs::read(path).unwrap();
+        assert_ne!(
+            metadata.len(),
+            content.len() as u64,
+            "{path} is no case of it here"
+        );
+        let mut archive = Memory(Vec::new());
+        let packed = pack(std::path::Path::new(path), LIMITS, &mut archive).unwrap();
+        assert!(packed.report.bytes > 0, "{path}");
+        let size = usize::try_from(packed.report.bytes).unwrap();
+        // Figures in it change from moment to moment; its first line does not.
+        let line = content.split_inclusive(|&byte| byte == b'\n').next().unwrap();
+        assert!(archive.0[512..512 + size].starts_with(line), "{path}");
+        tried += 1;
+    }
+    assert!(tried > 0);
+}
+
+#[test]
+fn members_belong_to_whom_the_caller_says() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("f"), "f").unwrap();
+    let mut archive = Memory(Vec::new());
+    pack(directory.path(), LIMITS, &mut archive).unwrap();
+    for block in [0, 512] {
+        let header = tokio_tar::Header::from_byte_slice(&archive.0[block..block + 512]);
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (1000, 7));
+    }
+}
+
+#[test]
+fn a_path_that_ends_with_a_dot_stands_for_what_is_in_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("d")).unwrap();
+    let name = |path: &str| {
+        let source = Source::find(&directory.path().join(path)).unwrap();
+        source.name().map(|name| name.to_str().unwrap().to_owned())
+    };
+    assert_eq!(name("d").as_deref(), Some("d"));
+    assert_eq!(name("d/").as_deref(), Some("d"));
+    for contents in ["d/.", "d/./.", "d/.."] {
+        assert_eq!(name(contents), None, "{contents}");
     }
 }
 

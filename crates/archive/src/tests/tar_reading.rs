@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::archives::{Archive, header};
-use crate::tar::{self, Decoder, Entry, EntryKind, Event, Malformed, Member, MemberKind};
+use crate::tar::{self, Decoder, Entry, EntryKind, Event, Malformed, Member, MemberKind, Owner};
 
 /// All entries with their data, the archive being fed in pieces of so many bytes.
 fn read(bytes: &[u8], piece: usize) -> Result<Vec<(Entry, Vec<u8>)>, Malformed> {
@@ -183,7 +183,7 @@ proptest! {
                 1 => MemberKind::Directory,
                 _ => MemberKind::Symlink(link),
             };
-            bytes.extend(tar::header(&Member { name, kind, mode: 0o754, modified: 12 }));
+            bytes.extend(tar::header(&Member { name, kind, mode: 0o754, modified: 12, owner: Owner { uid: 1000, gid: 7 } }));
             if let MemberKind::File(size) = kind {
                 bytes.extend(data);
                 bytes.extend(tar::padding(size));
@@ -237,6 +237,7 @@ fn a_size_beyond_eight_gibibytes_survives() {
         kind: MemberKind::File(size),
         mode: 0o644,
         modified: 0,
+        owner: Owner::default(),
     };
     let bytes = tar::header(&member);
     let mut input = bytes.as_slice();

@@ -1,6 +1,5 @@
 //! `podbay cp`: a file or a directory into a session, or out of it.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -40,6 +39,7 @@ Examples:
   podbay cp main.py demo:/workspace/
   podbay cp demo:/workspace/results ./results
   podbay cp --skip-links --max-size 1Gi demo:/workspace .
+  podbay cp src/. demo:/workspace                         what is in src, without src itself
   podbay cp ./a:b demo:/tmp/                              a file with a colon in its name
 
 The session's image must have tar. Nothing is written outside DESTINATION, whatever the session sends.";
@@ -52,11 +52,19 @@ enum End {
 }
 
 impl FromStr for End {
-    type Err = Infallible;
+    type Err = &'static str;
 
     /// As `kubectl cp` and `scp` have it: what stands before the first colon is a session, unless it has a slash.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Err("the path is empty");
+        }
         Ok(match name_of(text).split_once(':') {
+            Some((id, "")) if !id.is_empty() && !id.contains('/') => {
+                return Err(
+                    "no path after the colon: `.` is the directory that the session's commands start in",
+                );
+            }
             Some((id, path)) if !id.is_empty() && !id.contains('/') => Self::Session {
                 id: id.to_owned(),
                 path: path.to_owned(),
@@ -190,8 +198,7 @@ mod tests {
     use super::*;
 
     fn end(text: &str) -> End {
-        let Ok(end) = text.parse();
-        end
+        text.parse().unwrap()
     }
 
     #[test]
@@ -202,7 +209,7 @@ mod tests {
         };
         assert_eq!(end("demo:/w/f"), session("demo", "/w/f"));
         assert_eq!(end("session/demo:/w/f"), session("demo", "/w/f"));
-        assert_eq!(end("demo:"), session("demo", ""));
+        assert!("demo:".parse::<End>().is_err() && "".parse::<End>().is_err());
         assert_eq!(end("demo:a:b"), session("demo", "a:b"));
         for file in ["f", "./a:b", "/a:b", "../a:b", ":b"] {
             assert_eq!(end(file), End::Local(file.into()), "{file}");
@@ -225,6 +232,9 @@ mod tests {
             "podbay cp",
             "podbay cp f",
             "podbay cp f demo:/ x",
+            "podbay cp f demo:",
+            "podbay cp demo: f",
+            "podbay cp  demo:/f",
             "podbay cp --max-size x f demo:/",
         ] {
             let error = crate::args::Args::try_parse_from(line.split(' ')).unwrap_err();

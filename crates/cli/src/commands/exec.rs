@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use podbay_runtime::RunAs;
 use tokio::time::Instant;
 
 use super::run::listen;
@@ -27,6 +28,9 @@ pub(crate) struct ExecArgs {
     /// Directory that the command starts in [default: the session's]
     #[arg(short, long, value_name = "DIRECTORY")]
     workdir: Option<String>,
+    /// User that the command runs as, where the session's own is root [default: the session's]
+    #[arg(long, value_name = "UID[:GID]")]
+    user: Option<RunAs>,
     /// Kill the command after so long (30s, 5m, 1h30m), with exit code 124
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
@@ -42,6 +46,7 @@ Examples:
   podbay exec demo -- make test
   podbay exec -it demo -- bash
   podbay exec -i demo -- tar -x < files.tar
+  podbay exec --user 1000:1000 demo -- id
   podbay exec demo --timeout 30s -o json -- ./check";
 
 /// Runs a command in a session.
@@ -51,6 +56,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         stdin,
         tty,
         workdir,
+        user,
         timeout,
         outcome,
         command,
@@ -63,6 +69,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         stdin,
         tty,
         workdir,
+        user,
         timeout,
         keep: outcome.output.map(|_| outcome.max_output),
         signals: signals.clone(),
@@ -129,6 +136,22 @@ mod tests {
             (true, 10)
         );
         assert_eq!(args.command, ["ls", "-n", "x"]);
+    }
+
+    #[test]
+    fn a_user_is_a_number_with_a_group_perhaps() {
+        for (line, uid, gid) in [
+            ("podbay exec --user 1000 demo id", 1000, None),
+            ("podbay exec demo --user 1000:7 -- id", 1000, Some(7)),
+            ("podbay exec --user root demo id", 0, None),
+        ] {
+            let user = parse(line).unwrap().user.unwrap();
+            assert_eq!((user.uid(), user.gid()), (uid, gid), "{line}");
+        }
+        for user in ["openhands", "-1", "1:", ":1", "1:1:1"] {
+            let error = parse(&format!("podbay exec --user={user} demo id")).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{user}");
+        }
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Run {
             stdin: self.stdin,
             tty: self.tty,
             workdir: None,
+            user: None,
             timeout: self.timeout,
             keep: self.keep_output,
             signals: signals.clone(),

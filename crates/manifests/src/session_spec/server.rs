@@ -8,9 +8,12 @@ use super::problems::Problems;
 use crate::path::ContainerPath;
 use crate::request::SessionRequest;
 use crate::server::{AGENT_SERVER, MICROMAMBA, OPENHANDS_ID, ServerKind};
+use crate::user::RunAs;
 
 /// Port of VS Code where none is set, as OpenHands has it.
 const VSCODE_PORT: u16 = 8081;
+/// The server's flag for the user that it becomes.
+const USER_ID_FLAG: &str = "--user-id";
 const USER_NAME: &str = "openhands";
 const ROOT_NAME: &str = "root";
 /// What OpenHands' V0 server is started through: its environment in its images.
@@ -54,6 +57,14 @@ impl ServerSpec {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The user that it runs as, where it becomes one by itself: OpenHands' V0 server does, from root. `None` is the
+    /// container's.
+    pub fn user(&self) -> Option<RunAs> {
+        let mut words = self.command.as_deref()?.iter();
+        words.find(|word| *word == USER_ID_FLAG)?;
+        words.next()?.parse().ok()
     }
 
     pub(super) fn validate(
@@ -110,7 +121,7 @@ fn exec_server(config: &Config, port: u16, working_dir: &str, vscode: bool) -> V
     argv.extend([
         "--username".into(),
         name.into(),
-        "--user-id".into(),
+        USER_ID_FLAG.into(),
         user_id.to_string(),
     ]);
     if let Some(environment) = &sandbox.browsergym_eval_env {

@@ -5,16 +5,19 @@
 //!   end_mark.rs  where the command's own output ends, in streams that its descendants keep open (pure)
 //!   conclude.rs  from how the carrier says it ended, and the pod, to the outcome (pure)
 //!   running.rs   the streams while it runs; time-out and cancellation
+//!   user/        another user than the container's
 //! ```
 
 mod conclude;
 mod end_mark;
 mod running;
 mod script;
+mod user;
 
 use std::time::Duration;
 
 use podbay_k8s_client::TerminalSize;
+use podbay_manifests::RunAs;
 use podbay_protocol::Outcome;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +38,7 @@ pub struct Command {
     argv: Vec<String>,
     timeout: Option<Duration>,
     workdir: Option<String>,
+    user: Option<RunAs>,
     terminal: Option<TerminalSize>,
     stdin: Option<Box<dyn AsyncRead + Send + Unpin>>,
     stdout: Option<Box<dyn AsyncWrite + Send + Unpin>>,
@@ -60,6 +64,7 @@ impl Command {
             argv,
             timeout: timeout.map(Duration::from_secs),
             workdir: None,
+            user: None,
             terminal: None,
             stdin: None,
             stdout: None,
@@ -79,6 +84,14 @@ impl Command {
     /// The directory it starts in, in place of the session's.
     pub fn workdir(mut self, directory: impl Into<String>) -> Self {
         self.workdir = Some(directory.into());
+        self
+    }
+
+    /// The user it runs as, in place of the container's, which must be root for that or the same. Without a group it has
+    /// the one that the image's `/etc/passwd` names, else group 0; it has no further groups. `HOME` is the user's. An image
+    /// without a program that changes the user is refused as [`Error::Unsupported`] before anything runs.
+    pub const fn user(mut self, user: RunAs) -> Self {
+        self.user = Some(user);
         self
     }
 

@@ -24,6 +24,7 @@ use super::Command;
 use super::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
 use super::end_mark::EndMark;
 use super::script::{self, Carrier, Input, Mark};
+use super::user;
 use crate::backend::BackendKind;
 use crate::error::{Error, ForSession as _};
 use crate::readiness::{end_of_pod, out_of_memory};
@@ -59,6 +60,8 @@ struct Watched {
     session: Session,
     carrier: Carrier,
     mark: Mark,
+    /// The words that make a command the user's; none where it is the container's own.
+    as_user: Vec<String>,
     begun: Instant,
     timeout: Option<Duration>,
     cancel: CancellationToken,
@@ -79,6 +82,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         argv,
         timeout,
         workdir,
+        user,
         terminal,
         stdin,
         stdout,
@@ -89,6 +93,15 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::EmptyCommand);
     }
+    let as_user = match user {
+        Some(user) => {
+            // Boxed: it runs a command itself.
+            let looking_up = Box::pin(user::look_up(&session, user, &cancel));
+            looking_up.await?.prefix()?
+        }
+        None => Vec::new(),
+    };
+    let argv: Vec<String> = as_user.iter().cloned().chain(argv).collect();
     let carrier = match session.podbay().kind() {
         BackendKind::Cluster => Carrier::Container,
         BackendKind::Local => Carrier::Process,
@@ -118,6 +131,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         session,
         carrier,
         mark,
+        as_user,
         begun,
         timeout,
         cancel,
@@ -401,6 +415,17 @@ impl Watched {
         if self.carrier == Carrier::Process {
             // Its backend kills it when its guard is dropped.
             return None;
+        }
+        if !self.as_user.is_empty() {
+            // Root without the capability SYS_PTRACE can't read the marks of another user's processes: that user can.
+            // What it leaves, the next one finds and tells.
+            let kill = self.as_user.iter().cloned().chain(script::kill(&self.mark));
+            if let Err(error) = self.errand(kill.collect()).await {
+                tracing::debug!(
+                    error = error.chain(),
+                    "the user's processes could not be killed by itself"
+                );
+            }
         }
         let failed = match self.errand(script::kill(&self.mark)).await {
             Ok((ExecEnd::Exited { code: 0 }, _)) => return None,

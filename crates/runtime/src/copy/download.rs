@@ -1,4 +1,4 @@
-//! Out of a session: an archive made by the session's `tar`, streamed here and read by the rules of [`podbay_archive::Policy`].
+//! Out of a session: an archive that the session sends, read by the rules of [`podbay_archive::Policy`].
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,15 +8,21 @@ use bytes::Bytes;
 use futures::SinkExt as _;
 use podbay_archive::tar::Malformed;
 use podbay_archive::{Destination, Error as ArchiveError, Extracted, Extraction, Policy, Report};
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::io::{CopyToBytes, SinkWriter};
 use tokio_util::sync::{CancellationToken, PollSender};
 
 use super::CopyError;
-use super::remote::{self, RemotePath};
+use super::remote::RemotePath;
 use super::{CopyOptions, CopyReport, Failure, PIECES};
+use crate::error::FileError;
 use crate::session::Session;
+use crate::transport::{ByteRange, FileTransport, TransportError};
+
+/// Permissions of a file that came without any, but for the umask.
+const MODE: u32 = 0o666;
 
 /// Copies `path` in the session to `local`.
 pub(super) async fn download(
@@ -26,12 +32,7 @@ pub(super) async fn download(
     options: &CopyOptions,
 ) -> Result<CopyReport, Failure> {
     let path = RemotePath::parse(path)?;
-    let destination = {
-        let (local, name) = (local.to_owned(), path.name.clone());
-        spawn_blocking(move || Destination::find(&local, name.as_deref().map(OsStr::new)))
-            .await
-            .map_err(super::interrupted)??
-    };
+    let destination = find(local, &path).await?;
     let place = destination.target().display().to_string();
     let policy = Policy::new(
         path.name.as_deref().map(str::as_bytes),
@@ -40,29 +41,28 @@ pub(super) async fn download(
     );
     let extraction = Extraction::new(policy, destination);
 
-    let (sender, receiver) = mpsc::channel(PIECES);
+    let (archive, receiver) = pieces();
     // Cancelled by the caller, or when the archive is refused: tar need not send the rest.
     let stop = options.cancel.child_token();
     let extracting = {
         let stop = stop.clone();
         spawn_blocking(move || extract(extraction, receiver, &stop))
     };
-    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-    let archive = SinkWriter::new(CopyToBytes::new(PollSender::new(sender).sink_map_err(gone)));
-    // `./`: a name may begin with a dash.
-    let name = format!("./{}", path.name.as_deref().unwrap_or("."));
-    let tar = session
-        .command(["tar", "-C", &path.parent, "-cf", "-", &name])
-        .stdout(archive)
-        .cancel_on(stop);
-    let outcome = tar.output().await;
-    // The writer is gone with the command, so it ends.
+    let files = session.files(stop);
+    let mut name = path.name.clone().unwrap_or_else(|| ".".to_owned());
+    if path.name.is_some() && path.slash {
+        // It must be a directory's.
+        name.push('/');
+    }
+    let got = files.get_tree(&path.parent, &name, Box::new(archive)).await;
+    // The writer is gone with the transport's call, so it ends.
     let extracted = extracting.await.map_err(super::interrupted)?;
-
-    let ended = match outcome {
-        Ok(outcome) => remote::check("tar", &outcome).map_err(Failure::Copy),
-        Err(error) => Err(Failure::Session(error)),
-    };
+    if let Err(TransportError::Files(FileError::SizelessFile { .. })) = got {
+        let destination = find(local, &path).await?;
+        let file = Extracted::of_file(destination, MODE)?;
+        return content(files, path, file, options).await;
+    }
+    let ended = got.map_err(Failure::from);
     match (extracted, ended) {
         (Err(broken), ended) => {
             let Broken { error, written } = *broken;
@@ -81,6 +81,9 @@ pub(super) async fn download(
         }
         (Ok(extracted), Err(cause)) => Err(partial(cause, &extracted.written(), place)),
         (Ok(extracted), Ok(())) => {
+            if extracted.is_an_empty_file() {
+                return content(files, path, extracted, options).await;
+            }
             let written = extracted.written();
             let commit = spawn_blocking(move || extracted.commit())
                 .await
@@ -90,6 +93,50 @@ pub(super) async fn download(
                 .map_err(|error| partial(error.into(), &written, place))
         }
     }
+}
+
+/// Where a copy of `path` to `local` goes.
+async fn find(local: &Path, path: &RemotePath) -> Result<Destination, Failure> {
+    let (local, name) = (local.to_owned(), path.name.clone());
+    let found = spawn_blocking(move || Destination::find(&local, name.as_deref().map(OsStr::new)));
+    Ok(found.await.map_err(super::interrupted)??)
+}
+
+/// A writer, and the pieces that were written to it.
+fn pieces() -> (impl AsyncWrite + Send + Unpin + 'static, mpsc::Receiver<Bytes>) {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+    let writer = SinkWriter::new(CopyToBytes::new(PollSender::new(sender).sink_map_err(gone)));
+    (writer, receiver)
+}
+
+/// Completes a copy of one file with what it has when it is read to its end.
+async fn content(
+    files: Box<dyn FileTransport>,
+    path: RemotePath,
+    mut file: Extracted,
+    options: &CopyOptions,
+) -> Result<CopyReport, Failure> {
+    let (writer, mut receiver) = pieces();
+    let limits = options.limits();
+    let appending = spawn_blocking(move || {
+        let mut bytes = 0;
+        while let Some(piece) = receiver.blocking_recv() {
+            bytes += piece.len() as u64;
+            limits.check(1, bytes)?;
+            file.append(&piece)?;
+        }
+        Ok::<_, ArchiveError>(file)
+    });
+    let slash = if path.slash { "/" } else { "" };
+    let path = format!("{}{slash}", path.text);
+    let got = files.get(&path, ByteRange::default(), Box::new(writer)).await;
+    // Whoever writes the file knows best why it ended.
+    let file = appending.await.map_err(super::interrupted)??;
+    got?;
+    let committed = spawn_blocking(move || file.commit()).await;
+    let report = committed.map_err(super::interrupted)?;
+    report.map(CopyReport::from).map_err(Failure::from)
 }
 
 /// Why an extraction ended, and what was written before it.

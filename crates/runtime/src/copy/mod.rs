@@ -1,13 +1,13 @@
-//! Files in and out of a session, by `tar` over a command's streams.
+//! Files in and out of a session.
 //!
 //! ```text
-//!   remote.rs        paths in the session, what stands there, how tar ended (pure)
+//!   remote.rs        paths in the session, and where a copy goes (pure)
 //!   upload.rs        into a session
 //!   download.rs      out of a session
 //! ```
 //!
 //! The archives themselves, what of them is accepted, and the files of this side are the matter of
-//! [`podbay_archive`].
+//! [`podbay_archive`]; how they get there and back is that of [`crate::transport`].
 //!
 //! Both directions stream: whatever the size, a copy holds a few pieces of it in memory. What comes out of a
 //! session is hostile until shown otherwise; what goes in is the user's own.
@@ -30,6 +30,7 @@ pub use podbay_archive::{Error as ArchiveError, Refusal, tar::Malformed};
 
 use crate::error::Error;
 use crate::session::Session;
+use crate::transport::TransportError;
 
 /// Bytes that one copy may have unless told otherwise: 64 GiB, more than a sandbox's disk as a rule, and less
 /// than fills most machines.
@@ -119,6 +120,15 @@ enum Failure {
     Session(Error),
 }
 
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Files(error) => Self::Copy(error.into()),
+            TransportError::Session(error) => Self::Session(error),
+        }
+    }
+}
+
 impl<E: Into<CopyError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Copy(error.into())
@@ -136,8 +146,10 @@ fn interrupted(error: JoinError) -> ArchiveError {
 impl Session {
     /// Copies a file or a directory of this side into the session, with what `tar` the image has.
     ///
-    /// As with `cp`, an existing directory is copied into, under the source's name; anything else is the copy's
-    /// new name, in a directory that must be there. Permissions and modification times are kept, owners and
+    /// As with `docker cp`, an existing directory is copied into, under the source's name, or without it if the source
+    /// ends with `/.`; anything else is the copy's new name, in a directory that must be there. A file is not copied to a
+    /// name that ends with a slash and isn't there. Where the session's own user is root and its server runs as another
+    /// user, the copies belong to that one, else to the session's own. Permissions and modification times are kept, owners and
     /// special mode bits are not. `local` itself is followed if it is a link; links below are copied as links.
     /// A copy that failed may have left some of it in the session.
     pub async fn copy_to(
@@ -156,11 +168,11 @@ impl Session {
 
     /// Copies a file or a directory of the session to this side, with what `tar` the image has.
     ///
-    /// As with `cp`, an existing directory is copied into, under the source's name; anything else is the copy's
-    /// new name, in a directory that must be there. Permissions (but for the umask) and modification times of
+    /// Names mean what they mean to [`Session::copy_to`]. Permissions (but for the umask) and modification times of
     /// files are kept, owners and special mode bits are not.
     ///
-    /// `tar` believes the size that a file claims to have: those of `/proc`, which claim none, come out empty.
+    /// A file without a size of its own (of `/proc` and `/sys`) is read to its end. A directory that has such files is
+    /// refused, since `tar` would believe the sizes that they claim.
     ///
     /// Whatever the session sends, nothing is written but files and directories below the destination; see
     /// [`Refusal`] for what ends a copy. No link that is there is followed or written through. Each file gets

@@ -1,11 +1,7 @@
-//! The session's side of a copy: paths there, what stands at them, how a command there ended.
-
-use podbay_protocol::{End, Outcome};
+//! The session's side of a copy: paths there, and where a copy goes.
 
 use super::CopyError;
-
-/// Characters of a program's standard error that an error repeats.
-const WORDS_LIMIT: usize = 2000;
+use crate::transport::FileKind;
 
 /// A path in a session, absolute or relative to the directory that its commands start in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +17,20 @@ pub(super) struct RemotePath {
 }
 
 impl RemotePath {
-    /// Reads a path.
+    /// Reads the path of a destination: a `.` at its end says, as a slash does, that it is a directory.
+    pub(super) fn parse_destination(path: &str) -> Result<Self, CopyError> {
+        let mut trimmed = path.trim_end_matches('/');
+        while let Some(shorter) = trimmed.strip_suffix("/.") {
+            trimmed = shorter.trim_end_matches('/');
+        }
+        match trimmed {
+            same if same.len() == path.len() => Self::parse(path),
+            "" => Self::parse("/"),
+            directory => Self::parse(&format!("{directory}/")),
+        }
+    }
+
+    /// Reads the path of a source: one that ends with `.` stands for what is in the directory.
     pub(super) fn parse(path: &str) -> Result<Self, CopyError> {
         let invalid = |message| CopyError::RemotePath {
             path: path.to_owned(),
@@ -63,109 +72,40 @@ pub(super) struct RemoteTarget {
     pub(super) name: Option<Vec<u8>>,
 }
 
-/// What stands at a path in the session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// A directory.
-    Directory,
-    /// Something else.
-    Other,
-    /// Nothing, in a directory that is there.
-    New,
-    /// Nothing, nor a directory to put it into.
-    Nowhere,
-}
-
-impl Standing {
-    /// The argv that finds out. Builtins alone.
-    pub(super) fn ask(path: &RemotePath) -> [String; 6] {
-        let script = "if [ -d \"$1\" ]; then echo directory; elif [ -e \"$1\" ] || [ -L \"$1\" ]; then echo other; \
-                      elif [ -d \"$2\" ]; then echo new; else echo nowhere; fi";
-        ["/bin/sh", "-c", script, "podbay", &path.text, &path.parent].map(str::to_owned)
-    }
-
-    /// Reads the answer.
-    pub(super) fn parse(answer: &str) -> Option<Self> {
-        match answer.trim_end() {
-            "directory" => Some(Self::Directory),
-            "other" => Some(Self::Other),
-            "new" => Some(Self::New),
-            "nowhere" => Some(Self::Nowhere),
-            _ => None,
-        }
-    }
-
-    /// Where a copy of `source` (its name; none for what is in a directory) to `path` goes, as `cp` decides.
-    pub(super) fn target(
-        self,
+impl RemoteTarget {
+    /// Where a copy of `source` (its name; `None` for what is in a directory) to `path` goes, where this is what is at
+    /// `path`: as `docker cp` decides.
+    pub(super) fn find(
         path: &RemotePath,
+        at: FileKind,
         source: Option<&[u8]>,
         is_directory: bool,
-    ) -> Result<RemoteTarget, CopyError> {
+    ) -> Result<Self, CopyError> {
         let RemotePath {
             text,
             parent,
             name,
             slash,
         } = path;
-        match self {
-            Self::Directory => Ok(RemoteTarget {
+        match at {
+            FileKind::Directory => Ok(Self {
                 directory: text.clone(),
                 name: source.map(<[u8]>::to_vec),
             }),
-            Self::Other if is_directory || *slash => {
+            FileKind::File | FileKind::Other if is_directory || *slash => {
                 Err(CopyError::RemoteNotDirectory { path: text.clone() })
             }
-            Self::New if *slash && !is_directory => Err(CopyError::NoRemoteDirectory { path: text.clone() }),
-            Self::Other | Self::New => {
+            FileKind::Missing if *slash && !is_directory => {
+                Err(CopyError::NoRemoteDirectory { path: text.clone() })
+            }
+            FileKind::File | FileKind::Other | FileKind::Missing => {
                 let name = name.as_ref().map(|name| name.clone().into_bytes());
-                Ok(RemoteTarget {
+                Ok(Self {
                     directory: parent.clone(),
                     name,
                 })
             }
-            Self::Nowhere => Err(CopyError::NoRemoteDirectory { path: parent.clone() }),
-        }
-    }
-}
-
-/// Whether a program in the session ended well.
-pub(super) fn check(program: &'static str, outcome: &Outcome) -> Result<(), CopyError> {
-    let words = || {
-        let text = outcome.stderr_content.text();
-        text.trim().chars().take(WORDS_LIMIT).collect::<String>()
-    };
-    let missing = |message: String| match program {
-        "tar" => CopyError::NoTar { message },
-        _ => CopyError::Remote {
-            program,
-            code: outcome.end.exit_code(),
-            words: message,
-        },
-    };
-    match &outcome.end {
-        End::Exited { code: 0 } => Ok(()),
-        End::Exited { code: 126 | 127 } => Err(missing(words())),
-        End::NotFound { message } | End::CannotExecute { message } => Err(missing(message.clone())),
-        End::Exited { code } => Err(CopyError::Remote {
-            program,
-            code: *code,
-            words: words(),
-        }),
-        End::Signaled { .. } => Err(CopyError::Remote {
-            program,
-            code: outcome.end.exit_code(),
-            words: words(),
-        }),
-        End::Cancelled => Err(CopyError::Cancelled),
-        End::Lost { message } => Err(CopyError::Lost {
-            message: message.clone(),
-        }),
-        End::Killed | End::TimedOut { .. } => {
-            let message = outcome.verdict.as_ref().map(|verdict| verdict.message.clone());
-            Err(CopyError::Lost {
-                message: message.unwrap_or_else(|| format!("{program} was killed")),
-            })
+            FileKind::NoDirectory => Err(CopyError::NoRemoteDirectory { path: parent.clone() }),
         }
     }
 }
@@ -192,19 +132,24 @@ mod tests {
             let found = (parsed.parent.as_str(), parsed.name.as_deref(), parsed.slash);
             assert_eq!(found, (parent, name, slash), "{path}");
         }
+        for (path, text, slash) in [
+            ("/a/.", "/a", true),
+            ("/a/././", "/a", true),
+            ("/.", "/", true),
+            (".", ".", false),
+        ] {
+            let parsed = RemotePath::parse_destination(path).unwrap();
+            assert_eq!((parsed.text.as_str(), parsed.slash), (text, slash), "{path}");
+        }
         assert!(RemotePath::parse("").is_err());
         assert!(RemotePath::parse("a\0").is_err());
     }
 
     #[test]
     fn a_copy_goes_where_cp_would_put_it() {
-        let to = |standing: Standing, path: &str, source: Option<&str>, is_directory| {
-            standing
-                .target(
-                    &RemotePath::parse(path).unwrap(),
-                    source.map(str::as_bytes),
-                    is_directory,
-                )
+        let to = |at: FileKind, path: &str, source: Option<&str>, is_directory| {
+            let path = RemotePath::parse_destination(path).unwrap();
+            RemoteTarget::find(&path, at, source.map(str::as_bytes), is_directory)
                 .map(|target| {
                     (
                         target.directory,
@@ -215,34 +160,37 @@ mod tests {
         };
         let at = |directory: &str, name: Option<&str>| Ok((directory.to_owned(), name.map(str::to_owned)));
         assert_eq!(
-            to(Standing::Directory, "/w/", Some("f"), false),
+            to(FileKind::Directory, "/w/", Some("f"), false),
             at("/w", Some("f"))
         );
-        assert_eq!(to(Standing::Directory, "/w", None, true), at("/w", None));
-        assert_eq!(to(Standing::Other, "/w/g", Some("f"), false), at("/w", Some("g")));
-        assert_eq!(to(Standing::New, "g", Some("f"), false), at(".", Some("g")));
-        assert_eq!(to(Standing::New, "/w/g/", Some("d"), true), at("/w", Some("g")));
+        assert_eq!(to(FileKind::Directory, "/w", None, true), at("/w", None));
+        assert_eq!(to(FileKind::File, "/w/g", Some("f"), false), at("/w", Some("g")));
+        assert_eq!(to(FileKind::Missing, "g", Some("f"), false), at(".", Some("g")));
+        assert_eq!(
+            to(FileKind::Missing, "/w/g/", Some("d"), true),
+            at("/w", Some("g"))
+        );
         let refused = [
             (
-                Standing::New,
+                FileKind::Missing,
                 "/w/g/",
                 false,
                 "there is no directory /w/g in the session",
             ),
             (
-                Standing::Nowhere,
+                FileKind::NoDirectory,
                 "/no/g",
                 true,
                 "there is no directory /no in the session",
             ),
             (
-                Standing::Other,
+                FileKind::File,
                 "/w/g",
                 true,
                 "/w/g in the session is not a directory",
             ),
             (
-                Standing::Other,
+                FileKind::File,
                 "/w/g/",
                 false,
                 "/w/g in the session is not a directory",

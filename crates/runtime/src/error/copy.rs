@@ -3,6 +3,8 @@
 use podbay_archive::Error as ArchiveError;
 use podbay_protocol::ErrorCode;
 
+use super::files::FileError;
+
 /// Why a copy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -29,44 +31,9 @@ pub enum CopyError {
         /// The destination.
         path: String,
     },
-    /// The image has no `tar`.
-    #[error(
-        "the session's image has no tar, which files are copied with: use an image that has one ({message})"
-    )]
-    NoTar {
-        /// The words of the shell or the runtime.
-        message: String,
-    },
-    /// The program that reads or writes the files in the session failed.
-    #[error("{program} in the session ended with exit code {code}: {words}")]
-    Remote {
-        /// The program.
-        program: &'static str,
-        /// Its exit code, `128 + n` for signal n.
-        code: i32,
-        /// What it wrote to its standard error, cut.
-        words: String,
-    },
-    /// The program that reads the archive in the session ended well, and did not take it all.
-    #[error("tar in the session took {extracted} of {sent} members, and called it a success")]
-    NotAllTaken {
-        /// Members of the archive.
-        sent: u64,
-        /// Members that were extracted, as tar lists them.
-        extracted: u64,
-    },
-    /// The program that reads the archive in the session ended well before the archive did.
-    #[error("tar in the session ended before the archive did, and called it a success")]
-    EndedEarly,
-    /// The connection was lost, or the pod was.
-    #[error("the copy was cut off: {message}")]
-    Lost {
-        /// What is known of it.
-        message: String,
-    },
-    /// The caller cancelled it.
-    #[error("the copy was cancelled")]
-    Cancelled,
+    /// The files of the session could not be read or written.
+    #[error(transparent)]
+    Files(#[from] FileError),
     /// A directory was copied in part; what was written whole is still there.
     #[error("only {files} files ({bytes} bytes) were written to {place}")]
     Partial {
@@ -92,14 +59,10 @@ impl CopyError {
                 | ArchiveError::NoDirectory { .. } => ErrorCode::InvalidRequest,
                 _ => ErrorCode::Runtime,
             },
-            Self::Remote { .. } | Self::NotAllTaken { .. } | Self::EndedEarly | Self::Cancelled => {
-                ErrorCode::Runtime
-            }
+            Self::Files(error) => error.code(),
             Self::RemotePath { .. } | Self::NoRemoteDirectory { .. } | Self::RemoteNotDirectory { .. } => {
                 ErrorCode::InvalidRequest
             }
-            Self::NoTar { .. } => ErrorCode::Unsupported,
-            Self::Lost { .. } => ErrorCode::Disconnected,
             Self::Partial { source, .. } => source.code(),
         }
     }

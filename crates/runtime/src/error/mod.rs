@@ -9,9 +9,13 @@ use podbay_protocol::{ErrorCode, Hint, PhaseTimes, Verdict};
 
 mod configuration;
 mod copy;
+mod files;
+mod not_possible;
 
 pub use configuration::{ConfigurationProblem, ConfigurationProblems};
 pub use copy::CopyError;
+pub use files::FileError;
+pub use not_possible::{NotPossible, Operation};
 
 /// A failed operation on a session.
 ///

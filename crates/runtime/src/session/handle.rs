@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// What it was made from.
-    async fn specification(&self) -> Result<SessionSpec, Error> {
+    pub(crate) async fn specification(&self) -> Result<SessionSpec, Error> {
         match &self.record {
             Some(record) => Ok(record.spec.clone()),
             None => Ok(self.read_record().await?.spec),
@@ -134,12 +134,12 @@ impl Session {
             container: CONTAINER.to_owned(),
             ..request
         };
-        let log = self
-            .on_pod(async |name| {
-                let ctx = &self.podbay.0;
-                ctx.client.logs(&ctx.namespace, &name, request.clone()).await
-            })
-            .await;
+        let ctx = &self.podbay.0;
+        let name = self.pod_name();
+        let mut log = ctx.client.logs(&ctx.namespace, &name, request.clone()).await;
+        if let Some(other) = self.pod_of_other_name(&name, log.as_ref().err()).await {
+            log = ctx.client.logs(&ctx.namespace, &other, request).await;
+        }
         match log {
             Ok(log) => Ok(log),
             Err(source) => Err(self.explain(source).await),
@@ -218,28 +218,27 @@ impl Session {
         &self,
         request: ExecRequest,
     ) -> Result<ExecProcess, podbay_k8s_client::Error> {
-        self.on_pod(async |name| {
-            let ctx = &self.podbay.0;
-            ctx.client.exec(&ctx.namespace, &name, request.clone()).await
-        })
-        .await
+        let ctx = &self.podbay.0;
+        let name = self.pod_name();
+        let mut process = ctx.client.exec(&ctx.namespace, &name, request.clone()).await;
+        if let Some(other) = self.pod_of_other_name(&name, process.as_ref().err()).await {
+            process = ctx.client.exec(&ctx.namespace, &other, request).await;
+        }
+        process
     }
 
-    /// Makes a call on its pod by name. A Job's pod has a name of its own; its first use in this process looks for it.
-    async fn on_pod<T>(
+    /// The name of its pod, where a call on `tried` found none of that name and there is another: a Job's pod has a name of
+    /// its own, and its first use in this process looks for it.
+    async fn pod_of_other_name(
         &self,
-        call: impl AsyncFn(String) -> Result<T, podbay_k8s_client::Error>,
-    ) -> Result<T, podbay_k8s_client::Error> {
-        let name = self.pod_name();
-        match call(name.clone()).await {
-            Err(error) if error.kind == ErrorKind::NotFound => match self.find_pod().await {
-                Ok(Some(pod)) if pod.metadata.name.as_ref().is_some_and(|found| *found != name) => {
-                    call(self.pod_name()).await
-                }
-                _ => Err(error),
-            },
-            answer => answer,
+        tried: &str,
+        error: Option<&podbay_k8s_client::Error>,
+    ) -> Option<String> {
+        if error.is_none_or(|error| error.kind != ErrorKind::NotFound) {
+            return None;
         }
+        let pod = self.find_pod().await.ok()??;
+        pod.metadata.name.filter(|found| found != tried)
     }
 
     /// Waits for a session that was begun and is not ready; `refused` is what the command met, and stands where

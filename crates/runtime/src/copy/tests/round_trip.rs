@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sessions::open;
 use crate::copy::{ArchiveError, CopyError, CopyOptions, Refusal};
+use crate::error::FileError;
 
 /// Everything below a directory: mode, and content, target or nothing.
 fn tree(root: &Path) -> BTreeMap<OsString, (u32, Option<Vec<u8>>)> {
@@ -254,7 +255,7 @@ async fn a_cancelled_copy_leaves_nothing_here() {
         matches!(
             error,
             crate::Error::Copy {
-                source: CopyError::Cancelled,
+                source: CopyError::Files(FileError::Cancelled),
                 ..
             }
         ),
@@ -269,7 +270,7 @@ async fn a_cancelled_copy_leaves_nothing_here() {
         matches!(
             error,
             crate::Error::Copy {
-                source: CopyError::Cancelled,
+                source: CopyError::Files(FileError::Cancelled),
                 ..
             }
         ),

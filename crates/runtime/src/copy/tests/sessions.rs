@@ -8,9 +8,10 @@ use podbay_config::Config;
 use podbay_protocol::ErrorCode;
 use tempfile::TempDir;
 
-use podbay_archive::tar::{Member, MemberKind, header, padding};
+use podbay_archive::tar::{Member, MemberKind, Owner, header, padding};
 
 use crate::copy::{ArchiveError, CopyError, CopyOptions, CopyReport};
+use crate::error::FileError;
 use crate::{Backend, Error, Podbay, Session};
 
 /// A session, and a directory that both sides see.
@@ -65,6 +66,7 @@ fn member(name: &str, kind: MemberKind<'_>) -> Vec<u8> {
         kind,
         mode: 0o755,
         modified: 0,
+        owner: Owner::default(),
     })
 }
 
@@ -82,11 +84,11 @@ async fn what_is_not_there_is_named() {
     std::fs::write(at("f"), "f").unwrap();
     let options = CopyOptions::default;
     let error = cause(session.copy_from(&at("no"), at("out"), options()).await);
-    let CopyError::Remote {
+    let CopyError::Files(FileError::Remote {
         program: "tar",
         code: 2,
         words,
-    } = &error
+    }) = &error
     else {
         panic!("{error:?}")
     };
@@ -142,7 +144,10 @@ async fn an_image_without_tar_is_said_to_be_one() {
                 .await,
         ),
     ] {
-        assert!(matches!(error, CopyError::NoTar { .. }), "{error:?}");
+        assert!(
+            matches!(error, CopyError::Files(FileError::NoTar { .. })),
+            "{error:?}"
+        );
         assert_eq!(error.code(), ErrorCode::Unsupported);
     }
     session.close().await.unwrap();
@@ -167,7 +172,10 @@ async fn a_tar_that_takes_less_than_all_is_not_believed() {
                 .await,
         );
         assert!(
-            matches!(error, CopyError::NotAllTaken { .. } | CopyError::EndedEarly),
+            matches!(
+                error,
+                CopyError::Files(FileError::NotAllTaken { .. } | FileError::EndedEarly)
+            ),
             "{script}: {error:?}"
         );
         session.close().await.unwrap();
@@ -185,7 +193,7 @@ async fn the_words_of_a_tar_that_fails_are_kept() {
             .await,
     );
     assert!(
-        matches!(&error, CopyError::Remote { code: 2, words, .. } if words == "tar: disk full"),
+        matches!(&error, CopyError::Files(FileError::Remote { code: 2, words, .. }) if words == "tar: disk full"),
         "{error:?}"
     );
     session.close().await.unwrap();
@@ -201,7 +209,7 @@ async fn a_tar_that_fails_after_its_output_ended_is_heard_out() {
             .await,
     );
     assert!(
-        matches!(&error, CopyError::Remote { code: 2, words, .. } if words == "why"),
+        matches!(&error, CopyError::Files(FileError::Remote { code: 2, words, .. }) if words == "why"),
         "{error:?}"
     );
     session.close().await.unwrap();

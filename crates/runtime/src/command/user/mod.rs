@@ -1,0 +1,166 @@
+//! Another user than the container's for a command.
+//!
+//! The exec subresource knows no user: whatever it starts has the container's. Root can become another one, by whichever
+//! program the image has for that; `look_up.sh` finds it, and `become.sh` goes through it.
+
+use podbay_archive::tar::Owner;
+use podbay_manifests::{RunAs, ServerSpec};
+use podbay_protocol::End;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::BackendKind;
+use crate::error::Error;
+use crate::session::Session;
+
+const LOOK_UP: &str = include_str!("look_up.sh");
+const BECOME: &str = include_str!("become.sh");
+
+/// What a session says of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UserLookup {
+    /// The user that commands have by themselves.
+    own: Owner,
+    way: Way,
+    ids: Owner,
+    /// Its name, if `/etc/passwd` has one; else empty.
+    name: String,
+    home: String,
+}
+
+/// How a command becomes the user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It is already.
+    Own,
+    /// Only root can change its user.
+    NotRoot,
+    /// The image has no program for it, or the container no capability.
+    None,
+    /// util-linux' `setpriv`.
+    Setpriv,
+    /// GNU's `chroot --userspec`.
+    Chroot,
+    /// `su`, which knows names alone.
+    Su,
+}
+
+impl UserLookup {
+    /// Reads what `look_up.sh` printed.
+    fn parse(answer: &str) -> Option<Self> {
+        let mut lines = answer.lines();
+        let own = owner(&mut lines)?;
+        let way = match lines.next()? {
+            "own" => Way::Own,
+            "not-root" => Way::NotRoot,
+            "none" => Way::None,
+            "setpriv" => Way::Setpriv,
+            "chroot" => Way::Chroot,
+            "su" => Way::Su,
+            _ => return None,
+        };
+        let ids = owner(&mut lines)?;
+        Some(Self {
+            own,
+            way,
+            ids,
+            name: lines.next()?.to_owned(),
+            home: lines.next()?.to_owned(),
+        })
+    }
+
+    /// The words that stand before a command to make it the user's; none where it is already.
+    pub(super) fn prefix(&self) -> Result<Vec<String>, Error> {
+        let refused = |why: String| Error::Unsupported {
+            what: "a command of another user",
+            why,
+        };
+        let way = match self.way {
+            Way::Own => return Ok(Vec::new()),
+            Way::NotRoot => {
+                return Err(refused(format!(
+                    "commands of the session run as user {}, and only root can become user {}",
+                    self.own.uid, self.ids.uid
+                )));
+            }
+            Way::None => {
+                return Err(refused(format!(
+                    "the image has neither setpriv nor chroot --userspec, nor su for a named user {}, or the container lacks \
+                     the capabilities SETUID and SETGID",
+                    self.ids.uid
+                )));
+            }
+            Way::Setpriv => "setpriv",
+            Way::Chroot => "chroot",
+            Way::Su => "su",
+        };
+        let (uid, gid) = (self.ids.uid.to_string(), self.ids.gid.to_string());
+        Ok([
+            "/bin/sh", "-c", BECOME, "podbay", way, &uid, &gid, &self.name, &self.home,
+        ]
+        .map(str::to_owned)
+        .to_vec())
+    }
+
+    /// Whose the user's files are, where root writes them; `None` where the session's own user is not root, or is this one.
+    const fn owner(&self) -> Option<Owner> {
+        if self.own.uid == 0 && self.ids.uid != 0 {
+            Some(self.ids)
+        } else {
+            None
+        }
+    }
+}
+
+/// A user's and a group's id, on a line each.
+fn owner<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Owner> {
+    Some(Owner {
+        uid: lines.next()?.parse().ok()?,
+        gid: lines.next()?.parse().ok()?,
+    })
+}
+
+/// Asks a session for a user.
+pub(super) async fn look_up(
+    session: &Session,
+    user: RunAs,
+    cancel: &CancellationToken,
+) -> Result<UserLookup, Error> {
+    let gid = user.gid().map(|gid| gid.to_string()).unwrap_or_default();
+    let outcome = session
+        .command(["/bin/sh", "-c", LOOK_UP, "podbay", &user.uid().to_string(), &gid])
+        .cancel_on(cancel.clone())
+        .output()
+        .await?;
+    let answer = outcome.stdout_content.text();
+    let found = match outcome.end {
+        End::Exited { code: 0 } => UserLookup::parse(&answer),
+        _ => None,
+    };
+    found.ok_or_else(|| Error::Unsupported {
+        what: "a command of another user",
+        why: format!(
+            "the session could not be asked for user {} ({:?}): {}",
+            user.uid(),
+            outcome.end,
+            outcome.stderr_content.text().trim()
+        ),
+    })
+}
+
+impl Session {
+    /// Whose files are to be that are copied in: the user's that the session's server runs as, where the container's own
+    /// is root; `None` is the container's.
+    pub(crate) async fn owner_of_copies(&self, cancel: &CancellationToken) -> Result<Option<Owner>, Error> {
+        if self.podbay().kind() != BackendKind::Cluster {
+            return Ok(None);
+        }
+        let specification = self.specification().await?;
+        let Some(user) = specification.server().and_then(ServerSpec::user) else {
+            return Ok(None);
+        };
+        Ok(look_up(self, user, cancel).await?.owner())
+    }
+}
+
+#[cfg(test)]
+mod tests;

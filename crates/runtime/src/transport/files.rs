@@ -1,0 +1,91 @@
+//! The files of a session.
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::capabilities::Capabilities;
+use super::error::TransportError;
+
+/// Where bytes come from.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Where bytes go.
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// What is at a path. Links are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileStat {
+    /// What it is, or what is missing.
+    pub kind: FileKind,
+    /// Its size in bytes, as the filesystem has it: that of a file of `/proc` says nothing. `None` if it can't be known.
+    pub size: Option<u64>,
+    /// Its permissions. `None` if they can't be known.
+    pub mode: Option<u32>,
+}
+
+/// What is at a path, or what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// Something else, a link that leads nowhere among them.
+    Other,
+    /// Nothing, in a directory that is there.
+    Missing,
+    /// Nothing, nor the directory that it would be in.
+    NoDirectory,
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByteRange {
+    /// Where it begins, in bytes.
+    pub from: u64,
+    /// How many bytes it has at most; `None` is up to the end.
+    pub length: Option<u64>,
+}
+
+/// Whose the files of an archive are when they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Whoever writes them: the session's own user.
+    Session,
+    /// Whom the archive names by number. Takes effect only where the session's own user is root.
+    Archive,
+}
+
+/// Reads and writes files of a session. Paths are absolute, or relative to the directory that commands start in; all
+/// calls stream, and hold a few pieces of what they carry.
+///
+/// A call that returns `Ok` has carried everything: how that is known, [`Capabilities::integrity`] tells. One that fails
+/// may have written a part.
+#[async_trait]
+pub trait FileTransport: Send + Sync {
+    /// What this transport can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What is at `path`.
+    async fn stat(&self, path: &str) -> Result<FileStat, TransportError>;
+
+    /// Reads a part of the file at `path` to its end, whatever size it claims to have. Returns how many bytes there were.
+    async fn get(&self, path: &str, range: ByteRange, to: Writer) -> Result<u64, TransportError>;
+
+    /// Writes the file at `path`, or from `from` on what is there. Returns how many bytes were written.
+    async fn put(&self, path: &str, from: u64, content: Reader) -> Result<u64, TransportError>;
+
+    /// Sends a tar archive of `name` in `directory` (`.`: of what is in it). Symbolic links are sent as links. A name
+    /// that ends with a slash must be a directory's.
+    async fn get_tree(&self, directory: &str, name: &str, to: Writer) -> Result<(), TransportError>;
+
+    /// Writes what is in a tar archive into `directory`. Fails unless all its members were taken.
+    async fn put_tree(
+        &self,
+        directory: &str,
+        archive: Reader,
+        ownership: Ownership,
+    ) -> Result<(), TransportError>;
+}
