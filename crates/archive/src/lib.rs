@@ -85,3 +85,8 @@ pub struct Report {
     /// Links that were left out.
     pub skipped: Vec<String>,
 }
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

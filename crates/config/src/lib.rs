@@ -94,3 +94,8 @@ pub use vocabulary::{
     CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind, WorkspaceVolume,
 };
 pub use warning::Warning;
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

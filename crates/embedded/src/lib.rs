@@ -22,3 +22,8 @@ mod state;
 
 pub use cluster::EmbeddedCluster;
 pub use kubelet::HOST_IMAGE;
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -104,3 +104,8 @@ pub mod parts {
         endless,
     };
 }
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,3 +43,8 @@ pub use http_route::HttpRoute;
 pub use live::LiveClient;
 pub use logs::{LogRequest, LogStream};
 pub use object::{Kind, Object, ObjectKey};
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

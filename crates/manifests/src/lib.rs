@@ -97,3 +97,8 @@ pub use user::{RunAs, RunAsError};
 
 #[cfg(test)]
 mod tests;
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,3 +64,8 @@ pub use start_error::StartError;
 pub use streams::LINGER;
 pub use tally::Tally;
 pub use tree::{ProcessTree, VARIABLE, sees_all_processes};
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

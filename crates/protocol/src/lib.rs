@@ -37,3 +37,8 @@ pub use start_failure::StartFailure;
 pub use terminal::TerminalSize;
 pub use verdict::{Blame, Cause, Retry, Verdict};
 pub use words::{Library, Operation, Words};
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

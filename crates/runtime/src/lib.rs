@@ -91,3 +91,8 @@ pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
 pub use podbay_manifests::{Profile, RunAs, SessionRequest};
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
