@@ -83,7 +83,7 @@ pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
-    Description, OpenReport, Session, SessionBuilder, Status, StatusStream, Summary, unheeded_on_this_machine,
+    Description, OpenReport, Session, SessionBuilder, Starting, Summary, unheeded_on_this_machine,
 };
 
 pub use podbay_config::Config;

@@ -1,7 +1,6 @@
 //! The library against a real cluster.
 
-use futures::StreamExt as _;
-use podbay_runtime::RuntimeStatus;
+use podbay_runtime::SessionState;
 use podbay_tests::{DEBIAN, in_namespace};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -9,12 +8,12 @@ use podbay_tests::{DEBIAN, in_namespace};
 async fn open_exec_close() {
     in_namespace("library", async |namespace| {
         let podbay = namespace.library(&[]).await;
-        let mut builder = podbay.session("demo").image(DEBIAN).memory("64Mi");
-        let statuses = builder.statuses();
-        let session = builder.open().await.unwrap();
-        let told: Vec<_> = statuses.map(|status| status.status).collect().await;
-        assert_eq!(told.first(), Some(&RuntimeStatus::StartingRuntime));
-        assert_eq!(told.last(), Some(&RuntimeStatus::Ready));
+        let builder = podbay.session("demo").image(DEBIAN).memory("64Mi");
+        let starting = builder.start().unwrap();
+        let state = starting.state();
+        assert!(matches!(*state.borrow(), SessionState::Starting(_)));
+        let session = starting.ready().await.unwrap();
+        assert_eq!(*state.borrow(), SessionState::Ready(None));
         let outcome = session.exec(["python3", "-c", "print(1)"]).await.unwrap();
         assert!(outcome.success());
         assert_eq!(outcome.stdout_content.text(), "1\n");

@@ -106,15 +106,16 @@ impl Wanted {
             };
             let podbay = connect_to_cluster(global, command, needs).await?;
             let request = session.request(our_variable)?;
-            let mut builder = podbay
+            let starting = podbay
                 .session(&id)
                 .request(request)
                 .mode(mode)
-                .cancel_on(signals.token());
-            let statuses = builder.statuses();
+                .cancel_on(signals.token())
+                .start()?;
+            let state = starting.state();
             let opened = tokio::select! {
-                opened = builder.open() => opened?,
-                never = progress.follow(&id, statuses) => match never {},
+                opened = starting.ready() => opened?,
+                never = progress.follow(&id, state) => match never {},
             };
             tell(&id, opened.report(), begun.elapsed(), progress);
             print_session(&opened, output).await

@@ -164,14 +164,15 @@ impl Run {
         }
         let request = self.session.request(our_variable)?;
         passed.session = Some(self.id.clone());
-        let mut builder = podbay
+        let starting = podbay
             .session(&self.id)
             .request(request)
-            .cancel_on(signals.token());
-        let statuses = builder.statuses();
+            .cancel_on(signals.token())
+            .start()?;
+        let state = starting.state();
         let session = tokio::select! {
-            opened = builder.open() => opened?,
-            never = self.progress.follow(&self.id, statuses) => match never {},
+            opened = starting.ready() => opened?,
+            never = self.progress.follow(&self.id, state) => match never {},
         };
         if session.report().attached {
             return Err(Failure::Exists { session: self.id });

@@ -5,9 +5,8 @@ use std::future::pending;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use podbay_protocol::StartPhase;
-use podbay_runtime::StatusStream;
+use podbay_protocol::{SessionState, StartPhase};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{is_plain, note, printable_cell};
@@ -45,9 +44,9 @@ impl Progress {
         }
     }
 
-    /// Shows the start of `session` as `statuses` tells it. Never ends: drop it when the start is over, and
+    /// Shows the start of `session` as `state` tells it. Never ends: drop it when the start is over, and
     /// its line is gone.
-    pub(crate) async fn follow(self, session: &str, mut statuses: StatusStream) -> Infallible {
+    pub(crate) async fn follow(self, session: &str, mut state: watch::Receiver<SessionState>) -> Infallible {
         let begun = Instant::now();
         let line = Line {
             shown: self == Self::Line,
@@ -61,11 +60,11 @@ impl Progress {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
-                status = statuses.next() => match status {
-                    Some(status) => if let Some(phase) = status.phase && phase != step.phase {
+                changed = state.changed() => match changed {
+                    Ok(()) => if let Some(phase) = phase_of(&state.borrow_and_update()) && phase != step.phase {
                         step = Step { phase, since: Instant::now(), told: phase == StartPhase::Ready };
                     },
-                    None => return pending().await,
+                    Err(_) => return pending().await,
                 },
                 _ = ticks.tick(), if self != Self::Silent => {}
             }
@@ -75,6 +74,15 @@ impl Progress {
                 Self::Plain { each } => step.tell(session, if each { Duration::ZERO } else { WORTH_TELLING }),
             }
         }
+    }
+}
+
+/// The step that a start in this state is in.
+const fn phase_of(state: &SessionState) -> Option<StartPhase> {
+    match state {
+        SessionState::Starting(phase) => Some(*phase),
+        SessionState::Ready(_) => Some(StartPhase::Ready),
+        _ => None,
     }
 }
 

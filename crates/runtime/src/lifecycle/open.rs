@@ -6,7 +6,8 @@ use futures::future::BoxFuture;
 use podbay_config::CleanupPolicy;
 use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::{CreationValues, Record, SessionSecrets, SessionSpec};
-use podbay_protocol::{PhaseTimes, StartPhase};
+use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -31,15 +32,16 @@ pub(crate) struct OpenOperation {
     pub(crate) values: CreationValues,
     pub(crate) mode: OpenMode,
     pub(crate) retries: RetryPolicy,
-    /// Called with each step as it begins.
-    pub(crate) on_phase: Arc<dyn Fn(StartPhase) + Send + Sync>,
+    /// Told of each step as it begins.
+    pub(crate) state: watch::Sender<SessionState>,
     /// Ends the start early; what it created is removed.
     pub(crate) cancel: CancellationToken,
 }
 
 /// A session that takes commands.
+#[derive(Debug)]
 pub(crate) struct OpenOutcome {
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     /// The name of its pod.
     pub(crate) pod: String,
     /// The seconds of each step; `None` if the session was there and ready.
@@ -138,7 +140,7 @@ impl OpenOperation {
     async fn attempt(&mut self, index: &SessionIndex) -> Result<OpenOutcome, FailedAttempt> {
         let begun = Instant::now();
         self.values = creation_values();
-        (self.on_phase)(StartPhase::Creating);
+        self.report(StartPhase::Creating);
         if self.ctx.scope == WatchScope::Namespace {
             index.pods_synced().await;
         }
@@ -163,7 +165,7 @@ impl OpenOperation {
                 pod,
                 times,
                 origin: Origin::of(place, &created),
-                record: *record,
+                record,
             }),
             (Err(error), PlaceState::New) => Err(FailedAttempt {
                 error,
@@ -303,6 +305,13 @@ impl OpenOperation {
         })
     }
 
+    /// Tells those who follow the start of a step. Ready is told when the start is over.
+    pub(super) fn report(&self, phase: StartPhase) {
+        if phase < StartPhase::Ready {
+            self.state.send_replace(SessionState::Starting(phase));
+        }
+    }
+
     pub(super) fn check_cancelled(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             Err(self.cancelled())
@@ -351,7 +360,7 @@ mod tests {
             secrets,
             values: creation_values(),
             mode: OpenMode::default(),
-            on_phase: Arc::new(|_| {}),
+            state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             cancel: CancellationToken::new(),
         }
     }

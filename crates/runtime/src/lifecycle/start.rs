@@ -255,7 +255,7 @@ impl OpenOperation {
             uid: pod.metadata.uid.as_deref().unwrap_or_default(),
             server: record.spec.server().is_some(),
             creating: begun.elapsed(),
-            on_phase: &*self.on_phase,
+            on_phase: &|phase| self.report(phase),
         };
         let times = wait_until_ready(ready, receiver).await?;
         Ok((pod_name.to_owned(), times))

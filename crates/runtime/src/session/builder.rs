@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use podbay_config::{NetworkMode, WorkloadKind};
 use podbay_manifests::{Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
-use podbay_protocol::PhaseTimes;
+use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::handle::Session;
 use super::on_host;
-use super::status::{StatusStream, Teller};
+use super::starting::Starting;
 use crate::backend::BackendKind;
 use crate::context::{Podbay, parse_id, parse_owner};
 use crate::error::Error;
-use crate::lifecycle::{OpenMode, OpenOperation, OpenOutcome, Origin, RetryPolicy, creation_values};
+use crate::lifecycle::{OpenMode, OpenOperation, RetryPolicy, creation_values};
 
 /// The image a session of the local backend has: this machine's own files.
 const HOST_IMAGE: &str = "host";
@@ -30,7 +31,6 @@ pub struct SessionBuilder {
     owner: Option<String>,
     request: SessionRequest,
     mode: OpenMode,
-    teller: Teller,
     cancel: CancellationToken,
 }
 
@@ -57,7 +57,6 @@ impl SessionBuilder {
             owner: None,
             request: SessionRequest::default(),
             mode: OpenMode::default(),
-            teller: Teller::silent(),
             cancel: CancellationToken::new(),
         }
     }
@@ -176,13 +175,6 @@ impl SessionBuilder {
         self
     }
 
-    /// Follows the start.
-    pub fn statuses(&mut self) -> StatusStream {
-        let (teller, stream) = Teller::new();
-        self.teller = teller;
-        stream
-    }
-
     /// What would be made, without a call to the cluster.
     pub fn render(&self, values: podbay_manifests::SecretValues) -> Result<SessionObjects, Error> {
         let (spec, secrets) = self.validate()?;
@@ -219,6 +211,12 @@ impl SessionBuilder {
     /// Safe to repeat and to call from two clients at once: both get the same session. A failed start leaves
     /// nothing behind, nor does one whose future is dropped: the clean-up then goes on in the background.
     pub async fn open(self) -> Result<Session, Error> {
+        self.start()?.ready().await
+    }
+
+    /// Begins to open the session, as [`SessionBuilder::open`] does, and returns at once. Fails if what was asked is not
+    /// valid: then nothing was created. To be called inside a tokio runtime.
+    pub fn start(self) -> Result<Starting, Error> {
         let (spec, secrets) = self.validate()?;
         let Self {
             podbay: Podbay(ctx, _),
@@ -226,12 +224,9 @@ impl SessionBuilder {
             owner: _,
             request,
             mode,
-            teller,
             cancel,
         } = self;
         let podbay = Podbay(ctx, spec.owner().cloned());
-        let id = spec.id().clone();
-        let phases = teller.clone();
         let operation = Box::new(OpenOperation {
             ctx: Arc::clone(&podbay.0),
             retries: RetryPolicy::of(podbay.config())?,
@@ -239,48 +234,10 @@ impl SessionBuilder {
             secrets,
             values: creation_values(),
             mode,
-            on_phase: Arc::new(move |phase| phases.phase(phase)),
-            cancel: cancel.clone(),
+            state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
+            // The caller's token may be for more than this start.
+            cancel: cancel.child_token(),
         });
-        // A task of its own, so that it can clean up when this future is dropped.
-        let guard = cancel.drop_guard();
-        let opened = match tokio::spawn(operation.open()).await {
-            Ok(opened) => opened,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(Error::Cancelled {
-                session: id.to_string(),
-                goes_on: false,
-            }),
-        };
-        guard.disarm();
-        match opened {
-            Ok(OpenOutcome {
-                record,
-                pod,
-                times,
-                origin,
-            }) => {
-                let differences = match origin {
-                    Origin::Created => Vec::new(),
-                    Origin::Attached | Origin::Recreated | Origin::Resumed => request
-                        .differences(&record.spec)
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect(),
-                };
-                let report = OpenReport {
-                    attached: origin != Origin::Created,
-                    recreated: origin == Origin::Recreated,
-                    resumed: origin == Origin::Resumed,
-                    differences,
-                    times,
-                };
-                Ok(Session::opened(podbay, record, pod, report))
-            }
-            Err(error) => {
-                teller.failed(error.verdict().cloned());
-                Err(error)
-            }
-        }
+        Ok(Starting::begin(podbay, request, operation))
     }
 }

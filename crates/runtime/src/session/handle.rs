@@ -49,11 +49,11 @@ impl Session {
         }
     }
 
-    pub(crate) fn opened(podbay: Podbay, record: Record, pod: String, report: OpenReport) -> Self {
+    pub(crate) fn opened(podbay: Podbay, record: Box<Record>, pod: String, report: OpenReport) -> Self {
         Self {
             podbay,
             id: record.id().clone(),
-            record: Some(Arc::new(record)),
+            record: Some(Arc::from(record)),
             pod: Arc::new(Mutex::new(Some(pod))),
             report,
         }

@@ -4,11 +4,11 @@ mod builder;
 mod describe;
 mod handle;
 mod on_host;
-mod status;
+mod starting;
 
 pub use builder::{OpenReport, SessionBuilder};
 pub(crate) use describe::summarise;
 pub use describe::{Description, EventLine, Summary};
 pub use handle::Session;
 pub use on_host::unheeded_on_this_machine;
-pub use status::{Status, StatusStream};
+pub use starting::Starting;

@@ -11,5 +11,6 @@ mod identity;
 mod keeping;
 mod limits;
 mod scenario;
+mod starting;
 mod trying_again;
 mod world;
