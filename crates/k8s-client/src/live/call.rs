@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::time::Instant;
 
-use super::failure::from_kube;
+use super::failure::{from_kube, is_refused};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{self, Repeatable};
 
@@ -51,6 +52,8 @@ impl Default for CallLimits {
 pub(super) struct Caller {
     limits: CallLimits,
     limiter: DefaultDirectRateLimiter,
+    /// Whether the server has ever answered.
+    heard: AtomicBool,
 }
 
 impl Caller {
@@ -59,6 +62,7 @@ impl Caller {
         Self {
             limits,
             limiter: DefaultDirectRateLimiter::direct(quota),
+            heard: AtomicBool::new(false),
         }
     }
 
@@ -110,10 +114,27 @@ impl Caller {
                 request().await
             };
             let error = match tokio::time::timeout_at(deadline, attempt).await {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(answer)) => {
+                    self.heard.store(true, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(Error::new(operation, ErrorKind::Deadline(self.limits.deadline))),
             };
+            if !matches!(
+                error.kind,
+                ErrorKind::Unreachable | ErrorKind::Configuration | ErrorKind::Deadline(_)
+            ) {
+                self.heard.store(true, Ordering::Relaxed);
+            }
+            // A server that was there will come back. Where there never was one, the address is wrong, or it is down: as
+            // with kubectl, that is told at once.
+            if error.kind == ErrorKind::Unreachable
+                && is_refused(&error)
+                && !self.heard.load(Ordering::Relaxed)
+            {
+                return Err(error);
+            }
             attempts += 1;
             let Some(pause) = retry::pause(&error, repeatable, attempts, rand::random()) else {
                 return Err(error);

@@ -11,14 +11,16 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::Config;
-use kube::client::{Body, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::client::{AuthError, Body, ConfigExt as _};
+use kube::config::{ExecConfig, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::SecretString;
 use tower::util::BoxCloneService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
 use super::answer::{self, AnswerBody, Expected};
+use super::proxy::{self, ThroughProxy};
 use super::renew::Renewing;
+use super::{kubeconfig, plugin};
 use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
 
@@ -40,6 +42,11 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
             .with_message(source.to_string())
             .with_source(source)
     };
+    let misread = |error: KubeconfigError, file: &Kubeconfig| {
+        Error::new(format!("use {cluster}"), ErrorKind::Configuration)
+            .with_message(kubeconfig::words(&error, file))
+            .with_source(error)
+    };
     let mut config = match cluster {
         Cluster::InPod => {
             let account = Path::new(SERVICE_ACCOUNT);
@@ -55,16 +62,19 @@ pub(super) async fn configure(cluster: &Cluster) -> Result<Config, Error> {
                 context: context.clone(),
                 ..KubeConfigOptions::default()
             };
-            match path {
-                Some(path) => {
-                    let file = Kubeconfig::read_from(path).map_err(|source| failed(source.into()))?;
-                    Config::from_custom_kubeconfig(file, &options).await
-                }
-                None => Config::from_kubeconfig(&options).await,
+            let file = match path {
+                Some(path) => Kubeconfig::read_from(path),
+                None => Kubeconfig::read(),
             }
-            .map_err(|source| failed(source.into()))?
+            .map_err(|source| failed(source.into()))?;
+            Config::from_custom_kubeconfig(file.clone(), &options)
+                .await
+                .map_err(|error| misread(error, &file))?
         }
     };
+    if let Some(plugin) = &mut config.auth_info.exec {
+        plugin::hear(plugin);
+    }
     // A token that stands in the kubeconfig goes before the file, as with kubectl.
     if config.auth_info.token.is_none()
         && let Some(path) = config.auth_info.token_file.take()
@@ -123,12 +133,13 @@ pub(super) type Http = BoxCloneService<Request<Body>, Response<AnswerBody>, BoxE
 /// frames of an interactive command, and repeats requests (POST too) on 429, 503 and 504 up to 15 times.
 /// Through a proxy the stack is kube's (its tunnels are not public), with the repetition switched off.
 pub(super) fn http(mut config: Config) -> Result<Http, Error> {
+    let exec = config.auth_info.exec.clone();
     let failed = |source: BoxError| {
         Error::new(
             "set up the connection to the API server",
             ErrorKind::Configuration,
         )
-        .with_message(source.to_string())
+        .with_message(words(source.as_ref(), exec.as_ref()))
         .with_source(source)
     };
     config.default_retry = false;
@@ -136,13 +147,17 @@ pub(super) fn http(mut config: Config) -> Result<Http, Error> {
     // Deadlines are set per call; a watch or an exec may be silent for as long as it likes.
     config.read_timeout = None;
     config.write_timeout = None;
-    if config.proxy_url.is_some() {
+    if let Some(proxy) = &config.proxy_url {
+        let proxy = proxy::address(proxy);
         let client = kube::Client::try_from(config).map_err(|source| failed(source.into()))?;
         return Ok(BoxCloneService::new(tower::service_fn(
             move |request: Request<Body>| {
-                let client = client.clone();
+                let (client, proxy) = (client.clone(), proxy.clone());
                 async move {
-                    let answer = client.send(request).await?;
+                    let answer = client
+                        .send(request)
+                        .await
+                        .map_err(|error| ThroughProxy::new(proxy, error.into()))?;
                     Ok(answer.map(|body| body.map_err(BoxError::from).boxed_unsync()))
                 }
             },
@@ -172,6 +187,18 @@ pub(super) fn http(mut config: Config) -> Result<Http, Error> {
             answer.map(|body| body.map_err(BoxError::from).boxed_unsync())
         });
     Ok(BoxCloneService::new(service))
+}
+
+/// What the client can't be set up for, in words.
+fn words(error: &(dyn std::error::Error + 'static), exec: Option<&ExecConfig>) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let about_plugin = causes
+        .filter_map(|error| match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Auth(error)) => Some(error),
+            _ => error.downcast_ref::<AuthError>(),
+        })
+        .find_map(|error| plugin::words(error, exec));
+    about_plugin.unwrap_or_else(|| error.to_string())
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use kube::client::AuthError;
 use kube::core::Status;
 
 use super::answer::Unread;
+use super::plugin;
+use super::proxy::ThroughProxy;
 use crate::error::{Error, ErrorKind};
 
 /// What went wrong in `operation`.
@@ -21,7 +24,7 @@ pub(super) fn from_kube(operation: &str, error: kube::Error) -> Error {
         kube::Error::SerdeError(source) => (NO_ANSWER, format!("with what is no such object: {source}")),
         kube::Error::FromUtf8(source) => (NO_ANSWER, format!("with what is no text: {source}")),
         kube::Error::UpgradeConnection(source) => (ErrorKind::Unsupported, deepest(source)),
-        kube::Error::Auth(source) => (ErrorKind::Unauthorized, deepest(source)),
+        kube::Error::Auth(source) => (ErrorKind::Unauthorized, of_plugin(source)),
         other @ (kube::Error::BuildRequest(_) | kube::Error::HttpError(_)) => {
             (ErrorKind::Invalid, deepest(other))
         }
@@ -74,10 +77,19 @@ fn from_transport(error: &(dyn StdError + 'static)) -> (ErrorKind, String) {
         if let Some(error) = error.downcast_ref::<rustls::Error>()
             && let Some(kind) = from_tls(error, connecting)
         {
-            return (kind, format!("the TLS handshake failed: {error}"));
+            return (
+                kind,
+                format!("the TLS handshake failed: {error}{}", advice(error)),
+            );
         }
-        if error.downcast_ref::<kube::client::AuthError>().is_some() {
-            return (ErrorKind::Unauthorized, deepest(error));
+        if let Some(error) = error.downcast_ref::<AuthError>() {
+            return (ErrorKind::Unauthorized, of_plugin(error));
+        }
+        if let Some(through) = error.downcast_ref::<ThroughProxy>() {
+            let (kind, message) = through
+                .source()
+                .map_or((ErrorKind::Unreachable, String::new()), from_transport);
+            return (kind, format!("{through}: {message}"));
         }
         connecting |= error
             .downcast_ref::<hyper_util::client::legacy::Error>()
@@ -113,6 +125,40 @@ fn from_tls(error: &rustls::Error, connecting: bool) -> Option<ErrorKind> {
         // Its certificate, or what it speaks is no TLS that we do.
         _ => connecting.then_some(ErrorKind::Configuration),
     }
+}
+
+/// What to do about a server whose certificate does not fit.
+fn advice(error: &rustls::Error) -> &'static str {
+    match error {
+        // The second is an authority of the same name with another key.
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
+        ) => {
+            " (the kubeconfig's certificate-authority is not the one that signed it, or there is none and this machine \
+             does not know the issuer)"
+        }
+        _ => "",
+    }
+}
+
+/// A failure to get credentials.
+fn of_plugin(error: &AuthError) -> String {
+    plugin::words(error, None).unwrap_or_else(|| deepest(error))
+}
+
+/// Whether nobody listens where a connection was tried.
+pub(super) fn is_refused(error: &Error) -> bool {
+    let mut cause = StdError::source(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        {
+            return true;
+        }
+        cause = source(error);
+    }
+    false
 }
 
 /// The error below `error`. That of an I/O error is what it was made of, which `source` would skip.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{FutureExt, SinkExt, StreamExt, future, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{self, Instant};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -58,11 +58,33 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What reader, writer and watchdog of one connection share; never locked across an await.
 #[derive(Debug)]
-pub(super) struct SharedLiveness(Mutex<Liveness>);
+pub(super) struct SharedLiveness {
+    liveness: Mutex<Liveness>,
+    /// A ping was answered.
+    answered: Notify,
+}
 
 impl SharedLiveness {
+    fn new(patience: Patience) -> Self {
+        Self {
+            liveness: Mutex::new(Liveness::new(patience)),
+            answered: Notify::new(),
+        }
+    }
+
+    /// The answer to ping `number` was received.
+    pub(super) fn pong(&self, number: u64) {
+        self.lock().pong(number);
+        self.answered.notify_one();
+    }
+
+    /// Waits for the answer to a ping; one that came before counts if nobody waited for it.
+    pub(super) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Liveness> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.liveness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,7 +152,7 @@ where
         connection,
         Reader::new(decoder, stdout_queue, stderr_queue),
         Writer::new(stdin_source, resize_source, ping_interval),
-        SharedLiveness(Mutex::new(Liveness::new(patience))),
+        SharedLiveness::new(patience),
         cancelled.clone(),
         end_sender,
     ));

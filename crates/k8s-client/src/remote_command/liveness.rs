@@ -74,6 +74,11 @@ impl Liveness {
         }
     }
 
+    /// The highest ping that was answered; 0 before the first.
+    pub(super) const fn answered(&self) -> u64 {
+        self.answered
+    }
+
     /// Nothing can be sent any more.
     pub(super) fn write_failed(&mut self, now: Instant) {
         self.write_failed = true;

@@ -5,6 +5,7 @@
 //!   queue.rs     one output stream, bounded       spool.rs     where a queue overflows to: an unlinked file
 //!   liveness.rs  whether silence means loss       driver.rs    attach(): the task between socket and queues
 //!   reader.rs    socket -> queues                 writer.rs    input, sizes, pings -> socket
+//!   window.rs    how much input may be on its way
 //! ```
 //!
 //! The codec is always there; what drives a connection with it belongs to the feature `live`.
@@ -56,6 +57,8 @@ mod reader;
 #[cfg(feature = "live")]
 mod spool;
 mod status;
+#[cfg(feature = "live")]
+mod window;
 #[cfg(feature = "live")]
 mod writer;
 

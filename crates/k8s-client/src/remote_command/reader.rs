@@ -125,7 +125,7 @@ fn understand(message: Option<Result<Message, WebSocketError>>, liveness: &Share
         Some(Ok(Message::Binary(frame))) => Incoming::Frame(frame),
         Some(Ok(Message::Pong(payload))) => {
             if let Ok(number) = payload[..].try_into() {
-                liveness.lock().pong(u64::from_be_bytes(number));
+                liveness.pong(u64::from_be_bytes(number));
             }
             Incoming::Control
         }

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 
 use super::codec::{ResizeEncoder, StdinEncoder, StdinFrames};
 use super::driver::SharedLiveness;
+use super::window::Window;
 use crate::exec::TerminalSize;
 
 /// Writes what one command is sent.
@@ -18,7 +19,14 @@ pub(super) struct Writer {
     stdin: Option<StdinSource>,
     resize: Option<ResizeSource>,
     ping_interval: Duration,
+    window: Window,
+    /// Since when the answer to the first ping is waited for, before any was answered.
+    asked: Option<Instant>,
 }
+
+/// How long a server may take for its first answer to a ping before it counts as one that answers none: then input is sent
+/// as fast as the connection takes it.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// The caller's input.
 #[derive(Debug)]
@@ -50,6 +58,8 @@ impl Writer {
             stdin,
             resize,
             ping_interval,
+            window: Window::new(),
+            asked: None,
         }
     }
 
@@ -61,17 +71,30 @@ impl Writer {
     ) {
         let mut pings = time::interval_at(Instant::now() + self.ping_interval, self.ping_interval);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Before any input, so that the answer tells whether this server answers at all.
+        if self.stdin.is_some() && sink.send(self.ping(liveness)).await.is_err() {
+            liveness.lock().write_failed(Instant::now());
+            return;
+        }
         loop {
+            let is_open = self.is_open(liveness);
             // One frame a turn, so that a large input keeps neither sizes nor pings waiting.
             let next = tokio::select! {
-                frame = next_stdin(&mut self.stdin) => frame.map_or(Next::StdinEnded, Next::Stdin),
+                frame = next_stdin(&mut self.stdin), if is_open => frame.map_or(Next::StdinEnded, Next::Stdin),
+                () = opens(self.asked, liveness), if !is_open => continue,
                 size = next_size(&mut self.resize) => size.map_or(Next::ResizeEnded, Next::Resize),
                 _ = pings.tick() => Next::Ping,
             };
             let Some(message) = self.message(next, liveness) else {
                 continue;
             };
-            if let Err(error) = sink.send(message).await {
+            let sent = sink.send(message).await;
+            let sent = if sent.is_ok() && self.stdin.is_some() && self.window.wants_mark() {
+                sink.send(self.ping(liveness)).await
+            } else {
+                sent
+            };
+            if let Err(error) = sent {
                 tracing::debug!(%error, "writing to a remote command failed");
                 liveness.lock().write_failed(Instant::now());
                 return;
@@ -83,6 +106,7 @@ impl Writer {
         match next {
             Next::Stdin(frame) => {
                 liveness.lock().stdin(Instant::now());
+                self.window.sent(frame.len());
                 Some(Message::Binary(frame))
             }
             Next::StdinEnded => self
@@ -97,11 +121,22 @@ impl Writer {
                 self.resize = None;
                 None
             }
-            Next::Ping => {
-                let number = liveness.lock().ping(Instant::now());
-                Some(Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes())))
-            }
+            Next::Ping => Some(self.ping(liveness)),
         }
+    }
+
+    fn ping(&mut self, liveness: &SharedLiveness) -> Message {
+        let number = liveness.lock().ping(Instant::now());
+        self.window.marked(number);
+        self.asked.get_or_insert_with(Instant::now);
+        Message::Ping(Bytes::copy_from_slice(&number.to_be_bytes()))
+    }
+
+    /// Whether input may be sent.
+    fn is_open(&mut self, liveness: &SharedLiveness) -> bool {
+        let answered = liveness.lock().answered();
+        let answers_none = answered == 0 && self.asked.is_some_and(|asked| asked.elapsed() >= FIRST_ANSWER);
+        self.window.is_open(answered) || answers_none
     }
 }
 
@@ -112,6 +147,20 @@ impl StdinSource {
             receiver,
             frames: StdinFrames::empty(),
         }
+    }
+}
+
+/// Waits until input may be sent again, as far as can be told. `asked` is when the first ping was sent.
+async fn opens(asked: Option<Instant>, liveness: &SharedLiveness) {
+    let first_answer = async {
+        match asked {
+            Some(asked) if liveness.lock().answered() == 0 => time::sleep_until(asked + FIRST_ANSWER).await,
+            _ => future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = liveness.answered() => {}
+        () = first_answer => {}
     }
 }
 

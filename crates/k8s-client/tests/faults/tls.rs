@@ -58,6 +58,7 @@ async fn a_server_of_another_authority_is_refused_by_name_of_the_cause() {
     let error = refused(trusting(&server, &Authority::new()), &server).await;
     assert_eq!(error.kind, ErrorKind::Configuration);
     let text = error.to_string();
+    assert!(text.contains("certificate-authority"), "what to look at: {text}");
     assert!(
         text.starts_with("create pod team/p: ") && text.contains("invalid peer certificate"),
         "{text}"

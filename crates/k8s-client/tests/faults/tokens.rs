@@ -273,6 +273,79 @@ async fn a_plugin_is_run_again_when_its_token_is_refused_before_its_time() {
     }
 }
 
+/// What is told of a plugin that is this script.
+async fn told_of(script: &str) -> String {
+    let (server, _accept) = guarded(found).await;
+    let setup = Setup::of(&server);
+    let program = setup.file("my-plugin", script);
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let setup = setup.user(json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": program,
+        "args": ["--token", "secret-argument"], "interactiveMode": "Never", "installHint": "brew install it"}}));
+    let error = setup.connect().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Configuration);
+    let text = error.to_string();
+    assert!(text.contains("my-plugin\""), "its name: {text}");
+    for never in [
+        "secret-argument",
+        "secret-output",
+        "Output",
+        "ExitStatus",
+        "unix_wait_status",
+    ] {
+        assert!(!text.contains(never), "{text}");
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_is_told_by_name_code_and_words() {
+    let text = told_of("#!/bin/sh\necho secret-output; echo 'please log in' >&2; exit 3\n").await;
+    assert!(text.ends_with("ended with code 3: please log in"), "{text}");
+    let text = told_of("#!/bin/sh\nkill -9 $$\n").await;
+    assert!(text.contains("was killed (signal: 9"), "{text}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_prints_no_credentials_is_told_without_what_it_printed() {
+    let text = told_of("#!/bin/sh\necho secret-output: [\n").await;
+    assert!(text.ends_with("printed what is no ExecCredential"), "{text}");
+    let empty = "#!/bin/sh\necho '{\"kind\": \"ExecCredential\", \"apiVersion\": \"client.authentication.k8s.io/v1\"}'\n";
+    let text = told_of(empty).await;
+    assert!(text.ends_with("gave no credentials (no status)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint() {
+    let (server, _accept) = guarded(found).await;
+    let setup = Setup::of(&server).user(json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+        "command": "no-such-plugin", "installHint": "Install it with: brew install it"}}));
+    let text = setup.connect().await.unwrap_err().to_string();
+    assert!(
+        text.ends_with("plugin \"no-such-plugin\" is not installed. Install it with: brew install it"),
+        "{text}"
+    );
+}
+
+/// A plugin that gave credentials and fails later, when they have expired: the same words, for each call.
+#[tokio::test]
+async fn a_plugin_that_fails_later_is_told_the_same_way() {
+    let (server, _accept) = guarded(found).await;
+    let (setup, plugin) = by_plugin(&server, Some("2020-01-01T00:00:00Z"));
+    let client = setup.client().await;
+    std::fs::write(
+        plugin.folder.join("plugin"),
+        "#!/bin/sh\necho 'please log in' >&2; exit 4\n",
+    )
+    .unwrap();
+    let error = client.get(&key()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unauthorized);
+    let text = error.to_string();
+    assert!(
+        text.ends_with("plugin\" ended with code 4: please log in"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn a_plugin_that_fails_is_told_as_a_configuration_that_is_none() {
     let (server, _accept) = guarded(found).await;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use podbay_k8s_client::remote_command::{DriverOptions, Protocol, STDIN_CHUNK, attach};
 use podbay_k8s_client::{ExecEnd, ExecProcess, TerminalSize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -183,6 +184,49 @@ async fn terminal() -> (ExecProcess, FakeServer<tokio::io::DuplexStream>) {
         .unwrap(),
         server,
     )
+}
+
+/// What a command does not read stays with the caller, so that nothing is being written when it ends: a proxy that fails
+/// to write throws away the status that comes the other way.
+#[tokio::test(start_paused = true)]
+async fn input_that_nobody_reads_is_held_back() {
+    // The server's bytes as they are: it answers the ping that stands before all input, and no other.
+    let (client, mut server) = tokio::io::duplex(8 * MIB);
+    let options = DriverOptions::default();
+    let process = attach(client, Protocol::V5, &request(true, false), options).unwrap();
+    let mut ping = [0; 2 + 4 + 8];
+    server.read_exact(&mut ping).await.unwrap();
+    server
+        .write_all(&[0x8a, 8, 0, 0, 0, 0, 0, 0, 0, 1])
+        .await
+        .unwrap();
+    let stdin = process.stdin.unwrap();
+    let writing = tokio::spawn(async move { while stdin.write(IN.bytes(MIB)).await.is_ok() {} });
+    let mut buffer = vec![0; MIB];
+    let mut taken = 0;
+    let quiet = Duration::from_secs(10);
+    while let Ok(read) = tokio::time::timeout(quiet, server.read(&mut buffer)).await {
+        let read = read.unwrap();
+        assert!(read > 0, "the client went");
+        taken += read;
+    }
+    assert!((64 * 1024..80 * 1024).contains(&taken), "{taken}");
+    // The command ends, and its code arrives.
+    let status = status_json(7);
+    let length = u16::try_from(status.len() + 1).unwrap().to_be_bytes();
+    server
+        .write_all(
+            &[
+                &[0x82, 126, length[0], length[1], 3],
+                status.as_bytes(),
+                &[0x88, 0],
+            ]
+            .concat(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(process.end.await, ExecEnd::Exited { code: 7 });
+    writing.await.unwrap();
 }
 
 #[tokio::test]
