@@ -14,23 +14,7 @@ struct Graph(BTreeMap<String, BTreeSet<String>>);
 impl Graph {
     /// The workspace's graph with the features that a build of all of it switches on, so that no feature hides an edge.
     fn load() -> Self {
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "metadata",
-                "--format-version=1",
-                "--locked",
-                "--offline",
-                "--all-features",
-            ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let metadata = metadata();
         let names: BTreeMap<&str, &str> = array(&metadata["packages"])
             .iter()
             .map(|package| (text(&package["id"]), text(&package["name"])))
@@ -83,6 +67,27 @@ impl Graph {
     }
 }
 
+/// What cargo knows of the workspace, with all features switched on.
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--offline",
+            "--all-features",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 fn array(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
@@ -106,6 +111,134 @@ fn crates_for_the_pod_reach_neither_kubernetes_nor_sessions() {
             assert!(!reached.contains(other), "{package} reaches {other}");
         }
     }
+}
+
+#[test]
+fn what_is_pure_reaches_no_client() {
+    let graph = Graph::load();
+    for package in ["podbay-config", "podbay-manifests", "podbay-protocol"] {
+        let reached = graph.reached(package);
+        for other in ["podbay-k8s-client", "podbay-runtime", "kube", "hyper", "tokio"] {
+            assert!(!reached.contains(other), "{package} reaches {other}");
+        }
+    }
+}
+
+/// The arrows of the map in docs/architecture.md. A crate that is new there gets a row here.
+#[test]
+fn each_crate_names_those_below_it_and_no_others() {
+    let graph = Graph::load();
+    let below: [(&str, &[&str]); 10] = [
+        ("podbay-archive", &[]),
+        ("podbay-config", &[]),
+        ("podbay-protocol", &[]),
+        ("podbay-process", &["podbay-protocol"]),
+        ("podbay-manifests", &["podbay-config", "podbay-protocol"]),
+        ("podbay-k8s-client", &["podbay-protocol"]),
+        ("podbay-fake-cluster", &["podbay-k8s-client", "podbay-protocol"]),
+        (
+            "podbay-embedded",
+            &[
+                "podbay-fake-cluster",
+                "podbay-k8s-client",
+                "podbay-process",
+                "podbay-protocol",
+            ],
+        ),
+        (
+            "podbay-runtime",
+            &[
+                "podbay-archive",
+                "podbay-config",
+                "podbay-embedded",
+                "podbay-k8s-client",
+                "podbay-manifests",
+                "podbay-process",
+                "podbay-protocol",
+            ],
+        ),
+        (
+            "podbay",
+            &[
+                "podbay-config",
+                "podbay-manifests",
+                "podbay-process",
+                "podbay-protocol",
+                "podbay-runtime",
+            ],
+        ),
+    ];
+    let below = BTreeMap::from(below);
+    for (name, direct) in &graph.0 {
+        if !name.starts_with("podbay") || name == "podbay-tests" {
+            continue;
+        }
+        let allowed = below
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} has no row here"));
+        for other in direct.iter().filter(|other| other.starts_with("podbay")) {
+            assert!(allowed.contains(&other.as_str()), "{name} names {other}");
+        }
+    }
+}
+
+/// `k8s-openapi` builds with exactly one API version switched on, which is the program's to choose.
+#[test]
+fn no_library_chooses_an_api_version_of_kubernetes() {
+    let metadata = metadata();
+    let mut named_by = 0;
+    for package in array(&metadata["packages"]) {
+        let name = text(&package["name"]);
+        if !name.starts_with("podbay") || matches!(name, "podbay" | "podbay-tests") {
+            continue;
+        }
+        let names_it =
+            |dependency: &&Value| dependency["name"] == "k8s-openapi" && dependency["kind"].is_null();
+        let Some(dependency) = array(&package["dependencies"]).iter().find(names_it) else {
+            continue;
+        };
+        named_by += 1;
+        assert_eq!(dependency["features"], serde_json::json!([]), "{name}");
+        let features = &package["features"];
+        assert_eq!(
+            features["k8s-v1_33"],
+            serde_json::json!(["k8s-openapi/v1_33"]),
+            "{name}"
+        );
+        let default = features["default"].as_array();
+        assert!(
+            default.is_none_or(|default| !default.contains(&"k8s-v1_33".into())),
+            "{name}"
+        );
+    }
+    assert!(named_by > 0);
+}
+
+/// Whoever wants the trait alone is not given kube, hyper, TLS and WebSockets.
+#[test]
+fn the_client_over_an_api_server_is_optional() {
+    let metadata = metadata();
+    let client = array(&metadata["packages"])
+        .iter()
+        .find(|package| package["name"] == "podbay-k8s-client")
+        .unwrap();
+    for dependency in array(&client["dependencies"]) {
+        let name = text(&dependency["name"]);
+        if [
+            "kube",
+            "hyper",
+            "hyper-util",
+            "rustls",
+            "tokio-tungstenite",
+            "tower",
+        ]
+        .contains(&name)
+        {
+            let is_for_tests = dependency["kind"] == "dev";
+            assert!(is_for_tests || dependency["optional"] == true, "{name}");
+        }
+    }
+    assert!(client["features"]["default"].is_null());
 }
 
 #[test]
