@@ -41,21 +41,31 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             readiness_gates: spec.readiness_gates,
             image_pull_secrets: spec.image_pull_secrets,
             restart_policy: spec.restart_policy,
-            volumes: spec.volumes.map(|volumes| {
-                let of_claim = |volume: &Volume| volume.persistent_volume_claim.is_some();
-                volumes.into_iter().filter(of_claim).collect()
-            }),
-            init_containers: spec.init_containers.map(|containers| {
-                let outline = |container: Container| Container {
-                    name: container.name,
-                    restart_policy: container.restart_policy,
-                    ..Container::default()
-                };
-                containers.into_iter().map(outline).collect()
-            }),
+            volumes: kept(spec.volumes.into_iter().flatten().filter(of_claim)),
+            init_containers: kept(spec.init_containers.into_iter().flatten().map(name_and_policy)),
             ..PodSpec::default()
         }),
         status: pod.status,
+    }
+}
+
+/// The list, in memory of its own: collected in place, it would keep all the room of the list it was made from, and a
+/// volume takes some kilobytes. `None` if it is empty.
+fn kept<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let mut kept: Vec<T> = items.collect();
+    kept.shrink_to_fit();
+    (!kept.is_empty()).then_some(kept)
+}
+
+const fn of_claim(volume: &Volume) -> bool {
+    volume.persistent_volume_claim.is_some()
+}
+
+fn name_and_policy(container: Container) -> Container {
+    Container {
+        name: container.name,
+        restart_policy: container.restart_policy,
+        ..Container::default()
     }
 }
 
@@ -100,4 +110,39 @@ pub(crate) fn is_of_another_record(pod: &Pod, owner: &Owner) -> bool {
         .iter()
         .find(|reference| reference.kind == owner.reference().kind);
     record.is_some_and(|record| record.uid != owner.uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
+
+    use super::*;
+
+    /// Of thousands of sessions each keeps one.
+    #[test]
+    fn an_outline_keeps_no_room_for_what_it_leaves_out() {
+        let claim = Volume {
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource::default()),
+            ..Volume::default()
+        };
+        let spec = |volumes: Vec<Volume>| PodSpec {
+            volumes: Some(volumes),
+            init_containers: Some(vec![Container::default(); 3]),
+            ..PodSpec::default()
+        };
+        let outlined = |volumes| {
+            let pod = Pod {
+                spec: Some(spec(volumes)),
+                ..Pod::default()
+            };
+            outline(pod).spec.unwrap()
+        };
+        assert_eq!(outlined(vec![Volume::default(); 5]).volumes, None);
+        let kept = outlined(vec![Volume::default(), claim.clone(), Volume::default()]);
+        let volumes = kept.volumes.unwrap();
+        assert_eq!((volumes.len(), volumes.capacity()), (1, 1));
+        assert_eq!(volumes[0], claim);
+        let containers = kept.init_containers.unwrap();
+        assert_eq!((containers.len(), containers.capacity()), (3, 3));
+    }
 }
