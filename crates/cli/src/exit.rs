@@ -175,7 +175,7 @@ impl Failure {
 
     fn chain(&self) -> String {
         match self {
-            Self::Session(error) => error.chain(),
+            Self::Session(error) => error.chain_in_words(&CommandLine),
             _ => match self.source() {
                 Some(source) => format!("{self}: {source}"),
                 None => self.to_string(),

@@ -52,7 +52,10 @@ impl Words for CommandLine {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use podbay_config::Config;
+    use podbay_manifests::{Profile, ServerKind, SessionSpec};
     use podbay_protocol::Hint;
+    use podbay_runtime::SessionRequest;
 
     use super::*;
     use crate::args::Args;
@@ -123,6 +126,98 @@ mod tests {
             kept.in_words(&CommandLine),
             "its log tells why: podbay logs; its objects were kept (kubernetes.cleanup_policy): podbay show demo tells \
              more, podbay delete demo removes them"
+        );
+    }
+
+    fn refusal(namespace: &str, config: &Config, request: SessionRequest) -> String {
+        let refused = SessionSpec::validate("demo".parse().unwrap(), namespace, config, request);
+        refused.unwrap_err().in_words(&CommandLine)
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_told_by_its_flags() {
+        let asked = |change: fn(&mut SessionRequest)| {
+            let mut request = SessionRequest::default();
+            change(&mut request);
+            refusal("agents", &Config::default(), request)
+        };
+        for (change, message) in [
+            (
+                (|request| request.user = Some("node".into())) as fn(&mut SessionRequest),
+                "--user can't be used: \"node\" is no number, and Kubernetes takes numbers only: give UID[:GID], or root",
+            ),
+            (
+                |request| request.user = Some("root".into()),
+                "--user 0 is root, which the profile restricted forbids: add --profile baseline",
+            ),
+            (
+                |request| request.cpu = Some("0m".into()),
+                "--cpu must be more than 0",
+            ),
+            (
+                |request| request.memory = Some("512m".into()),
+                "--memory 512m is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\"",
+            ),
+            (|request| request.ports = vec![0], "--port can't be 0: 1 to 65535"),
+            (
+                |request| request.resource_factor = Some(3),
+                "--resource-factor can't be 3: 1, 2, 4 or 8",
+            ),
+            (
+                |request| request.vscode = true,
+                "--vscode needs an image with a server, which starts it: add --server",
+            ),
+            (
+                |request| {
+                    request.server = Some(ServerKind::Image);
+                    request.env = [("SESSION_API_KEY".to_owned(), "x".into())].into();
+                },
+                "--env can't have SESSION_API_KEY: Podbay sets it when the image brings a server (each session has its \
+                 own key)",
+            ),
+        ] {
+            assert_eq!(asked(change), message);
+        }
+        assert_eq!(
+            refusal("Team A", &Config::default(), SessionRequest::default()),
+            "--namespace can't be used: \"Team A\" is not a DNS label: 1 to 63 lower-case letters, digits and \"-\", \
+             with a letter or digit at both ends"
+        );
+    }
+
+    #[test]
+    fn settings_have_their_keys_beside_flags() {
+        let mut config = Config::default();
+        config.kubernetes.privileged = true;
+        config.kubernetes.uid_from_cluster = true;
+        let request = SessionRequest {
+            profile: Some(Profile::Baseline),
+            user: Some("7".into()),
+            ..SessionRequest::default()
+        };
+        assert_eq!(
+            refusal("agents", &config, request),
+            "--profile baseline contradicts kubernetes.privileged = true: drop one of them\n\
+             kubernetes.uid_from_cluster and --user contradict each other: the cluster chooses user and groups, or you do"
+        );
+        let mut config = Config::default();
+        config.sandbox.user_id = Some(0);
+        assert_eq!(
+            refusal("agents", &config, SessionRequest::default()),
+            "sandbox.user_id 0 is root, which the profile restricted forbids: set kubernetes.profile to baseline"
+        );
+    }
+
+    #[test]
+    fn what_a_template_may_not_change_is_told_with_the_flag_that_may() {
+        let mut config = Config::default();
+        let template =
+            serde_json::json!({ "spec": { "containers": [{ "name": "runtime", "image": "other" }] } });
+        config.kubernetes.pod_template = Some(template.as_object().unwrap().clone().into());
+        assert_eq!(
+            refusal("agents", &config, SessionRequest::default()),
+            "kubernetes.pod_template can't be used: it changes spec.containers[runtime].image: the session's record says \
+             what it runs: use --image"
         );
     }
 }

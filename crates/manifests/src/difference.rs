@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use podbay_protocol::{Field, Library, Words};
+
 use crate::image::ImageRef;
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
@@ -12,25 +14,31 @@ use crate::user::RunAs;
 /// One thing that was asked explicitly and that the existing session has otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The flag that asks it, such as `--image`.
-    pub setting: &'static str,
+    /// The field that asks it.
+    pub field: Field,
     /// What was asked.
     pub asked: String,
     /// What the session has, or `None` where it has nothing of the kind.
     pub existing: Option<String>,
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Difference {
+    /// What was asked and what there is, in the words of a surface.
+    pub fn in_words(&self, words: &dyn Words) -> String {
         let Self {
-            setting,
+            field,
             asked,
             existing,
         } = self;
-        match existing {
-            Some(existing) => write!(f, "{setting} {asked} (the session has {existing})"),
-            None => write!(f, "{setting} {asked} (the session has none)"),
-        }
+        let field = words.field(*field);
+        let existing = existing.as_deref().unwrap_or("none");
+        format!("{field} {asked} (the session has {existing})")
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words(&Library))
     }
 }
 
@@ -63,23 +71,26 @@ impl SessionRequest {
         let mut found = Differences(Vec::new());
         found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());
         if let Some(profile) = profile {
-            found.value("--profile", profile, &spec.profile());
+            found.value(Field::Profile, profile, &spec.profile());
         }
         for name in env.keys() {
             let same = spec.env.iter().any(|existing| existing.as_str() == name);
-            found.compare("--env", name.clone(), None, same);
+            found.compare(Field::Env, name.clone(), None, same);
         }
-        for (setting, asked, bounds) in [("--cpu", cpu, spec.cpu()), ("--memory", memory, spec.memory())] {
-            found.amount(setting, asked.as_ref(), bounds, spec.resources.factor);
+        for (field, asked, bounds) in [
+            (Field::Cpu, cpu, spec.cpu()),
+            (Field::Memory, memory, spec.memory()),
+        ] {
+            found.amount(field, asked.as_ref(), bounds, spec.resources.factor);
         }
         if let Some(persistent) = persistent {
-            found.value("--persistent", persistent, &spec.persistent());
+            found.value(Field::Persistent, persistent, &spec.persistent());
         }
         for (key, value) in labels {
             let existing = spec.labels.get(key);
             let shown = existing.map(|existing| format!("{key}={existing}"));
             found.compare(
-                "--label",
+                Field::Labels,
                 format!("{key}={value}"),
                 shown,
                 existing == Some(value),
@@ -87,16 +98,16 @@ impl SessionRequest {
         }
         found.of_server(spec, *server, ports, *vscode);
         if let Some(network) = network {
-            found.value("--network", network, &spec.network());
+            found.value(Field::Network, network, &spec.network());
         }
         if let Some(workload) = workload {
-            found.value("--workload", workload, &spec.workload());
+            found.value(Field::Workload, workload, &spec.workload());
         }
         if let Some(gpus) = gpus {
-            found.value("--gpus", gpus, &spec.resources.gpus);
+            found.value(Field::Gpus, gpus, &spec.resources.gpus);
         }
         if let Some(factor) = resource_factor {
-            found.value("--resource-factor", factor, &spec.resources.factor);
+            found.value(Field::ResourceFactor, factor, &spec.resources.factor);
         }
         found.0
     }
@@ -106,10 +117,10 @@ impl SessionRequest {
 struct Differences(Vec<Difference>);
 
 impl Differences {
-    fn compare(&mut self, setting: &'static str, asked: String, existing: Option<String>, same: bool) {
+    fn compare(&mut self, field: Field, asked: String, existing: Option<String>, same: bool) {
         if !same {
             self.0.push(Difference {
-                setting,
+                field,
                 asked,
                 existing,
             });
@@ -117,9 +128,9 @@ impl Differences {
     }
 
     /// Compares what is a value on both sides.
-    fn value<T: PartialEq + ToString>(&mut self, setting: &'static str, asked: &T, existing: &T) {
+    fn value<T: PartialEq + ToString>(&mut self, field: Field, asked: &T, existing: &T) {
         let same = asked == existing;
-        self.compare(setting, asked.to_string(), Some(existing.to_string()), same);
+        self.compare(field, asked.to_string(), Some(existing.to_string()), same);
     }
 
     fn of_container(
@@ -131,13 +142,13 @@ impl Differences {
     ) {
         if let Some(image) = image {
             let same = image.parse::<ImageRef>().is_ok_and(|image| image == spec.image);
-            self.compare("--image", image.clone(), Some(spec.image.to_string()), same);
+            self.compare(Field::Image, image.clone(), Some(spec.image.to_string()), same);
         }
         if let Some(user) = user {
             let existing = spec.run_as();
             let same = user.parse::<RunAs>().is_ok_and(|user| Some(user) == existing);
             self.compare(
-                "--user",
+                Field::User,
                 user.clone(),
                 existing.map(|user| user.to_string()),
                 same,
@@ -147,25 +158,19 @@ impl Differences {
             let existing = spec.workdir.as_ref();
             let same = workdir.parse().is_ok_and(|workdir| Some(&workdir) == existing);
             let shown = existing.map(ToString::to_string);
-            self.compare("--workdir", workdir.clone(), shown, same);
+            self.compare(Field::Workdir, workdir.clone(), shown, same);
         }
     }
 
     /// The flag sets request and limit, so both must be what was asked, as often as the session has it.
-    fn amount(
-        &mut self,
-        setting: &'static str,
-        asked: Option<&String>,
-        bounds: &ResourceBounds,
-        factor: u32,
-    ) {
+    fn amount(&mut self, field: Field, asked: Option<&String>, bounds: &ResourceBounds, factor: u32) {
         let Some(asked) = asked else { return };
         let amount = asked.parse::<Quantity>().ok();
         let amount = amount.and_then(|amount| amount.times(factor));
         let same = amount.is_some_and(|amount| {
             amount == bounds.request && bounds.limit.as_ref().is_some_and(|limit| amount == *limit)
         });
-        self.compare(setting, asked.clone(), Some(bounds.to_string()), same);
+        self.compare(field, asked.clone(), Some(bounds.to_string()), same);
     }
 
     fn of_server(&mut self, spec: &SessionSpec, asked: Option<ServerKind>, ports: &[u16], vscode: bool) {
@@ -173,7 +178,7 @@ impl Differences {
         if let Some(asked) = asked {
             let existing = server.map(|server| server.kind);
             let shown = existing.map(|existing| existing.to_string());
-            self.compare("--server", asked.to_string(), shown, existing == Some(asked));
+            self.compare(Field::Server, asked.to_string(), shown, existing == Some(asked));
         }
         let serves = |port: &u16| {
             let by_server = server.is_some_and(|server| server.port == *port);
@@ -188,10 +193,10 @@ impl Differences {
             .collect();
         let shown = (!has.is_empty()).then(|| has.join(", "));
         for port in ports {
-            self.compare("--port", port.to_string(), shown.clone(), serves(port));
+            self.compare(Field::Ports, port.to_string(), shown.clone(), serves(port));
         }
         if vscode {
-            self.value("--vscode", &true, &server.is_some_and(|server| server.vscode));
+            self.value(Field::VsCode, &true, &server.is_some_and(|server| server.vscode));
         }
     }
 }

@@ -88,9 +88,9 @@ pub use session_id::{SessionId, SessionIdError};
 pub use session_owner::{SessionOwner, SessionOwnerError};
 pub use session_spec::{
     CaBundleSpec, CacheSpec, ClaimSpec, ExposureSpec, GatewayRef, NetworkSpec, PlacementSpec, PublicBy,
-    PublicSpec, PullSpec, ResourceBounds, ResourceSpec, Seccomp, SecuritySpec, ServerSpec, SessionSecrets,
-    SessionSpec, SpecError, SpecErrors, StorageSpec, VolumeSource, WorkloadSpec, WorkspaceSpec,
-    start_timeout_seconds,
+    PublicSpec, PullSpec, Reason, ResourceBounds, ResourceSpec, Seccomp, SecuritySpec, ServerSpec,
+    SessionSecrets, SessionSpec, SpecErrors, SpecProblem, StorageSpec, ValueError, VolumeSource,
+    WorkloadSpec, WorkspaceSpec, start_timeout_seconds,
 };
 pub use settings::SETTINGS_READ_ELSEWHERE;
 pub use user::{RunAs, RunAsError};

@@ -1,6 +1,7 @@
 //! `kubernetes.pod_template`: what people lay over a session's pod, last, by Kubernetes' strategic merge.
 
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,6 +49,8 @@ pub enum PodTemplateError {
         path: String,
         /// What it is needed for.
         reason: &'static str,
+        /// The field of the request that says it, if one does.
+        instead: Option<Field>,
     },
     /// A volume of two kinds.
     #[error(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use podbay_config::{CleanupPolicy, Config, NetworkMode, Origin, WorkloadKind};
+use podbay_protocol::Field;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -21,14 +22,14 @@ use crate::session_owner::SessionOwner;
 use crate::user::RunAs;
 
 mod addresses;
-mod concerned;
-mod error;
 mod errors;
 mod exposure;
 mod image;
 mod network;
 mod placement;
+mod problem;
 mod problems;
+mod reason;
 mod resources;
 mod sandbox_volumes;
 mod security;
@@ -38,12 +39,13 @@ mod v1;
 mod validate;
 mod workload;
 
-pub use error::SpecError;
 pub use errors::SpecErrors;
 pub use exposure::{ExposureSpec, GatewayRef, PublicBy, PublicSpec};
 pub use image::PullSpec;
 pub use network::NetworkSpec;
 pub use placement::PlacementSpec;
+pub use problem::SpecProblem;
+pub use reason::{Reason, ValueError};
 pub use resources::{ResourceBounds, ResourceSpec};
 pub(crate) use security::BASELINE_CAPABILITIES;
 pub use security::{Seccomp, SecuritySpec};
@@ -95,6 +97,10 @@ pub struct SessionSpec {
     pub(crate) agent: AgentDelivery,
 }
 
+/// What the API takes as the key of an annotation.
+const ANNOTATION_KEY: &str =
+    "an optional DNS subdomain and \"/\", then 1 to 63 letters, digits, \"-\", \"_\" and \".\"";
+
 /// The values of a session's environment. They go into the session's Secret and nowhere else; `Debug` hides
 /// them.
 #[derive(Clone, Debug, Default)]
@@ -102,10 +108,12 @@ pub struct SessionSecrets {
     pub(crate) env: BTreeMap<EnvName, SecretString>,
 }
 
-/// Whether a source gave the setting `key`. A value that differs from the default was given, too; this is for
+/// Whether a source gave the setting `field`. A value that differs from the default was given, too; this is for
 /// one that happens to be equal to it.
-fn is_given(config: &Config, key: &str) -> bool {
-    config.origin(key) != Origin::Default
+fn is_given(config: &Config, field: Field) -> bool {
+    field
+        .setting()
+        .is_some_and(|key| config.origin(key) != Origin::Default)
 }
 
 // === impl SessionSpec ===

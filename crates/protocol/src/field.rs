@@ -90,9 +90,10 @@ impl Field {
         }
     }
 
-    /// The key, if it is a setting.
+    /// The key of the setting that says it, if it is not the request alone that does.
     pub const fn setting(self) -> Option<&'static str> {
         match self {
+            Self::Namespace => Some("kubernetes.namespace"),
             Self::Setting(key) => Some(key),
             _ => None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use podbay_config::{Config, Fault, Loader, Place};
 use podbay_manifests::{ServerKind, SessionRequest, SessionSpec, SpecErrors};
-use podbay_protocol::Cause;
+use podbay_protocol::{Cause, Library};
 
 use crate::context::parse_id;
 use crate::error::{ConfigurationProblem, ConfigurationProblems, Error};
@@ -123,17 +123,18 @@ impl Findings {
     /// Takes over what is new, and returns the settings at fault.
     fn take(&mut self, errors: &SpecErrors, as_configured: bool) -> BTreeSet<&'static str> {
         let mut at_fault = BTreeSet::new();
-        for (place, error, text) in errors.placed() {
-            let keys = error.settings();
+        for (place, problem) in errors.placed() {
+            let keys = problem.settings();
             let is_any_of = |known: &BTreeSet<String>| keys.iter().any(|key| known.contains(*key));
             // Told already, or follows from what was.
-            if is_any_of(&self.wrong) || error.is_relation() && is_any_of(&self.contradictory) {
+            if is_any_of(&self.wrong) || problem.is_relation() && is_any_of(&self.contradictory) {
                 continue;
             }
             // No fault of the configuration's: the request does not go with it.
-            if error.is_relation() && !as_configured {
+            if problem.concerns_request() && !as_configured {
                 continue;
             }
+            let text = problem.in_words(&Library);
             let message = match place {
                 Some(place) => format!("{place}: {text}"),
                 None => text,
@@ -142,7 +143,7 @@ impl Findings {
                 place: place.cloned(),
                 message,
             });
-            at_fault.extend(error.setting());
+            at_fault.extend(problem.setting());
         }
         at_fault
     }

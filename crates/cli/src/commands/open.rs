@@ -12,6 +12,7 @@ use crate::args::{GlobalArgs, SessionArgs, duration, our_variable};
 use crate::connection::{Needs, connect_to_cluster};
 use crate::exit::Failure;
 use crate::output::{Progress, json, note, print, print_line, warn, yaml};
+use crate::words::CommandLine;
 
 /// Flags of `podbay open`.
 #[derive(Debug, Args)]
@@ -170,7 +171,8 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
     if *attached {
         for difference in differences {
             warn(format_args!(
-                "session {id:?} exists with another {difference}; --replace recreates it"
+                "session {id:?} exists with another {}; --replace recreates it",
+                difference.in_words(&CommandLine)
             ));
         }
     }

@@ -15,6 +15,7 @@ use crate::exit::Failure;
 use crate::output::{Progress, note};
 use crate::report::{Attempt, Channels, report};
 use crate::signals::Signals;
+use crate::words::CommandLine;
 
 /// Random bits of a name: a million names have a chance of 1 in 500 that two of them are the same.
 const NAME_BITS: u32 = 48;
@@ -245,7 +246,7 @@ impl End {
                 let namespace = podbay.namespace();
                 note(&format!(
                     "error: session {id} could not be closed: {}\nhint: podbay delete {id} -n {namespace} ends it",
-                    error.chain()
+                    error.chain_in_words(&CommandLine)
                 ));
             }
         }

@@ -1,6 +1,7 @@
 //! What a pod template may not change.
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use podbay_protocol::Field;
 
 use super::PodTemplateError;
 use crate::labels::is_own_key;
@@ -31,6 +32,16 @@ fn protected(path: &str, reason: &'static str) -> PodTemplateError {
     PodTemplateError::Protected {
         path: path.into(),
         reason,
+        instead: None,
+    }
+}
+
+/// The same, where a field of the request says what the template wants to.
+fn said_by(field: Field, path: &str, reason: &'static str) -> PodTemplateError {
+    PodTemplateError::Protected {
+        path: path.into(),
+        reason,
+        instead: Some(field),
     }
 }
 
@@ -77,9 +88,10 @@ fn of_container(before: &Container, after: &Container, spec: &SessionSpec) -> Ve
     let at = |field: &str| format!("spec.containers[{CONTAINER}].{field}");
     let mut found = Vec::new();
     if before.image != after.image {
-        found.push(protected(
+        found.push(said_by(
+            Field::Image,
             &at("image"),
-            "the session's record says what it runs: use --image",
+            "the session's record says what it runs",
         ));
     }
     // What a server is started with may be changed; what keeps a plain image's pod alive may not.
@@ -89,9 +101,10 @@ fn of_container(before: &Container, after: &Container, spec: &SessionSpec) -> Ve
     for variable in before.env.iter().flatten().filter(|env| env.value_from.is_some()) {
         let kept = after.env.iter().flatten().any(|env| env == variable);
         if !kept {
-            found.push(protected(
+            found.push(said_by(
+                Field::Env,
                 &at(&format!("env[{}]", variable.name)),
-                "its value is in the session's Secret: use --env",
+                "its value is in the session's Secret",
             ));
         }
     }

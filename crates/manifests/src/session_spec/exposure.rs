@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podbay_config::{Config, KubernetesConfig};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
+use super::problem::SpecProblem;
 use super::problems::Problems;
-use super::{ServerSpec, SpecError};
+use super::reason::Reason;
+use super::{ANNOTATION_KEY, ServerSpec};
 use crate::dns::DnsSubdomain;
 use crate::labels::is_annotation_key;
 use crate::names::SessionNames;
 use crate::request::SessionRequest;
 
+const APP_PORTS: Field = Field::Setting("kubernetes.app_ports");
 /// The most ports that a session may ask for: each is a rule, a host and a Service's port, and the API takes
 /// objects of 1.5 MiB at most.
 const MAX_PORTS: usize = 100;
@@ -100,16 +104,32 @@ impl ExposureSpec {
             .copied()
             .filter(|port| !taken.contains(port))
             .collect();
-        if ports.contains(&0) {
-            problems.push(SpecError::PortZero);
+        let of_config = server.map_or(&[][..], |_| &kubernetes.app_ports);
+        for (field, asked) in [(Field::Ports, &request.ports[..]), (APP_PORTS, of_config)] {
+            if asked.contains(&0) {
+                problems.of(
+                    field,
+                    Reason::NotAllowed {
+                        value: "0".to_owned(),
+                        expected: "1 to 65535".into(),
+                    },
+                );
+            }
         }
         if ports.len() > MAX_PORTS {
-            problems.push(SpecError::TooManyPorts {
-                count: ports.len(),
-                most: MAX_PORTS,
-            });
+            problems.push(SpecProblem::new(
+                [Field::Ports, APP_PORTS],
+                Reason::TooMany {
+                    of: "ports",
+                    count: ports.len(),
+                    most: MAX_PORTS,
+                },
+            ));
         }
-        let cluster_domain = problems.object_name("kubernetes.cluster_domain", &kubernetes.cluster_domain);
+        let cluster_domain = problems.object_name(
+            Field::Setting("kubernetes.cluster_domain"),
+            &kubernetes.cluster_domain,
+        );
         let public = (kubernetes.ingress && asked).then(|| PublicSpec::validate(problems, kubernetes, names));
         let public = match public {
             Some(public) => Some(public?),
@@ -129,33 +149,38 @@ impl ExposureSpec {
 
 impl PublicSpec {
     fn validate(problems: &mut Problems, config: &KubernetesConfig, names: &SessionNames) -> Option<Self> {
-        let domain = problems.object_name("kubernetes.ingress_domain", &config.ingress_domain);
+        let domain = problems.object_name(
+            Field::Setting("kubernetes.ingress_domain"),
+            &config.ingress_domain,
+        );
         // The longest of its hosts must be a name too.
         let longest = domain.as_ref().map(|domain| port_host(names, u16::MAX, domain));
         if let Some(longest) = longest {
-            problems.take(longest.parse::<DnsSubdomain>(), |source| SpecError::ObjectName {
-                setting: "kubernetes.ingress_domain",
-                source,
-            });
+            problems.take(
+                Field::Setting("kubernetes.ingress_domain"),
+                longest.parse::<DnsSubdomain>(),
+            );
         }
         let by = match &config.gateway {
             Some(gateway) => PublicBy::Gateway(gateway_ref(problems, gateway)?),
-            None => PublicBy::Ingress(
-                problems.optional_name("kubernetes.ingress_class", config.ingress_class.as_ref()),
-            ),
+            None => PublicBy::Ingress(problems.optional_name(
+                Field::Setting("kubernetes.ingress_class"),
+                config.ingress_class.as_ref(),
+            )),
         };
         for key in config
             .ingress_annotations
             .keys()
             .filter(|key| !is_annotation_key(key))
         {
-            problems.push(SpecError::AnnotationKey {
-                setting: "kubernetes.ingress_annotations",
-                key: key.clone(),
-            });
+            problems.entry_not_allowed(
+                Field::Setting("kubernetes.ingress_annotations"),
+                key,
+                ANNOTATION_KEY,
+            );
         }
         let tls_secret = problems.optional_name(
-            "kubernetes.ingress_tls_secret",
+            Field::Setting("kubernetes.ingress_tls_secret"),
             config.ingress_tls_secret.as_ref(),
         );
         Some(Self {
@@ -192,14 +217,14 @@ fn port_host(names: &SessionNames, port: u16, domain: &DnsSubdomain) -> String {
 
 /// `name`, `namespace/name` or `namespace/name/section`.
 fn gateway_ref(problems: &mut Problems, text: &str) -> Option<GatewayRef> {
-    const SETTING: &str = "kubernetes.gateway";
+    const SETTING: Field = Field::Setting("kubernetes.gateway");
     let parts: Vec<_> = text.split('/').collect();
     let (namespace, name, section) = match parts[..] {
         [name] => (None, name, None),
         [namespace, name] => (Some(namespace), name, None),
         [namespace, name, section] => (Some(namespace), name, Some(section)),
         _ => {
-            problems.push(SpecError::Gateway { gateway: text.into() });
+            problems.not_allowed(SETTING, text, "NAME, NAMESPACE/NAME or NAMESPACE/NAME/SECTION");
             return None;
         }
     };

@@ -1,9 +1,9 @@
 //! Which image runs, and how it is pulled.
 
 use podbay_config::{Config, PullPolicy};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
 use super::problems::Problems;
 use crate::dns::DnsSubdomain;
 use crate::image::ImageRef;
@@ -30,22 +30,28 @@ pub(super) fn image(problems: &mut Problems, config: &Config, asked: Option<&Str
     let kubernetes = &config.kubernetes;
     let sandbox = &config.sandbox;
     if kubernetes.runtime_image_tag.is_some() && kubernetes.runtime_image_repo.is_none() {
-        problems.needs("kubernetes.runtime_image_tag", "kubernetes.runtime_image_repo");
+        problems.needs(
+            Field::Setting("kubernetes.runtime_image_tag"),
+            Field::Setting("kubernetes.runtime_image_repo"),
+        );
     }
     let (setting, image) = if let Some(image) = asked {
-        ("--image", image.clone())
+        (Field::Image, image.clone())
     } else if let Some(image) = &sandbox.runtime_container_image {
-        ("sandbox.runtime_container_image", image.clone())
+        (Field::Setting("sandbox.runtime_container_image"), image.clone())
     } else if let Some(repository) = &kubernetes.runtime_image_repo {
         let tag = kubernetes.runtime_image_tag.as_deref().unwrap_or(DEFAULT_TAG);
-        ("kubernetes.runtime_image_repo", format!("{repository}:{tag}"))
+        (
+            Field::Setting("kubernetes.runtime_image_repo"),
+            format!("{repository}:{tag}"),
+        )
     } else {
         (
-            "sandbox.base_container_image",
+            Field::Setting("sandbox.base_container_image"),
             sandbox.base_container_image.clone(),
         )
     };
-    problems.take(image.parse(), |source| SpecError::Image { setting, source })
+    problems.take(setting, image.parse())
 }
 
 impl PullSpec {
@@ -53,20 +59,15 @@ impl PullSpec {
         let kubernetes = &config.kubernetes;
         let mirrored = image
             .and_then(|image| image.mirrored(&kubernetes.registry_mirrors))
-            .and_then(|mirrored| {
-                problems.take(mirrored, |source| SpecError::Image {
-                    setting: "kubernetes.registry_mirrors",
-                    source,
-                })
-            });
+            .and_then(|mirrored| problems.take(Field::Setting("kubernetes.registry_mirrors"), mirrored));
         let single = kubernetes
             .image_pull_secret
             .iter()
-            .map(|name| ("kubernetes.image_pull_secret", name));
+            .map(|name| (Field::Setting("kubernetes.image_pull_secret"), name));
         let list = kubernetes
             .image_pull_secrets
             .iter()
-            .map(|name| ("kubernetes.image_pull_secrets", name));
+            .map(|name| (Field::Setting("kubernetes.image_pull_secrets"), name));
         let mut secrets = Vec::new();
         for (setting, name) in single.chain(list) {
             if let Some(name) = problems.object_name(setting, name)

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::HostAlias;
 use podbay_config::{Config, NetworkMode};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
 use super::problems::Problems;
 use crate::cidr::Cidr;
 use crate::opening::Opening;
@@ -14,8 +14,10 @@ use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::word::Word;
 
-const MODE: &str = "kubernetes.network";
-const HOST_ALIASES: &str = "kubernetes.host_aliases";
+const MODE: Field = Field::Setting("kubernetes.network");
+const ALLOW: Field = Field::Setting("kubernetes.network_allow");
+const DENY: Field = Field::Setting("kubernetes.network_deny");
+const HOST_ALIASES: Field = Field::Setting("kubernetes.host_aliases");
 
 /// The network of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,11 +48,11 @@ impl NetworkSpec {
         let host_network = host_network(problems, profile, mode, config);
         let mut allow = Vec::new();
         for text in &kubernetes.network_allow {
-            allow.extend(problems.take(text.parse::<Opening>(), SpecError::NetworkAllow));
+            allow.extend(problems.take(ALLOW, text.parse::<Opening>()));
         }
         let mut deny = Vec::new();
         for text in &kubernetes.network_deny {
-            deny.extend(problems.take(text.trim().parse::<Cidr>(), SpecError::NetworkDeny));
+            deny.extend(problems.take(DENY, text.trim().parse::<Cidr>()));
         }
         // One set of rules has one name: the order in which it was written does not matter.
         allow.sort_unstable();
@@ -61,7 +63,7 @@ impl NetworkSpec {
         let host_aliases: Vec<HostAlias> = problems.api_objects(HOST_ALIASES, &kubernetes.host_aliases);
         for alias in &host_aliases {
             if alias.ip.parse::<IpAddr>().is_err() {
-                problems.push(SpecError::HostAlias { ip: alias.ip.clone() });
+                problems.entry_not_allowed(HOST_ALIASES, &alias.ip, "each address is IPv4 or IPv6");
             }
         }
         Self {
@@ -77,8 +79,8 @@ impl NetworkSpec {
 
 fn host_network(problems: &mut Problems, profile: Profile, mode: NetworkMode, config: &Config) -> bool {
     let setting = match (config.kubernetes.host_network, config.sandbox.use_host_network) {
-        (true, _) => "kubernetes.host_network",
-        (false, true) => "sandbox.use_host_network",
+        (true, _) => Field::Setting("kubernetes.host_network"),
+        (false, true) => Field::Setting("sandbox.use_host_network"),
         (false, false) => return false,
     };
     problems.needs_profile(profile, Profile::Privileged, setting, "true");
@@ -87,7 +89,7 @@ fn host_network(problems: &mut Problems, profile: Profile, mode: NetworkMode, co
 }
 
 /// Notes that `setting` puts the pod where a policy would only seem to hold.
-pub(super) fn no_policy_holds(problems: &mut Problems, setting: &'static str, mode: NetworkMode) {
+pub(super) fn no_policy_holds(problems: &mut Problems, setting: Field, mode: NetworkMode) {
     if mode != NetworkMode::Open {
         problems.contradiction(
             setting,

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
 use podbay_config::{Config, KubernetesConfig, RemoteRuntimeClass};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
 use super::problems::Problems;
 use crate::dns::DnsSubdomain;
 use crate::labels::node_label;
-use crate::platform::Platform;
+use crate::platform::{ARCHITECTURES, Platform};
 
-const SELECTOR: &str = "kubernetes.node_selector";
-const SELECTOR_KEY: &str = "kubernetes.node_selector_key";
-const SELECTOR_VALUE: &str = "kubernetes.node_selector_val";
-const PLATFORM: &str = "sandbox.platform";
+const SELECTOR: Field = Field::Setting("kubernetes.node_selector");
+const SELECTOR_KEY: Field = Field::Setting("kubernetes.node_selector_key");
+const SELECTOR_VALUE: Field = Field::Setting("kubernetes.node_selector_val");
+const PLATFORM: Field = Field::Setting("sandbox.platform");
 /// Labels that every kubelet sets on its node.
 const OS_LABEL: &str = "kubernetes.io/os";
 const ARCH_LABEL: &str = "kubernetes.io/arch";
@@ -42,12 +42,12 @@ impl PlacementSpec {
     pub(super) fn validate(problems: &mut Problems, config: &Config) -> Self {
         let kubernetes = &config.kubernetes;
         let runtime_class = match (&kubernetes.runtime_class, config.sandbox.remote_runtime_class) {
-            (Some(name), _) => problems.object_name("kubernetes.runtime_class", name),
+            (Some(name), _) => problems.object_name(Field::Setting("kubernetes.runtime_class"), name),
             (None, Some(RemoteRuntimeClass::Sysbox)) => {
-                problems.object_name("sandbox.remote_runtime_class", "sysbox-runc")
+                problems.object_name(Field::Setting("sandbox.remote_runtime_class"), "sysbox-runc")
             }
             (None, Some(RemoteRuntimeClass::Gvisor)) => {
-                problems.object_name("sandbox.remote_runtime_class", "gvisor")
+                problems.object_name(Field::Setting("sandbox.remote_runtime_class"), "gvisor")
             }
             (None, Some(RemoteRuntimeClass::None) | None) => None,
         };
@@ -59,14 +59,16 @@ impl PlacementSpec {
             affinity: kubernetes
                 .affinity
                 .as_ref()
-                .and_then(|affinity| problems.api_object("kubernetes.affinity", affinity)),
+                .and_then(|affinity| problems.api_object(Field::Setting("kubernetes.affinity"), affinity)),
             topology_spread: problems.api_objects(
-                "kubernetes.topology_spread_constraints",
+                Field::Setting("kubernetes.topology_spread_constraints"),
                 &kubernetes.topology_spread_constraints,
             ),
             runtime_class,
-            priority_class: problems.optional_name("kubernetes.priority_class", name.as_ref()),
-            scheduler: problems.optional_name("kubernetes.scheduler_name", scheduler.as_ref()),
+            priority_class: problems
+                .optional_name(Field::Setting("kubernetes.priority_class"), name.as_ref()),
+            scheduler: problems
+                .optional_name(Field::Setting("kubernetes.scheduler_name"), scheduler.as_ref()),
         }
     }
 }
@@ -79,7 +81,7 @@ fn node_selector(problems: &mut Problems, config: &Config) -> BTreeMap<String, S
         node_selector_val,
         ..
     } = &config.kubernetes;
-    let mut wanted: Vec<(&'static str, &str, &str)> = table
+    let mut wanted: Vec<(Field, &str, &str)> = table
         .iter()
         .map(|(key, value)| (SELECTOR, key.as_str(), value.as_str()))
         .collect();
@@ -90,24 +92,22 @@ fn node_selector(problems: &mut Problems, config: &Config) -> BTreeMap<String, S
         (None, None) => {}
     }
     if let Some(platform) = &config.sandbox.platform {
-        match Platform::parse(platform) {
-            Some(Platform { system, architecture }) => {
-                wanted.extend([(PLATFORM, OS_LABEL, system), (PLATFORM, ARCH_LABEL, architecture)]);
-            }
-            None => problems.push(SpecError::Platform {
-                platform: platform.clone(),
-            }),
+        if let Some(Platform { system, architecture }) = Platform::parse(platform) {
+            wanted.extend([(PLATFORM, OS_LABEL, system), (PLATFORM, ARCH_LABEL, architecture)]);
+        } else {
+            let expected = format!(
+                "an operating system and an architecture, as linux/amd64, of which nodes have linux and windows, and {}",
+                ARCHITECTURES.join(", ")
+            );
+            problems.not_allowed(PLATFORM, platform, expected);
         }
     }
-    let mut selector = BTreeMap::<String, (&'static str, &str)>::new();
+    let mut selector = BTreeMap::<String, (Field, &str)>::new();
     for (setting, key, value) in wanted {
-        problems.take(node_label(key, value), |source| SpecError::NodeSelector {
-            setting,
-            source,
-        });
+        problems.take(setting, node_label(key, value));
         match selector.get(key) {
             Some((first, other)) if *other != value => {
-                problems.contradiction(first, setting, "they want different values of one node label");
+                problems.contradiction(*first, setting, "they want different values of one node label");
             }
             _ => {
                 selector.insert(key.to_owned(), (setting, value));

@@ -1,8 +1,12 @@
 //! What was wrong so far, and the checks that fields have in common.
 
-use podbay_config::{ApiObject, ApiObjects};
+use std::borrow::Cow;
 
-use super::SpecError;
+use podbay_config::{ApiObject, ApiObjects};
+use podbay_protocol::Field;
+
+use super::problem::SpecProblem;
+use super::reason::{Reason, ValueError};
 use crate::api_object::{self, ApiPiece};
 use crate::dns::DnsSubdomain;
 use crate::path::ContainerPath;
@@ -10,90 +14,107 @@ use crate::profile::Profile;
 use crate::quantity::Quantity;
 
 /// The problems so far. Where a method gives nothing for a field that was given, it has added the reason.
-pub(super) struct Problems(pub(super) Vec<SpecError>);
+pub(super) struct Problems(pub(super) Vec<SpecProblem>);
+
+/// The settings that choose the profile.
+pub(super) const PROFILE: Field = Field::Setting("kubernetes.profile");
+pub(super) const PRIVILEGED: Field = Field::Setting("kubernetes.privileged");
 
 /// Largest user or group id Kubernetes takes (`IsValidUserID`: 0 to 2³¹ − 1).
 pub(super) const MAX_ID: u32 = i32::MAX as u32;
 
 impl Problems {
-    pub(super) fn push(&mut self, problem: SpecError) {
+    pub(super) fn push(&mut self, problem: SpecProblem) {
         self.0.push(problem);
     }
 
-    pub(super) fn take<T, E>(
-        &mut self,
-        result: Result<T, E>,
-        error: impl FnOnce(E) -> SpecError,
-    ) -> Option<T> {
-        result.map_err(|source| self.0.push(error(source))).ok()
+    pub(super) fn take<T, E: Into<ValueError>>(&mut self, field: Field, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|source| self.0.push(SpecProblem::invalid(field, source)))
+            .ok()
     }
 
-    pub(super) fn path(&mut self, setting: &'static str, text: &str) -> Option<ContainerPath> {
-        self.take(text.parse(), |source| SpecError::Path { setting, source })
+    /// Notes what is wrong with one field.
+    pub(super) fn of(&mut self, field: Field, reason: Reason) {
+        self.push(SpecProblem::new([field], reason));
+    }
+
+    /// Notes a value that is none of those that the field takes; `value` is a text.
+    pub(super) fn not_allowed(&mut self, field: Field, value: &str, expected: impl Into<Cow<'static, str>>) {
+        let (value, expected) = (format!("{value:?}"), expected.into());
+        self.of(field, Reason::NotAllowed { value, expected });
+    }
+
+    /// Notes an entry of a list, or a key of a table, that is none of those that the field takes.
+    pub(super) fn entry_not_allowed(&mut self, field: Field, entry: &str, expected: &'static str) {
+        let entry = entry.to_owned();
+        self.of(field, Reason::EntryNotAllowed { entry, expected });
+    }
+
+    pub(super) fn path(&mut self, setting: Field, text: &str) -> Option<ContainerPath> {
+        self.take(setting, text.parse())
     }
 
     /// A path at which something is mounted.
-    pub(super) fn mount_path(&mut self, setting: &'static str, text: &str) -> Option<ContainerPath> {
+    pub(super) fn mount_path(&mut self, setting: Field, text: &str) -> Option<ContainerPath> {
         let path = self.path(setting, text)?;
         if path.is_root() {
-            self.push(SpecError::MountAtRoot { setting });
+            self.of(setting, Reason::MountAtRoot);
             return None;
         }
         Some(path)
     }
 
-    pub(super) fn amount(&mut self, setting: &'static str, text: &str) -> Option<Quantity> {
-        let quantity: Quantity = self.take(text.parse(), |source| SpecError::Quantity { setting, source })?;
+    pub(super) fn amount(&mut self, setting: Field, text: &str) -> Option<Quantity> {
+        let quantity: Quantity = self.take(setting, text.parse())?;
         if quantity.is_zero() {
-            self.push(SpecError::Zero { setting });
+            self.of(setting, Reason::Zero);
             return None;
         }
         Some(quantity)
     }
 
-    pub(super) fn bytes(&mut self, setting: &'static str, text: &str) -> Option<Quantity> {
+    pub(super) fn bytes(&mut self, setting: Field, text: &str) -> Option<Quantity> {
         let value = self.amount(setting, text)?;
         // Kubernetes rounds up what is left of a byte in 1.1Gi. In 512m it is all there is, and nobody means that.
         if !value.is_whole() && !value.is_in_multiples() {
-            self.push(SpecError::Fraction { setting, value });
+            self.of(setting, Reason::Fraction { value });
             return None;
         }
         Some(value)
     }
 
-    pub(super) fn object_name(&mut self, setting: &'static str, name: &str) -> Option<DnsSubdomain> {
-        self.take(name.parse(), |source| SpecError::ObjectName { setting, source })
+    pub(super) fn object_name(&mut self, setting: Field, name: &str) -> Option<DnsSubdomain> {
+        self.take(setting, name.parse())
     }
 
     /// The name in an optional setting.
-    pub(super) fn optional_name(
-        &mut self,
-        setting: &'static str,
-        name: Option<&String>,
-    ) -> Option<DnsSubdomain> {
+    pub(super) fn optional_name(&mut self, setting: Field, name: Option<&String>) -> Option<DnsSubdomain> {
         name.and_then(|name| self.object_name(setting, name))
     }
 
     /// A user or group id.
-    pub(super) fn id(&mut self, setting: &'static str, id: Option<u64>) -> Option<u32> {
+    pub(super) fn id(&mut self, setting: Field, id: Option<u64>) -> Option<u32> {
         let value = id?;
         match u32::try_from(value) {
             Ok(id) if id <= MAX_ID => Some(id),
             _ => {
-                self.push(SpecError::Id { setting, value });
+                let expected = Cow::Borrowed("ids are numbers from 0 to 2147483647");
+                let value = value.to_string();
+                self.of(setting, Reason::NotAllowed { value, expected });
                 None
             }
         }
     }
 
     /// A piece of the Kubernetes API, with every field known to it.
-    pub(super) fn api_object<T: ApiPiece>(&mut self, setting: &'static str, object: &ApiObject) -> Option<T> {
+    pub(super) fn api_object<T: ApiPiece>(&mut self, setting: Field, object: &ApiObject) -> Option<T> {
         let parsed = api_object::read(&object.as_value());
         self.api_problems(setting, None, parsed)
     }
 
     /// A list of such pieces.
-    pub(super) fn api_objects<T: ApiPiece>(&mut self, setting: &'static str, objects: &ApiObjects) -> Vec<T> {
+    pub(super) fn api_objects<T: ApiPiece>(&mut self, setting: Field, objects: &ApiObjects) -> Vec<T> {
         let parse = |(index, object): (usize, &ApiObject)| {
             self.api_problems(setting, Some(index), api_object::read(&object.as_value()))
         };
@@ -102,19 +123,18 @@ impl Problems {
 
     fn api_problems<T>(
         &mut self,
-        setting: &'static str,
+        setting: Field,
         item: Option<usize>,
         parsed: Result<T, Vec<api_object::ApiObjectError>>,
     ) -> Option<T> {
         parsed
             .map_err(|errors| {
-                self.0
-                    .extend(errors.into_iter().map(|source| SpecError::ApiObject {
-                        setting,
-                        // People count from one.
-                        item: item.map(|index| index + 1),
-                        source,
-                    }));
+                self.0.extend(errors.into_iter().map(|source| {
+                    // People count from one.
+                    let item = item.map(|index| index + 1);
+                    let source = source.into();
+                    SpecProblem::new([setting], Reason::Invalid { item, source })
+                }));
             })
             .ok()
     }
@@ -124,30 +144,38 @@ impl Problems {
         &mut self,
         profile: Profile,
         needs: Profile,
-        setting: &'static str,
+        setting: Field,
         asked: impl Into<String>,
     ) {
         if profile < needs {
-            self.push(SpecError::NeedsProfile {
-                setting,
-                asked: asked.into(),
-                profile,
-                needs,
-            });
+            let asked = asked.into();
+            self.push(SpecProblem::new(
+                [setting, PROFILE, PRIVILEGED],
+                Reason::NeedsProfile {
+                    asked,
+                    profile,
+                    needs,
+                },
+            ));
         }
     }
 
     /// Notes that two settings can't hold together.
-    pub(super) fn contradiction(&mut self, first: &'static str, second: &'static str, advice: &'static str) {
-        self.push(SpecError::Contradiction {
-            first,
-            second,
-            advice,
-        });
+    pub(super) fn contradiction(&mut self, first: Field, second: Field, advice: &'static str) {
+        self.push(SpecProblem::new(
+            [first, second],
+            Reason::Contradiction { advice },
+        ));
     }
 
     /// Notes that `given` says nothing without `missing`.
-    pub(super) fn needs(&mut self, given: &'static str, missing: &'static str) {
-        self.push(SpecError::Needs { given, missing });
+    pub(super) fn needs(&mut self, given: Field, missing: Field) {
+        self.push(SpecProblem::new(
+            [given, missing],
+            Reason::Needs {
+                value: None,
+                missing: None,
+            },
+        ));
     }
 }

@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use podbay_config::{Config, KubernetesConfig};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
+use super::is_given;
+use super::problem::SpecProblem;
 use super::problems::Problems;
-use super::{SpecError, is_given};
+use super::reason::Reason;
 use crate::labels::is_qualified_name;
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
 
-const CPU_REQUEST: &str = "kubernetes.resource_cpu_request";
-const CPU_LIMIT: &str = "kubernetes.resource_cpu_limit";
-const MEMORY_REQUEST: &str = "kubernetes.resource_memory_request";
-const MEMORY_LIMIT: &str = "kubernetes.resource_memory_limit";
-const STORAGE_REQUEST: &str = "kubernetes.resource_ephemeral_storage_request";
-const STORAGE_LIMIT: &str = "kubernetes.resource_ephemeral_storage_limit";
-const EXTENDED: &str = "kubernetes.extended_resources";
-const GPU_NAME: &str = "kubernetes.gpu_resource_name";
+const CPU_REQUEST: Field = Field::Setting("kubernetes.resource_cpu_request");
+const CPU_LIMIT: Field = Field::Setting("kubernetes.resource_cpu_limit");
+const MEMORY_REQUEST: Field = Field::Setting("kubernetes.resource_memory_request");
+const MEMORY_LIMIT: Field = Field::Setting("kubernetes.resource_memory_limit");
+const STORAGE_REQUEST: Field = Field::Setting("kubernetes.resource_ephemeral_storage_request");
+const STORAGE_LIMIT: Field = Field::Setting("kubernetes.resource_ephemeral_storage_limit");
+const EXTENDED: Field = Field::Setting("kubernetes.extended_resources");
+const GPU_NAME: Field = Field::Setting("kubernetes.gpu_resource_name");
+const FACTOR: Field = Field::Setting("sandbox.remote_runtime_resource_factor");
 /// What resources may be multiplied with, as OpenHands' remote runtimes take it.
 const FACTORS: [u32; 4] = [1, 2, 4, 8];
 
@@ -57,14 +61,17 @@ impl ResourceSpec {
         request: &SessionRequest,
     ) -> Option<Self> {
         let (setting, factor) = match request.resource_factor {
-            Some(factor) => ("--resource-factor", factor),
-            None => (
-                "sandbox.remote_runtime_resource_factor",
-                config.sandbox.remote_runtime_resource_factor,
-            ),
+            Some(factor) => (Field::ResourceFactor, factor),
+            None => (FACTOR, config.sandbox.remote_runtime_resource_factor),
         };
         if !FACTORS.contains(&factor) {
-            problems.push(SpecError::Factor { setting, factor });
+            problems.of(
+                setting,
+                Reason::NotAllowed {
+                    value: factor.to_string(),
+                    expected: "1, 2, 4 or 8".into(),
+                },
+            );
         }
         let kubernetes = &config.kubernetes;
         let cpu = cpu(problems, request.cpu.as_deref(), config, factor);
@@ -84,8 +91,8 @@ impl ResourceSpec {
 
 fn cpu(problems: &mut Problems, asked: Option<&str>, config: &Config, factor: u32) -> Option<ResourceBounds> {
     if let Some(asked) = asked {
-        let amount = problems.amount("--cpu", asked);
-        return same(problems, "--cpu", &amount?, factor);
+        let amount = problems.amount(Field::Cpu, asked);
+        return same(problems, Field::Cpu, &amount?, factor);
     }
     let kubernetes = &config.kubernetes;
     let default = KubernetesConfig::default();
@@ -107,8 +114,8 @@ fn memory(
     factor: u32,
 ) -> Option<ResourceBounds> {
     if let Some(asked) = asked {
-        let amount = problems.bytes("--memory", asked);
-        return same(problems, "--memory", &amount?, factor);
+        let amount = problems.bytes(Field::Memory, asked);
+        return same(problems, Field::Memory, &amount?, factor);
     }
     let kubernetes = &config.kubernetes;
     let default = KubernetesConfig::default();
@@ -170,12 +177,7 @@ fn given(
     text.map(|text| check(text).ok_or(Wrong)).transpose()
 }
 
-fn same(
-    problems: &mut Problems,
-    setting: &'static str,
-    amount: &Quantity,
-    factor: u32,
-) -> Option<ResourceBounds> {
+fn same(problems: &mut Problems, setting: Field, amount: &Quantity, factor: u32) -> Option<ResourceBounds> {
     let request = times(problems, setting, amount, factor)?;
     Some(ResourceBounds {
         limit: Some(request.clone()),
@@ -185,17 +187,16 @@ fn same(
 
 fn bounds(
     problems: &mut Problems,
-    (request_setting, request): (&'static str, Quantity),
-    (limit_setting, limit): (&'static str, Option<Quantity>),
+    (request_setting, request): (Field, Quantity),
+    (limit_setting, limit): (Field, Option<Quantity>),
     factor: u32,
 ) -> Option<ResourceBounds> {
     if let Some(limit) = limit.as_ref().filter(|limit| request > **limit) {
-        problems.push(SpecError::RequestAboveLimit {
-            request_setting,
-            request,
-            limit_setting,
-            limit: limit.clone(),
-        });
+        let limit = limit.clone();
+        problems.push(SpecProblem::new(
+            [request_setting, limit_setting],
+            Reason::AboveLimit { request, limit },
+        ));
         return None;
     }
     let request = times(problems, request_setting, &request, factor);
@@ -209,14 +210,16 @@ fn bounds(
     })
 }
 
-fn times(problems: &mut Problems, setting: &'static str, amount: &Quantity, factor: u32) -> Option<Quantity> {
+fn times(problems: &mut Problems, setting: Field, amount: &Quantity, factor: u32) -> Option<Quantity> {
     let multiple = amount.times(factor);
     if multiple.is_none() {
-        problems.push(SpecError::MultipleTooLarge {
-            setting,
-            amount: amount.clone(),
-            factor,
-        });
+        problems.push(SpecProblem::new(
+            [setting, FACTOR],
+            Reason::TooLargeMultiple {
+                amount: amount.clone(),
+                factor,
+            },
+        ));
     }
     multiple
 }
@@ -244,10 +247,11 @@ fn extended(problems: &mut Problems, config: &KubernetesConfig, gpus: Option<u32
         if is_extended(name) {
             extended.insert(name.clone(), count);
         } else {
-            problems.push(SpecError::ExtendedResource {
+            problems.entry_not_allowed(
                 setting,
-                name: name.clone(),
-            });
+                name,
+                "a resource is named by domain and name, as nvidia.com/gpu",
+            );
         }
     }
     extended.retain(|_, count| *count > 0);

@@ -4,13 +4,14 @@ use k8s_openapi::api::core::v1::{
     HostPathVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
 };
 
-use super::SpecError;
+use podbay_protocol::Field;
+
 use super::problems::Problems;
 use crate::dns::DnsSubdomain;
 use crate::path::ContainerPath;
 use crate::profile::Profile;
 
-const SETTING: &str = "sandbox.volumes";
+const SETTING: Field = Field::Setting("sandbox.volumes");
 
 /// One of them.
 #[derive(Debug)]
@@ -39,7 +40,11 @@ pub(super) fn parse(problems: &mut Problems, profile: Profile, text: Option<&str
             [source, path] | [source, path, "rw"] => (source, path, false),
             [source, path, "ro"] => (source, path, true),
             _ => {
-                problems.push(SpecError::SandboxVolume { entry: entry.into() });
+                problems.entry_not_allowed(
+                    SETTING,
+                    entry,
+                    "SOURCE:PATH or SOURCE:PATH:MODE, where the mode is rw or ro",
+                );
                 continue;
             }
         };

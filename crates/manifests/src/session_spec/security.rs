@@ -1,22 +1,24 @@
 //! Who the container runs as, and what it may do.
 
 use podbay_config::{Config, KubernetesConfig, ProfileName};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
-use super::problems::Problems;
+use super::problem::SpecProblem;
+use super::problems::{PRIVILEGED, PROFILE, Problems};
+use super::reason::Reason;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::server::{OPENHANDS_ID, ServerKind};
 use crate::user::RunAs;
 
-const RUN_AS_USER: &str = "kubernetes.run_as_user";
-const RUN_AS_GROUP: &str = "kubernetes.run_as_group";
-const FS_GROUP: &str = "kubernetes.fs_group";
-const UID_FROM_CLUSTER: &str = "kubernetes.uid_from_cluster";
-const ESCALATION: &str = "kubernetes.allow_privilege_escalation";
-const CAPABILITIES_ADD: &str = "kubernetes.capabilities_add";
-const SECCOMP: &str = "kubernetes.seccomp_profile";
+const RUN_AS_USER: Field = Field::Setting("kubernetes.run_as_user");
+const RUN_AS_GROUP: Field = Field::Setting("kubernetes.run_as_group");
+const FS_GROUP: Field = Field::Setting("kubernetes.fs_group");
+const UID_FROM_CLUSTER: Field = Field::Setting("kubernetes.uid_from_cluster");
+const ESCALATION: Field = Field::Setting("kubernetes.allow_privilege_escalation");
+const CAPABILITIES_ADD: Field = Field::Setting("kubernetes.capabilities_add");
+const SECCOMP: Field = Field::Setting("kubernetes.seccomp_profile");
 /// Every capability.
 const ALL: &str = "ALL";
 /// The only capability that `restricted` lets a container add.
@@ -93,9 +95,18 @@ pub(super) fn profile(problems: &mut Problems, config: &Config, asked: Option<Pr
         ProfileName::Privileged => Profile::Privileged,
     });
     if privileged {
-        for (setting, profile) in [("--profile", asked), ("kubernetes.profile", configured)] {
+        for (setting, profile) in [
+            (Field::Profile, asked),
+            (Field::Setting("kubernetes.profile"), configured),
+        ] {
             if let Some(asked) = profile.filter(|profile| *profile != Profile::Privileged) {
-                problems.push(SpecError::ProfileContradiction { setting, asked });
+                problems.push(SpecProblem::new(
+                    [setting, PRIVILEGED],
+                    Reason::ContradictoryValues {
+                        value: asked.to_string(),
+                        other: "true",
+                    },
+                ));
             }
         }
         return Profile::Privileged;
@@ -122,11 +133,13 @@ impl SecuritySpec {
             problems.needs_profile(profile, Profile::Baseline, ESCALATION, "true");
         }
         if escalation == Some(false) && profile == Profile::Privileged {
-            problems.contradiction(
-                ESCALATION,
-                "the profile privileged",
-                "a privileged container can always gain privileges",
-            );
+            problems.push(SpecProblem::new(
+                [ESCALATION, PROFILE, PRIVILEGED],
+                Reason::ContradictsProfile {
+                    profile,
+                    advice: "a privileged container can always gain privileges",
+                },
+            ));
         }
         let capabilities_add = capabilities(problems, CAPABILITIES_ADD, &kubernetes.capabilities_add);
         for capability in &capabilities_add {
@@ -141,7 +154,7 @@ impl SecuritySpec {
         }
         let mut groups = Vec::new();
         for group in &kubernetes.supplemental_groups {
-            groups.extend(problems.id("kubernetes.supplemental_groups", Some(*group)));
+            groups.extend(problems.id(Field::Setting("kubernetes.supplemental_groups"), Some(*group)));
         }
         Self {
             profile,
@@ -158,7 +171,7 @@ impl SecuritySpec {
             capabilities_add,
             capabilities_drop: capabilities(
                 problems,
-                "kubernetes.capabilities_drop",
+                Field::Setting("kubernetes.capabilities_drop"),
                 &kubernetes.capabilities_drop,
             ),
             seccomp: seccomp(problems, profile, kubernetes.seccomp_profile.as_deref()),
@@ -181,7 +194,7 @@ fn user(
     if restricted_server && kubernetes.uid_from_cluster {
         problems.contradiction(
             UID_FROM_CLUSTER,
-            "--server=openhands",
+            Field::Server,
             "under the profile restricted OpenHands' V0 server has to run as its image's own user, 1000",
         );
     }
@@ -190,16 +203,22 @@ fn user(
         user => user.filter(|_| restricted_server || request.server != Some(ServerKind::OpenHands)),
     };
     let (setting, user) = if let Some(user) = &request.user {
-        ("--user", problems.take(user.parse(), SpecError::User))
+        (Field::User, problems.take(Field::User, user.parse()))
     } else if let Some(uid) = kubernetes.run_as_user {
         let uid = problems.id(RUN_AS_USER, Some(uid));
         (RUN_AS_USER, uid.map(|uid| RunAs::new(uid, group)))
     } else {
-        let uid = problems.id("sandbox.user_id", upstream);
-        ("sandbox.user_id", uid.map(|uid| RunAs::new(uid, group)))
+        let uid = problems.id(Field::Setting("sandbox.user_id"), upstream);
+        (
+            Field::Setting("sandbox.user_id"),
+            uid.map(|uid| RunAs::new(uid, group)),
+        )
     };
     if let Some(user) = user.filter(|user| user.is_root() && profile == Profile::Restricted) {
-        problems.push(SpecError::Root { setting, user });
+        problems.push(SpecProblem::new(
+            [setting, PROFILE, PRIVILEGED],
+            Reason::Root { user },
+        ));
     }
     if kubernetes.uid_from_cluster {
         let given = [
@@ -218,7 +237,7 @@ fn user(
     (user, group.filter(|_| user.is_none()))
 }
 
-fn capabilities(problems: &mut Problems, setting: &'static str, names: &[String]) -> Vec<String> {
+fn capabilities(problems: &mut Problems, setting: Field, names: &[String]) -> Vec<String> {
     let mut capabilities = Vec::new();
     for name in names {
         let upper = name.trim().to_ascii_uppercase();
@@ -228,10 +247,11 @@ fn capabilities(problems: &mut Problems, setting: &'static str, names: &[String]
                 .bytes()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         if !valid {
-            problems.push(SpecError::Capability {
+            problems.entry_not_allowed(
                 setting,
-                name: name.clone(),
-            });
+                name,
+                "a capability's name is one such as NET_ADMIN, or ALL",
+            );
         } else if !capabilities.iter().any(|known| known == capability) {
             capabilities.push(capability.to_owned());
         }
@@ -256,9 +276,7 @@ fn seccomp(problems: &mut Problems, profile: Profile, text: Option<&str>) -> Opt
                 Some(Seccomp::Localhost(path.into()))
             }
             _ => {
-                problems.push(SpecError::Seccomp {
-                    profile: other.into(),
-                });
+                problems.not_allowed(SECCOMP, other, "RuntimeDefault, Unconfined or Localhost/PATH");
                 None
             }
         },

@@ -1,10 +1,12 @@
 //! The server in the image: how it is started, and where it listens.
 
 use podbay_config::{Config, PodbayConfig};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
+use super::problem::SpecProblem;
 use super::problems::Problems;
+use super::reason::Reason;
 use crate::path::ContainerPath;
 use crate::request::SessionRequest;
 use crate::server::{AGENT_SERVER, MICROMAMBA, OPENHANDS_ID, ServerKind};
@@ -75,14 +77,23 @@ impl ServerSpec {
     ) -> Option<Self> {
         let Some(kind) = request.server else {
             if request.vscode {
-                problems.push(SpecError::VsCodeWithoutServer);
+                problems.push(SpecProblem::new(
+                    [Field::VsCode, Field::Server],
+                    Reason::NeedsServer,
+                ));
             }
             return None;
         };
         let port = config.kubernetes.server_port;
         let vscode_port = config.sandbox.vscode_port.unwrap_or(VSCODE_PORT);
         if port == vscode_port {
-            problems.push(SpecError::SamePort { port });
+            problems.push(SpecProblem::new(
+                [
+                    Field::Setting("kubernetes.server_port"),
+                    Field::Setting("sandbox.vscode_port"),
+                ],
+                Reason::Same { value: port },
+            ));
         }
         let command = match kind {
             ServerKind::Image => None,
@@ -138,7 +149,7 @@ fn exec_server(config: &Config, port: u16, working_dir: &str, vscode: bool) -> V
 pub fn start_timeout_seconds(config: &Config) -> u64 {
     let seconds = config.podbay.start_timeout_seconds;
     let given = seconds != PodbayConfig::default().start_timeout_seconds
-        || super::is_given(config, "podbay.start_timeout_seconds");
+        || super::is_given(config, Field::Setting("podbay.start_timeout_seconds"));
     match config.sandbox.remote_runtime_init_timeout {
         Some(upstream) if !given => upstream,
         _ => seconds,

@@ -2,10 +2,12 @@
 
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use podbay_config::{Config, KubernetesConfig, WorkspaceVolume};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
+use super::problem::SpecProblem;
 use super::problems::Problems;
+use super::reason::Reason;
 use super::sandbox_volumes::{self, SandboxVolume, Source};
 use crate::dns::DnsSubdomain;
 use crate::path::ContainerPath;
@@ -13,12 +15,13 @@ use crate::profile::Profile;
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
 
-const WORKSPACE: &str = "workspace_mount_path_in_sandbox";
-const HOST_PATH: &str = "kubernetes.workspace_host_path";
-const VOLUMES: &str = "kubernetes.volumes";
+const WORKSPACE: Field = Field::Setting("workspace_mount_path_in_sandbox");
+const HOST_PATH: Field = Field::Setting("kubernetes.workspace_host_path");
+const VOLUME: Field = Field::Setting("kubernetes.workspace_volume");
+const VOLUMES: Field = Field::Setting("kubernetes.volumes");
 /// Key of the setting whose default is a value: only its origin tells whether it was given.
-const CLAIM_SIZE: &str = "kubernetes.pvc_storage_size";
-const ACCESS_MODES: &str = "kubernetes.pvc_access_modes";
+const CLAIM_SIZE: Field = Field::Setting("kubernetes.pvc_storage_size");
+const ACCESS_MODES: Field = Field::Setting("kubernetes.pvc_access_modes");
 
 /// The workspace and all other mounts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,8 +127,10 @@ impl StorageSpec {
             let needs = crate::pod_security::volume_level(volume);
             problems.needs_profile(profile, needs, VOLUMES, &volume.name);
         }
-        let mut mounts: Vec<VolumeMount> =
-            problems.api_objects("kubernetes.volume_mounts", &kubernetes.volume_mounts);
+        let mut mounts: Vec<VolumeMount> = problems.api_objects(
+            Field::Setting("kubernetes.volume_mounts"),
+            &kubernetes.volume_mounts,
+        );
         for (index, volume) in sandbox_volumes.into_iter().enumerate() {
             let (volume, mount) = volume.objects(index);
             volumes.push(volume);
@@ -153,20 +158,20 @@ fn sandbox_workspace(
     request: &SessionRequest,
     volume: SandboxVolume,
 ) -> Option<WorkspaceSpec> {
-    const SETTING: &str = "sandbox.volumes";
+    const SETTING: Field = Field::Setting("sandbox.volumes");
     if volume.read_only {
-        problems.push(SpecError::ReadOnlyWorkspace);
+        problems.push(SpecProblem::new([SETTING, WORKSPACE], Reason::ReadOnlyWorkspace));
         return None;
     }
     if request.persistent.is_some() {
-        problems.contradiction(SETTING, "--persistent", "both say what the workspace is kept on");
-    }
-    if config.workspace_volume != WorkspaceVolume::Auto {
         problems.contradiction(
             SETTING,
-            "kubernetes.workspace_volume",
+            Field::Persistent,
             "both say what the workspace is kept on",
         );
+    }
+    if config.workspace_volume != WorkspaceVolume::Auto {
+        problems.contradiction(SETTING, VOLUME, "both say what the workspace is kept on");
     }
     Some(WorkspaceSpec::Existing(match volume.source {
         Source::Claim(name) => VolumeSource::Claim(name),
@@ -182,12 +187,18 @@ fn workspace(
 ) -> Option<WorkspaceSpec> {
     let kubernetes = &config.kubernetes;
     if kubernetes.workspace_host_path.is_some() && kubernetes.workspace_volume != WorkspaceVolume::HostPath {
-        problems.needs(HOST_PATH, "kubernetes.workspace_volume = \"host_path\"");
+        problems.push(SpecProblem::new(
+            [HOST_PATH, VOLUME],
+            Reason::Needs {
+                value: None,
+                missing: Some("\"host_path\""),
+            },
+        ));
     }
     let size_limit = kubernetes
         .workspace_size_limit
         .as_deref()
-        .map(|limit| problems.bytes("kubernetes.workspace_size_limit", limit));
+        .map(|limit| problems.bytes(Field::Setting("kubernetes.workspace_size_limit"), limit));
     let empty_dir = || match size_limit.clone() {
         Some(limit) => limit.map(|limit| WorkspaceSpec::EmptyDir(Some(limit))),
         None => Some(WorkspaceSpec::EmptyDir(None)),
@@ -198,7 +209,13 @@ fn workspace(
         // The node's directory outlives the pod, too.
         (_, WorkspaceVolume::HostPath) => {
             let Some(path) = &kubernetes.workspace_host_path else {
-                problems.needs("kubernetes.workspace_volume = \"host_path\"", HOST_PATH);
+                problems.push(SpecProblem::new(
+                    [VOLUME, HOST_PATH],
+                    Reason::Needs {
+                        value: Some("\"host_path\""),
+                        missing: None,
+                    },
+                ));
                 return None;
             };
             problems.needs_profile(profile, Profile::Privileged, HOST_PATH, path);
@@ -229,20 +246,25 @@ fn claim_is_given(config: &Config) -> bool {
         || *pvc_access_modes != default.pvc_access_modes
         || [CLAIM_SIZE, ACCESS_MODES]
             .iter()
-            .any(|key| super::is_given(config, key))
+            .any(|field| super::is_given(config, *field))
 }
 
 fn claim(problems: &mut Problems, config: &KubernetesConfig) -> Option<WorkspaceSpec> {
     if let Some(name) = &config.pvc_existing_claim {
-        let name = problems.object_name("kubernetes.pvc_existing_claim", name)?;
+        let name = problems.object_name(Field::Setting("kubernetes.pvc_existing_claim"), name)?;
         return Some(WorkspaceSpec::Existing(VolumeSource::Claim(name)));
     }
     let size = problems.bytes(CLAIM_SIZE, &config.pvc_storage_size);
-    let storage_class =
-        problems.optional_name("kubernetes.pvc_storage_class", config.pvc_storage_class.as_ref());
-    let snapshot = problems.optional_name("kubernetes.pvc_snapshot", config.pvc_snapshot.as_ref());
+    let storage_class = problems.optional_name(
+        Field::Setting("kubernetes.pvc_storage_class"),
+        config.pvc_storage_class.as_ref(),
+    );
+    let snapshot = problems.optional_name(
+        Field::Setting("kubernetes.pvc_snapshot"),
+        config.pvc_snapshot.as_ref(),
+    );
     if config.pvc_access_modes.is_empty() {
-        problems.push(SpecError::NoAccessMode);
+        problems.of(ACCESS_MODES, Reason::Empty { of: "mode" });
     }
     for mode in &config.pvc_access_modes {
         if ![
@@ -253,7 +275,11 @@ fn claim(problems: &mut Problems, config: &KubernetesConfig) -> Option<Workspace
         ]
         .contains(&mode.as_str())
         {
-            problems.push(SpecError::AccessMode { mode: mode.clone() });
+            problems.entry_not_allowed(
+                ACCESS_MODES,
+                mode,
+                "ReadWriteOnce, ReadWriteMany, ReadOnlyMany or ReadWriteOncePod",
+            );
         }
     }
     Some(WorkspaceSpec::Claim(ClaimSpec {
@@ -265,8 +291,8 @@ fn claim(problems: &mut Problems, config: &KubernetesConfig) -> Option<Workspace
 }
 
 fn cache(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) -> Option<CacheSpec> {
-    const CLAIM: &str = "kubernetes.cache_claim";
-    const HOST_PATH: &str = "kubernetes.cache_host_path";
+    const CLAIM: Field = Field::Setting("kubernetes.cache_claim");
+    const HOST_PATH: Field = Field::Setting("kubernetes.cache_host_path");
     let source = match (&config.cache_claim, &config.cache_host_path) {
         (None, None) => return None,
         (Some(_), Some(_)) => {
@@ -276,7 +302,10 @@ fn cache(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) -
         (Some(name), None) => problems.object_name(CLAIM, name).map(VolumeSource::Claim),
         (None, Some(path)) => host_path(problems, profile, HOST_PATH, path),
     };
-    let mount_path = problems.mount_path("kubernetes.cache_mount_path", &config.cache_mount_path);
+    let mount_path = problems.mount_path(
+        Field::Setting("kubernetes.cache_mount_path"),
+        &config.cache_mount_path,
+    );
     Some(CacheSpec {
         source: source?,
         mount_path: mount_path?,
@@ -284,10 +313,10 @@ fn cache(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) -
 }
 
 fn source(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) -> Option<VolumeSource> {
-    const MOUNT: &str = "kubernetes.mount_source = true";
-    const HOST_PATH: &str = "kubernetes.source_host_path";
-    const CLAIM: &str = "kubernetes.source_claim";
-    const CONFIG_MAP: &str = "kubernetes.source_config_map";
+    const MOUNT: Field = Field::Setting("kubernetes.mount_source");
+    const HOST_PATH: Field = Field::Setting("kubernetes.source_host_path");
+    const CLAIM: Field = Field::Setting("kubernetes.source_claim");
+    const CONFIG_MAP: Field = Field::Setting("kubernetes.source_config_map");
     let given: Vec<_> = [
         (HOST_PATH, &config.source_host_path),
         (CLAIM, &config.source_claim),
@@ -298,16 +327,25 @@ fn source(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) 
     .collect();
     if !config.mount_source {
         for (setting, _) in given {
-            problems.needs(setting, MOUNT);
+            problems.push(SpecProblem::new(
+                [setting, MOUNT],
+                Reason::Needs {
+                    value: None,
+                    missing: Some("true"),
+                },
+            ));
         }
         return None;
     }
     match given[..] {
         [] => {
-            problems.needs(
-                MOUNT,
-                "one of source_host_path, source_claim and source_config_map",
-            );
+            problems.push(SpecProblem::new(
+                [MOUNT, HOST_PATH, CLAIM, CONFIG_MAP],
+                Reason::Needs {
+                    value: Some("true"),
+                    missing: None,
+                },
+            ));
             None
         }
         [(HOST_PATH, path)] => host_path(problems, profile, HOST_PATH, path),
@@ -320,19 +358,14 @@ fn source(problems: &mut Problems, profile: Profile, config: &KubernetesConfig) 
     }
 }
 
-fn host_path(
-    problems: &mut Problems,
-    profile: Profile,
-    setting: &'static str,
-    path: &str,
-) -> Option<VolumeSource> {
+fn host_path(problems: &mut Problems, profile: Profile, setting: Field, path: &str) -> Option<VolumeSource> {
     problems.needs_profile(profile, Profile::Privileged, setting, path);
     problems.path(setting, path).map(VolumeSource::HostPath)
 }
 
 fn ca_bundle(problems: &mut Problems, config: &KubernetesConfig) -> Option<CaBundleSpec> {
     let name = config.ca_bundle_config_map.as_ref()?;
-    let config_map = problems.object_name("kubernetes.ca_bundle_config_map", name);
+    let config_map = problems.object_name(Field::Setting("kubernetes.ca_bundle_config_map"), name);
     let key = &config.ca_bundle_key;
     // The keys of a ConfigMap (`IsConfigMapKey`), and the name of a file.
     let valid = (1..=253).contains(&key.len())
@@ -342,7 +375,11 @@ fn ca_bundle(problems: &mut Problems, config: &KubernetesConfig) -> Option<CaBun
         && !key.starts_with("..")
         && key != ".";
     if !valid {
-        problems.push(SpecError::ConfigMapKey { key: key.clone() });
+        problems.not_allowed(
+            Field::Setting("kubernetes.ca_bundle_key"),
+            key,
+            "letters, digits, \"-\", \"_\" and \".\"",
+        );
         return None;
     }
     Some(CaBundleSpec {

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use podbay_config::Config;
+use podbay_config::{Config, Origin};
+use podbay_protocol::Field;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::problems::Problems;
+use super::problem::SpecProblem;
+use super::problems::{PRIVILEGED, PROFILE, Problems};
+use super::reason::Reason;
 use super::{
-    ExposureSpec, NetworkSpec, PlacementSpec, PullSpec, ResourceSpec, SecuritySpec, ServerSpec,
-    SessionSecrets, SessionSpec, SpecError, SpecErrors, StorageSpec, WorkloadSpec, image, network, security,
+    ANNOTATION_KEY, ExposureSpec, NetworkSpec, PlacementSpec, PullSpec, ResourceSpec, SecuritySpec,
+    ServerSpec, SessionSecrets, SessionSpec, SpecErrors, StorageSpec, WorkloadSpec, image, network, security,
     storage,
 };
 use crate::agent_delivery::AgentDelivery;
 use crate::environment::{self, EnvName};
-use crate::labels::{OWN_PREFIX, UserLabels, is_annotation_key, is_own_key};
+use crate::labels::{UserLabels, is_annotation_key, is_own_key};
 use crate::names::SessionNames;
 use crate::path::ContainerPath;
-use crate::pod_template::PodTemplate;
+use crate::pod_template::{PodTemplate, PodTemplateError};
 use crate::record::CreationValues;
 use crate::request::SessionRequest;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY_VARIABLE};
@@ -25,9 +28,11 @@ use crate::server::ServerKind;
 use crate::session_id::SessionId;
 use crate::{api_object, pod_security, record};
 
-const ENV: &str = "--env";
-const STARTUP_ENV: &str = "sandbox.runtime_startup_env_vars";
-const ANNOTATIONS: &str = "kubernetes.annotations";
+const ENV: Field = Field::Env;
+const STARTUP_ENV: Field = Field::Setting("sandbox.runtime_startup_env_vars");
+const ANNOTATIONS: Field = Field::Setting("kubernetes.annotations");
+const POD_TEMPLATE: Field = Field::Setting("kubernetes.pod_template");
+const NAMESPACE: &str = "kubernetes.namespace";
 /// Most bytes of a record as JSON. A ConfigMap holds 1 MiB, and etcd 1.5 MiB with what the API server adds.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -60,7 +65,7 @@ fn assemble(
     config: &Config,
     mut request: SessionRequest,
 ) -> Option<(SessionSpec, SessionSecrets)> {
-    let namespace = problems.take(namespace.parse(), SpecError::Namespace);
+    let namespace = problems.take(namespace_field(config), namespace.parse());
     let image = image::image(problems, config, request.image.as_ref());
     let pull = PullSpec::validate(problems, config, image.as_ref());
     let profile = security::profile(problems, config, request.profile);
@@ -77,7 +82,11 @@ fn assemble(
     let exposure = ExposureSpec::validate(problems, config, &request, server.as_ref(), &names);
     let workload = WorkloadSpec::validate(problems, config, &request);
     let labels = UserLabels::new(request.labels).unwrap_or_else(|errors| {
-        problems.0.extend(errors.into_iter().map(SpecError::Label));
+        problems.0.extend(
+            errors
+                .into_iter()
+                .map(|error| SpecProblem::invalid(Field::Labels, error)),
+        );
         UserLabels::default()
     });
     let annotations = annotations(problems, config);
@@ -106,16 +115,27 @@ fn assemble(
     Some((spec, SessionSecrets { env }))
 }
 
+/// What said the namespace. A setting of the configuration's own is named by its key, where it can be looked up.
+fn namespace_field(config: &Config) -> Field {
+    match config.origin(NAMESPACE) {
+        Origin::File { .. } | Origin::Environment { .. } => Field::Setting(NAMESPACE),
+        Origin::Default | Origin::Flag { .. } => Field::Namespace,
+    }
+}
+
 /// What only the finished objects show.
 fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
     let bytes = json!(record::record(spec, &CreationValues::placeholder()))
         .to_string()
         .len();
     if bytes >= MAX_BYTES {
-        problems.push(SpecError::TooLarge {
-            bytes,
-            most: MAX_BYTES,
-        });
+        problems.of(
+            POD_TEMPLATE,
+            Reason::TooLarge {
+                bytes,
+                most: MAX_BYTES,
+            },
+        );
         return;
     }
     let pod = crate::pod::before_template(spec);
@@ -125,26 +145,33 @@ fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
         Some(template) => match template.check(&pod, spec) {
             Ok(pod) => {
                 let refused = api_object::refused_in_pod(&pod).into_iter();
-                problems
-                    .0
-                    .extend(refused.map(|error| SpecError::Template(error.into())));
+                problems.0.extend(
+                    refused.map(|error| SpecProblem::invalid(POD_TEMPLATE, PodTemplateError::from(error))),
+                );
                 pod
             }
             Err(errors) => {
-                problems.0.extend(errors.into_iter().map(SpecError::Template));
+                problems.0.extend(
+                    errors
+                        .into_iter()
+                        .map(|error| SpecProblem::invalid(POD_TEMPLATE, error)),
+                );
                 return;
             }
         },
     };
     let in_node = pod.spec.as_ref().and_then(|pod| pod.host_network) == Some(true);
     if in_node {
-        network::no_policy_holds(problems, "kubernetes.pod_template", spec.network());
+        network::no_policy_holds(problems, POD_TEMPLATE, spec.network());
     }
     for violation in pod_security::violations(spec.profile(), &pod) {
-        problems.push(SpecError::PodSecurity {
-            profile: spec.profile(),
-            violation,
-        });
+        problems.push(SpecProblem::new(
+            [POD_TEMPLATE, PROFILE, PRIVILEGED],
+            Reason::PodSecurity {
+                profile: spec.profile(),
+                violation,
+            },
+        ));
     }
 }
 
@@ -154,7 +181,7 @@ fn workdir(
     workspace: Option<&ContainerPath>,
 ) -> Option<ContainerPath> {
     match (&request.workdir, request.server) {
-        (Some(workdir), _) => problems.path("--workdir", workdir),
+        (Some(workdir), _) => problems.path(Field::Workdir, workdir),
         // OpenHands' server starts commands where it is told to.
         (None, None | Some(ServerKind::OpenHands)) => workspace.cloned(),
         // A server was built to start where its image says.
@@ -178,15 +205,21 @@ fn environment(
     for (setting, name, value) in sources {
         let keys = [SESSION_KEY_VARIABLE, AGENT_SERVER_KEY_VARIABLE];
         if let Some(name) = keys.into_iter().find(|key| server.is_some() && name == *key) {
-            problems.push(SpecError::EnvReserved { setting, name });
+            problems.push(SpecProblem::new(
+                [setting, Field::Server],
+                Reason::Reserved {
+                    name: name.to_owned(),
+                    why: "Podbay sets it when the image brings a server (each session has its own key)",
+                },
+            ));
         }
         let checked = environment::variable(&name, &value);
-        if let Some(name) = problems.take(checked, |source| SpecError::Env { setting, source }) {
+        if let Some(name) = problems.take(setting, checked) {
             variables.insert(name, value);
         }
     }
     for source in environment::totals(&variables) {
-        problems.push(SpecError::Env { setting: ENV, source });
+        problems.push(SpecProblem::invalid(ENV, source));
     }
     variables
 }
@@ -195,15 +228,15 @@ fn annotations(problems: &mut Problems, config: &Config) -> BTreeMap<String, Str
     let annotations = &config.kubernetes.annotations;
     for key in annotations.keys() {
         if !is_annotation_key(key) {
-            problems.push(SpecError::AnnotationKey {
-                setting: ANNOTATIONS,
-                key: key.clone(),
-            });
+            problems.entry_not_allowed(ANNOTATIONS, key, ANNOTATION_KEY);
         } else if is_own_key(key) {
-            problems.push(SpecError::AnnotationReserved {
-                key: key.clone(),
-                prefix: OWN_PREFIX,
-            });
+            problems.of(
+                ANNOTATIONS,
+                Reason::Reserved {
+                    name: key.clone(),
+                    why: "podbay.dev/* are set by Podbay",
+                },
+            );
         }
     }
     annotations.clone()
@@ -214,7 +247,11 @@ fn pod_template(problems: &mut Problems, config: &Config) -> Option<PodTemplate>
     match PodTemplate::new(template.as_value()) {
         Ok(template) => Some(template),
         Err(errors) => {
-            problems.0.extend(errors.into_iter().map(SpecError::Template));
+            problems.0.extend(
+                errors
+                    .into_iter()
+                    .map(|error| SpecProblem::invalid(POD_TEMPLATE, error)),
+            );
             None
         }
     }

@@ -1,6 +1,7 @@
 //! What runs the session, for how long, and what stays of it.
 
 use podbay_config::{CleanupPolicy, Config, KubernetesConfig, SandboxConfig, WorkloadKind};
+use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
 
 use super::problems::Problems;
@@ -34,8 +35,8 @@ impl WorkloadSpec {
         let kubernetes = &config.kubernetes;
         if kubernetes.automount_service_account_token && kubernetes.service_account.is_none() {
             problems.needs(
-                "kubernetes.automount_service_account_token",
-                "kubernetes.service_account",
+                Field::Setting("kubernetes.automount_service_account_token"),
+                Field::Setting("kubernetes.service_account"),
             );
         }
         let kind = request.workload.unwrap_or(kubernetes.workload);
@@ -47,8 +48,10 @@ impl WorkloadSpec {
             job_ttl_seconds: kubernetes
                 .job_ttl_seconds_after_finished
                 .filter(|_| kind == WorkloadKind::Job),
-            service_account: problems
-                .optional_name("kubernetes.service_account", kubernetes.service_account.as_ref()),
+            service_account: problems.optional_name(
+                Field::Setting("kubernetes.service_account"),
+                kubernetes.service_account.as_ref(),
+            ),
             service_account_token: kubernetes.automount_service_account_token,
         }
     }
@@ -62,7 +65,7 @@ fn cleanup_policy(config: &Config) -> CleanupPolicy {
         keep_runtime_alive, ..
     } = config.sandbox;
     let given = cleanup_policy != KubernetesConfig::default().cleanup_policy
-        || super::is_given(config, "kubernetes.cleanup_policy");
+        || super::is_given(config, Field::Setting("kubernetes.cleanup_policy"));
     if keep_runtime_alive && !given {
         CleanupPolicy::AlwaysKeep
     } else {

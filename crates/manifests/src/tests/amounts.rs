@@ -32,11 +32,11 @@ fn memory_in_multiples_is_taken_as_kubernetes_takes_it() {
     };
     assert_eq!(
         said("1.5"),
-        "--memory 1.5 is not a whole number of bytes: write a whole number, or a unit such as \"Mi\""
+        "memory 1.5 is not a whole number of bytes: write a whole number, or a unit such as \"Mi\""
     );
     assert_eq!(
         said("1100m"),
-        "--memory 1100m is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\""
+        "memory 1100m is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\""
     );
 }
 

@@ -62,7 +62,7 @@ fn every_field_is_compared() {
 
 #[test]
 fn a_limit_the_session_lacks_is_a_difference() {
-    // The default session has a CPU request of 1 and no limit; `--cpu 1` sets both.
+    // The default session has a CPU request of 1 and no limit; `cpu 1` sets both.
     let request = SessionRequest {
         cpu: Some("1".into()),
         ..SessionRequest::default()

@@ -43,7 +43,7 @@ fn namespace() {
     );
     assert_eq!(
         error.unwrap_err().to_string(),
-        "--namespace (or kubernetes.namespace) can't be used: \"Team A\" is not a DNS label: 1 to 63 lower-case letters, digits and \"-\", with \
+        "namespace can't be used: \"Team A\" is not a DNS label: 1 to 63 lower-case letters, digits and \"-\", with \
          a letter or digit at both ends"
     );
 }
@@ -52,7 +52,7 @@ fn namespace() {
 fn image() {
     let message = request!(image: Some("Debian".into()));
     assert!(
-        message.starts_with("--image can't be used: image \"Debian\" has upper case"),
+        message.starts_with("image can't be used: image \"Debian\" has upper case"),
         "{message}"
     );
     let message = configured(|config| config.sandbox.runtime_container_image = Some("a b".into()));
@@ -71,15 +71,15 @@ fn image() {
 fn user_and_profile() {
     assert_eq!(
         request!(user: Some("node".into()), profile: Some(Profile::Baseline)),
-        "--user can't be used: \"node\" is no number, and Kubernetes takes numbers only: give UID[:GID], or root"
+        "user can't be used: \"node\" is no number, and Kubernetes takes numbers only: give UID[:GID], or root"
     );
     assert_eq!(
         request!(user: Some("root".into())),
-        "--user 0 is root, which the profile restricted forbids: add --profile baseline"
+        "user 0 is root, which the profile restricted forbids: add profile baseline"
     );
     assert_eq!(
         request!(user: Some("0:0".into()), profile: Some(Profile::Restricted)),
-        "--user 0:0 is root, which the profile restricted forbids: add --profile baseline"
+        "user 0:0 is root, which the profile restricted forbids: add profile baseline"
     );
     let mut config = Config::default();
     config.kubernetes.privileged = true;
@@ -92,7 +92,7 @@ fn user_and_profile() {
                     ..SessionRequest::default()
                 }
             ),
-            format!("--profile {profile} contradicts kubernetes.privileged = true: drop one of them")
+            format!("profile {profile} contradicts kubernetes.privileged = true: drop one of them")
         );
     }
     let same = SessionRequest {
@@ -106,32 +106,32 @@ fn user_and_profile() {
 fn environment() {
     let message = request!(env: [variable("1A", "hunter2")].into());
     assert!(
-        message.starts_with("--env can't be used: \"1A\" is not a variable name"),
+        message.starts_with("env can't be used: \"1A\" is not a variable name"),
         "{message}"
     );
     let message = request!(env: [variable("A", "hunter2\0")].into());
     assert_eq!(
         message,
-        "--env can't be used: the value of A must not contain a NUL character"
+        "env can't be used: the value of A must not contain a NUL character"
     );
     let long = "hunter2".repeat(20_000);
     let message = request!(env: [variable("A", &long)].into());
     assert_eq!(
         message,
-        "--env can't be used: A has 140003 bytes with its value: Linux takes at most 131072"
+        "env can't be used: A has 140003 bytes with its value: Linux takes at most 131072"
     );
     let many = (0..11)
         .map(|n| variable(&format!("V{n}"), &long[..100_000]))
         .collect();
     let message = request!(env: many);
     assert!(
-        message.starts_with("--env can't be used: all variables have 1100023 bytes together"),
+        message.starts_with("env can't be used: all variables have 1100023 bytes together"),
         "{message}"
     );
     let many = (0..1025).map(|n| variable(&format!("V{n}"), "")).collect();
     let message = request!(env: many);
     assert!(
-        message.starts_with("--env can't be used: 1025 variables are too many"),
+        message.starts_with("env can't be used: 1025 variables are too many"),
         "{message}"
     );
     let message = configured(|config| {
@@ -144,7 +144,7 @@ fn environment() {
     let message =
         request!(env: [variable("SESSION_API_KEY", "mine")].into(), server: Some(ServerKind::Image));
     assert!(
-        message.starts_with("--env SESSION_API_KEY is set by Podbay"),
+        message.starts_with("env can't have SESSION_API_KEY: Podbay sets it"),
         "{message}"
     );
     let plain = SessionRequest {
@@ -158,7 +158,7 @@ fn environment() {
 fn paths() {
     assert_eq!(
         request!(workdir: Some("src".into())),
-        "--workdir can't be used: \"src\" is not an absolute path: it must start with \"/\""
+        "workdir can't be used: \"src\" is not an absolute path: it must start with \"/\""
     );
     let message = configured(|config| config.workspace_mount_path_in_sandbox = "/a/../b".into());
     assert_eq!(
@@ -176,18 +176,18 @@ fn paths() {
 fn resources() {
     let message = request!(cpu: Some("two".into()));
     assert!(
-        message.starts_with("--cpu can't be used: \"two\" is not a quantity"),
+        message.starts_with("cpu can't be used: \"two\" is not a quantity"),
         "{message}"
     );
     assert_eq!(
         request!(cpu: Some("-1".into())),
-        "--cpu can't be used: \"-1\" is negative"
+        "cpu can't be used: \"-1\" is negative"
     );
-    assert_eq!(request!(cpu: Some("0m".into())), "--cpu must be more than 0");
-    assert_eq!(request!(memory: Some("0".into())), "--memory must be more than 0");
+    assert_eq!(request!(cpu: Some("0m".into())), "cpu must be more than 0");
+    assert_eq!(request!(memory: Some("0".into())), "memory must be more than 0");
     assert_eq!(
         request!(memory: Some("512m".into())),
-        "--memory 512m is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\""
+        "memory 512m is not a whole number of bytes: \"m\" is a thousandth, write \"M\" or \"Mi\""
     );
     let message = configured(|config| config.kubernetes.resource_cpu_request = "0".into());
     assert_eq!(message, "kubernetes.resource_cpu_request must be more than 0");
@@ -230,12 +230,12 @@ fn claim() {
 fn labels() {
     let message = request!(labels: [("app".into(), "x".into())].into());
     assert!(
-        message.starts_with("--label can't be used: label app is reserved"),
+        message.starts_with("labels can't be used: label app is reserved"),
         "{message}"
     );
     let message = request!(labels: [("a".into(), "b c".into())].into());
     assert!(
-        message.starts_with("--label can't be used: value \"b c\" of label a"),
+        message.starts_with("labels can't be used: value \"b c\" of label a"),
         "{message}"
     );
 }

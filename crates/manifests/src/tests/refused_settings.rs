@@ -115,7 +115,8 @@ fn what_says_nothing_alone_names_what_is_missing() {
             "kubernetes.workspace_volume = \"host_path\" needs kubernetes.workspace_host_path";
         |c| c.kubernetes.source_claim = Some("a".into()) => "kubernetes.source_claim needs kubernetes.mount_source = true";
         |c| c.kubernetes.mount_source = true =>
-            "kubernetes.mount_source = true needs one of source_host_path, source_claim and source_config_map";
+            "kubernetes.mount_source = true needs one of kubernetes.source_host_path, kubernetes.source_claim \
+             and kubernetes.source_config_map";
         |c| c.kubernetes.volume_mounts = vec![object(&json!({ "name": "a", "mountPath": "/a" }))].into() =>
             "kubernetes.volume_mounts mounts \"a\", which is not among kubernetes.volumes";
     }
@@ -179,7 +180,7 @@ fn what_kubernetes_would_not_take() {
             "kubernetes.network_allow can't be used: \"10.0.0.1/8\" has address bits behind its prefix";
         |c| c.kubernetes.network_deny = vec!["example.com".into()] => "kubernetes.network_deny can't be used";
         |c| c.kubernetes.host_aliases = vec![object(&json!({ "ip": "git" }))].into() =>
-            "kubernetes.host_aliases can't have the address \"git\"";
+            "kubernetes.host_aliases can't have \"git\": each address is IPv4 or IPv6";
         |c| c.kubernetes.registry_mirrors = [("docker.io".into(), "https://a".into())].into() =>
             "kubernetes.registry_mirrors can't be used: image \"https://a/nikolaik/python-nodejs:python3.12-nodejs22\" must \
              not start with a URL scheme";
@@ -211,10 +212,7 @@ fn requests() {
         ports: vec![port],
         ..SessionRequest::default()
     };
-    assert_eq!(
-        refusal(port(0), |_| {}),
-        "--port (or kubernetes.app_ports) can't be 0: 1 to 65535"
-    );
+    assert_eq!(refusal(port(0), |_| {}), "ports can't be 0: 1 to 65535");
     let many = SessionRequest {
         ports: (1..=101).collect(),
         ..SessionRequest::default()
@@ -241,7 +239,7 @@ fn requests() {
     };
     assert_eq!(
         refusal(vscode(None), |_| {}),
-        "--vscode needs an image with a server, which starts it: add --server"
+        "vscode needs an image with a server, which starts it: add server"
     );
     assert_eq!(
         refusal(vscode(Some(ServerKind::OpenHands)), |c| c
@@ -255,21 +253,21 @@ fn requests() {
     };
     let message = refusal(key, |_| {});
     assert!(
-        message.starts_with("--env OH_SESSION_API_KEYS_0 is set by Podbay"),
+        message.starts_with("env can't have OH_SESSION_API_KEYS_0: Podbay sets it"),
         "{message}"
     );
     let factor = SessionRequest {
         resource_factor: Some(0),
         ..SessionRequest::default()
     };
-    assert!(refusal(factor, |_| {}).starts_with("--resource-factor can't be 0: 1, 2, 4 or 8"));
+    assert!(refusal(factor, |_| {}).starts_with("resource_factor can't be 0: 1, 2, 4 or 8"));
     let user = SessionRequest {
         user: Some("7".into()),
         ..SessionRequest::default()
     };
     let message = refusal(user, |c| c.kubernetes.uid_from_cluster = true);
     assert!(
-        message.starts_with("kubernetes.uid_from_cluster and --user contradict"),
+        message.starts_with("kubernetes.uid_from_cluster and user contradict"),
         "{message}"
     );
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use podbay_archive::{Error as ArchiveError, Refusal};
 use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_manifests::{RecordError, SessionOwnerError, SpecErrors};
-use podbay_protocol::{ErrorCode, Hint, PhaseTimes, Verdict};
+use podbay_protocol::{ErrorCode, Hint, Library, PhaseTimes, Verdict, Words};
 
 mod configuration;
 mod copy;
@@ -337,12 +337,20 @@ impl Error {
         }
     }
 
-    /// The text with those of all its sources, on one line.
+    /// The text with those of all its sources, on one line, in the words of the library.
     pub fn chain(&self) -> String {
+        self.chain_in_words(&Library)
+    }
+
+    /// The same in the words of a surface.
+    pub fn chain_in_words(&self, words: &dyn Words) -> String {
         let mut text = self.to_string();
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
-            let next = error.to_string();
+            let next = match error.downcast_ref::<SpecErrors>() {
+                Some(errors) => errors.in_words(words),
+                None => error.to_string(),
+            };
             // The client's errors carry the server's words already; kube's chain below repeats them.
             if !text.contains(&next) {
                 text.push_str(": ");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podbay_config::{NetworkMode, WorkloadKind};
-use podbay_manifests::{Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
+use podbay_manifests::{Difference, Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -43,8 +43,8 @@ pub struct OpenReport {
     pub recreated: bool,
     /// Whether it was there, paused, and has its pod back.
     pub resumed: bool,
-    /// What was asked and the session that was there has otherwise, in words.
-    pub differences: Vec<String>,
+    /// What was asked and the session that was there has otherwise.
+    pub differences: Vec<Difference>,
     /// The seconds of each step; none where the session was there and ready.
     pub times: Option<PhaseTimes>,
 }

@@ -95,12 +95,7 @@ impl Starting {
         } = opened;
         let differences = match origin {
             Origin::Created => Vec::new(),
-            Origin::Attached | Origin::Recreated | Origin::Resumed => self
-                .request
-                .differences(&record.spec)
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            Origin::Attached | Origin::Recreated | Origin::Resumed => self.request.differences(&record.spec),
         };
         let report = OpenReport {
             attached: origin != Origin::Created,

@@ -77,7 +77,7 @@ async fn used(opened: Result<Session, Error>) -> Value {
                 "attached": report.attached,
                 "recreated": report.recreated,
                 "resumed": report.resumed,
-                "differences": report.differences,
+                "differences": report.differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "exec": told(session.exec(["true"]).await.map(|outcome| json!(outcome.end))),
             })
         }
