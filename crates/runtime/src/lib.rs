@@ -88,7 +88,9 @@ pub use session::{
 
 pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
-pub use podbay_manifests::{Difference, Profile, RunAs, SessionRequest};
+pub use podbay_manifests::{
+    Difference, Profile, RunAs, SessionId, SessionNames, SessionOwner, SessionRequest,
+};
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};
 

@@ -19,5 +19,5 @@ mod watch;
 pub use changes::Changes;
 pub(crate) use join::Join;
 pub use view::SessionView;
-pub(crate) use watch::PodState;
+pub(crate) use watch::{PodState, without_source};
 pub use watch::{SessionIndex, SessionReceiver};

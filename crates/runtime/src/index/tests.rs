@@ -275,7 +275,7 @@ async fn all_sessions_are_followed_and_a_slow_listener_is_told_the_last_state_on
         let _ = cluster.create(record(id)).await.unwrap();
         let _ = cluster.create(pod(id)).await.unwrap();
     }
-    index.synced().await;
+    index.synced().await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     let mut told = BTreeMap::new();
     for _ in 0..2 {
@@ -323,7 +323,7 @@ async fn a_service_keeps_what_it_knows_and_says_how_stale_it_is() {
     let cluster = cluster();
     let _ = cluster.create(record("s")).await.unwrap();
     let index = index(&cluster, WatchPolicy::Persist);
-    index.synced().await;
+    index.synced().await.unwrap();
     assert_eq!(index.staleness(), Duration::ZERO);
     cluster.fail_watches(&On::any().kind(Kind::ConfigMap), ErrorKind::Forbidden);
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -346,7 +346,7 @@ async fn a_service_keeps_what_it_knows_and_says_how_stale_it_is() {
 async fn a_watch_that_fails_fast_tells_those_who_wait_for_a_pod() {
     let cluster = cluster();
     let index = index(&cluster, WatchPolicy::FailFast);
-    index.synced().await;
+    index.synced().await.unwrap();
     let mut receiver = index.watch(&names("s"));
     cluster.fail_watches(&On::any().kind(Kind::ConfigMap), ErrorKind::Forbidden);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -362,6 +362,8 @@ async fn a_watch_that_fails_fast_tells_those_who_wait_for_a_pod() {
         "nor can who comes later"
     );
     assert!(index.has_failed());
+    let failure = index.synced().await.unwrap_err();
+    assert!(failure.chain().contains("forbidden"), "{}", failure.chain());
     let now = Timestamp::UNIX_EPOCH;
     assert_eq!(receiver.view().state(now), None);
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::changes::{Changes, Pending};
 use super::join::{Change, Join};
 use super::view::SessionView;
+use crate::error::Error;
 use crate::place::{CountedAgainst, Place};
 
 /// How long the first sessions of a process wait for a watch's list: many times what one takes.
@@ -61,8 +62,8 @@ struct State {
 #[derive(Default)]
 struct Feed {
     task: Option<AbortHandle>,
-    /// Whether the first list has come.
-    synced: watch::Sender<bool>,
+    /// Whether the first list has come, or never will.
+    settled: watch::Sender<bool>,
     /// Since when it is out of touch; `None` if it is in touch, or was not begun.
     out_of_touch: Option<Instant>,
     /// Why it has ended.
@@ -138,14 +139,21 @@ impl SessionIndex {
 
     async fn kind_synced(&self, kind: Kind) {
         self.watch_kind(kind);
-        let mut synced = self.state().feed(kind).synced.subscribe();
+        let mut settled = self.state().feed(kind).settled.subscribe();
         // The sender lives in the state that `self` keeps.
-        let _ = synced.wait_for(|synced| *synced).await;
+        let _ = settled.wait_for(|settled| *settled).await;
     }
 
-    /// Waits until records and pods are known. With [`WatchPolicy::FailFast`] it waits for ever if a watch fails before that.
-    pub async fn synced(&self) {
+    /// Waits until records and pods are known. Fails if a watch has ended with an error, which only one that fails fast does.
+    pub async fn synced(&self) -> Result<(), Error> {
         tokio::join!(self.kind_synced(Kind::ConfigMap), self.kind_synced(Kind::Pod));
+        let state = self.state();
+        let failed = state.records.failed.as_ref().or(state.pods.failed.as_ref());
+        failed.map_or(Ok(()), |error| {
+            Err(Error::Cluster {
+                source: without_source(error),
+            })
+        })
     }
 
     /// How old what is known may be: zero while the watches are in touch with the cluster, else the time since the first of
@@ -276,7 +284,7 @@ impl State {
                 let changes = self.join.reset(kind, objects);
                 let feed = self.feed(kind);
                 feed.out_of_touch = None;
-                feed.synced.send_replace(true);
+                feed.settled.send_replace(true);
                 changes
             }
             Ok(WatchEvent::Resumed) => {
@@ -319,6 +327,7 @@ impl State {
         let feed = self.feed(kind);
         feed.out_of_touch.get_or_insert_with(Instant::now);
         feed.failed = Some(Arc::clone(&error));
+        feed.settled.send_replace(true);
         for watcher in self.watchers.values() {
             watcher.send_modify(|current| {
                 let mut view = SessionView::clone(current);
@@ -330,6 +339,16 @@ impl State {
                 *current = Arc::new(view);
             });
         }
+    }
+}
+
+/// The failure of a shared watch, for one of the many who depend on it.
+pub(crate) fn without_source(error: &ClientError) -> ClientError {
+    ClientError {
+        operation: error.operation.clone(),
+        kind: error.kind,
+        message: error.message.clone(),
+        source: None,
     }
 }
 

@@ -12,6 +12,7 @@ use podbay_manifests::SessionId;
 use podbay_protocol::{Blame, Cause, PhaseTimes, Verdict};
 
 use crate::error::Error;
+use crate::index::without_source;
 
 pub(crate) use deleted::wait_until_deleted;
 pub(crate) use final_verdict::final_verdict;
@@ -36,11 +37,6 @@ fn start_failed(session: &SessionId, mut verdict: Verdict, times: PhaseTimes) ->
 fn watch_failed(session: &SessionId, error: &ClientError) -> Error {
     Error::Call {
         session: session.to_string(),
-        source: ClientError {
-            operation: error.operation.clone(),
-            kind: error.kind,
-            message: error.message.clone(),
-            source: None,
-        },
+        source: without_source(error),
     }
 }

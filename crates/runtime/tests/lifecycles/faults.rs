@@ -1,11 +1,12 @@
 //! Calls that fail, before or after they took effect: what can be mended is, and what can't leaves nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use podbay_fake_cluster::{Fault, On, Operation};
+use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation};
 use podbay_k8s_client::{ClusterClient as _, ErrorKind, Kind, Object};
-use podbay_runtime::{Config, Error};
+use podbay_runtime::{Config, Error, Podbay, WatchScope};
 use serde_json::json;
 
 use crate::scenario::{Shape, open};
@@ -37,6 +38,35 @@ async fn a_session_is_made_by_three_writes_and_removed_by_one() {
     // The next session of this process does not ask for the policy again.
     podbay.session("next").image("debian:12").open().await.unwrap();
     assert_eq!(faulty.reads(), 0, "{:?}", faulty.calls());
+}
+
+/// `podbay run`, whose process opens one session: each call of it, and no other.
+#[tokio::test(start_paused = true)]
+async fn a_run_makes_four_writes_one_watch_and_one_exec() {
+    let world = World::new();
+    // The first session of a namespace makes the policy that all share.
+    open(&world.client(), Shape::Plain).await.unwrap();
+    world.client().close(SESSION_ID, true).await.unwrap();
+    let faulty = FaultyCluster::new(Arc::new(world.cluster.clone()));
+    let builder = Podbay::builder(Config::default()).watch_scope(WatchScope::Session);
+    let podbay = builder.with_client(Arc::new(faulty.clone()));
+    let starting = podbay.session("run").image("debian:12").start().unwrap();
+    // Following the start costs nothing.
+    let _state = starting.state();
+    let session = starting.ready().await.unwrap();
+    session.exec(["true"]).await.unwrap();
+    session.finish(true).await.unwrap();
+    let expected = [
+        (Operation::Create, Kind::ConfigMap),
+        (Operation::Create, Kind::Secret),
+        (Operation::Create, Kind::Pod),
+        (Operation::Delete, Kind::ConfigMap),
+        (Operation::Get, Kind::NetworkPolicy),
+        (Operation::Watch, Kind::Pod),
+        (Operation::Exec, Kind::Pod),
+    ];
+    let expected = expected.map(|(operation, kind)| ((operation, Some(kind)), 1));
+    assert_eq!(faulty.counts(), BTreeMap::from(expected));
 }
 
 #[tokio::test(start_paused = true)]

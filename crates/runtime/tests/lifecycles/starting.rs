@@ -206,7 +206,7 @@ async fn dropping_one_start_cancels_no_other_of_the_same_token() {
 async fn told_by_another(world: &World) -> Option<SessionState> {
     let podbay = world.client();
     let index = podbay.index();
-    index.synced().await;
+    index.synced().await.unwrap();
     let age = SignedDuration::try_from(world.cluster.age()).unwrap();
     let names = SessionNames::of(None, &SESSION_ID.parse().unwrap());
     index.get(&names).state(EPOCH + age)
