@@ -76,14 +76,14 @@ pub use owner::Owner;
 pub use path::{ContainerPath, ContainerPathError};
 pub use pod_security::Violation;
 pub use pod_template::{PodTemplate, PodTemplateError};
-pub use profile::{Profile, ProfileError};
+pub use profile::Profile;
 pub use quantity::{Quantity, QuantityError};
 pub use record::{CreationValues, Record, RecordError};
 pub use request::SessionRequest;
 pub use route::HttpRoute;
 pub use runtime_id::{RuntimeId, RuntimeIdError};
 pub use secret::{KeyHash, KeyHashError, SESSION_KEY_VARIABLE, SessionKey};
-pub use server::{ServerKind, ServerKindError};
+pub use server::ServerKind;
 pub use session_id::{SessionId, SessionIdError};
 pub use session_owner::{SessionOwner, SessionOwnerError};
 pub use session_spec::{

@@ -35,7 +35,7 @@ pub struct SessionRequest {
     pub persistent: Option<bool>,
     /// Labels for the session's objects (`--label`).
     pub labels: BTreeMap<String, String>,
-    /// The HTTP server that the image brings (`--server`); `None` is an image without one.
+    /// The HTTP server that the image brings; `None` is an image without one.
     pub server: Option<ServerKind>,
     /// Ports of the sandbox that can be reached from outside the pod (`--port`), besides those of its server.
     pub ports: Vec<u16>,

@@ -102,7 +102,7 @@ fn orphans_of_a_server_whose_entry_point_is_replaced_are_reaped() {
 
 #[test]
 fn a_server_has_an_address_that_stays() {
-    for server in ServerKind::ALL {
+    for server in ServerKind::ALL.iter().copied() {
         let spec = spec(&Config::default(), request(server)).unwrap();
         let services = crate::service::services(&spec, &owner());
         assert_eq!(services.len(), 1, "{server}");

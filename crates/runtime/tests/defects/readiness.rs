@@ -290,7 +290,7 @@ async fn defect_14_there_is_one_wait_and_it_is_a_setting() {
 /// The first probe came after 5 s and the next 10 s later, so a start took up to 10 s more than its server.
 #[tokio::test(start_paused = true)]
 async fn defect_15_a_server_that_is_up_is_seen_within_a_second() {
-    for server in ServerKind::ALL {
+    for server in ServerKind::ALL.iter().copied() {
         let request = SessionRequest {
             server: Some(server),
             ..SessionRequest::default()

@@ -174,7 +174,7 @@ async fn defect_22_nothing_is_exposed_that_was_not_asked_for_and_what_is_leads_t
         server: kind,
         ..SessionRequest::default()
     };
-    let kinds = ServerKind::ALL.into_iter().map(Some);
+    let kinds = ServerKind::ALL.iter().copied().map(Some);
     for kind in kinds.chain([None]) {
         let rendered = Rendered::of(Config::default(), server(kind));
         for object in ["Ingress", "HTTPRoute"] {
