@@ -123,12 +123,15 @@ fn at_once(delays: [u64; 2], behind: [u64; 2], begin: [u64; 2], resume: bool) {
         }
         let clients = (0..2).map(|number| {
             let (podbay, faulty) = world.faulty(config(1));
-            faulty.inject(records(), Fault::Latency(Duration::from_millis(behind[number])));
+            faulty.inject(records(), Fault::Lag(Duration::from_millis(behind[number])));
             faulty.inject(
                 On::any().writes(),
                 Fault::Latency(Duration::from_millis(delays[number])),
             );
             async move {
+                // Begun before there is anything to see, so that all that follows is told late.
+                let index = podbay.index();
+                index.synced().await.unwrap();
                 tokio::time::sleep(Duration::from_millis(begin[number])).await;
                 let id = format!("s{number}");
                 if resume {
