@@ -60,7 +60,7 @@ impl Words for Library {
             Operation::List => "Podbay::list".to_owned(),
             Operation::OpenAgain => "SessionBuilder::open".to_owned(),
             Operation::Open(session) => format!("SessionBuilder::open of {session:?}"),
-            Operation::Replace(session) => format!("SessionBuilder::replace of {session:?}"),
+            Operation::Replace(session) => format!("SessionBuilder::mode(OpenMode::Replace) of {session:?}"),
             Operation::Resume(session) => format!("Podbay::resume of {session:?}"),
             Operation::Close(session) => format!("Podbay::close of {session:?}"),
             Operation::Delete(session) => format!("Podbay::delete of {session:?}"),

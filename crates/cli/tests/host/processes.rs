@@ -98,7 +98,7 @@ fn without_proc_the_command_dies_all_the_same() {
         .collect();
     let script = "echo $$; sleep 1000 & wait";
     let done = finish({
-        let mut command = prepared(&there, &words, &["--timeout", "500ms"], script);
+        let mut command = prepared(&there, &words, &["--timeout", "3s"], script);
         command.stdout(Stdio::piped());
         command
     });

@@ -106,6 +106,7 @@ impl Caller {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        tracing::debug!(operation, "calling the cluster");
         let deadline = Instant::now() + self.limits.deadline;
         let mut attempts = 0;
         loop {

@@ -63,7 +63,13 @@ async fn files_of_proc_and_sys_come_out_with_what_they_have() {
 async fn a_directory_with_files_without_sizes_is_refused_and_not_copied_empty() {
     let (session, place) = open().await;
     let out = place.path().join("out");
-    for path in ["/proc/1", "/proc/sys/kernel/.", "/sys/kernel/mm", "/"] {
+    // Below the root any file system of that kind may be the first that is met.
+    for (path, below) in [
+        ("/proc/1", "/proc"),
+        ("/proc/sys/kernel/.", "/proc"),
+        ("/sys/kernel/mm", "/sys"),
+        ("/", "/"),
+    ] {
         let error = session
             .copy_from(path, &out, CopyOptions::default())
             .await
@@ -75,10 +81,7 @@ async fn a_directory_with_files_without_sizes_is_refused_and_not_copied_empty() 
         else {
             panic!("{path}: {error:?}")
         };
-        assert!(
-            mount.starts_with("/proc") || mount.starts_with("/sys"),
-            "{path}: {mount}"
-        );
+        assert!(mount.starts_with(below), "{path}: {mount}");
         assert!(!out.exists(), "{path}");
     }
     session.close().await.unwrap();
