@@ -6,6 +6,7 @@
 //! * [`hint`]: what to do about a failure.
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
+//! * [`process`]: a process in a sandbox: what to run, offsets, signals, the record of its end.
 //! * [`session_state`]: the state of a session, the same value for whoever looks at it.
 //! * [`start_failure`]: a start that failed, as the session's record keeps it.
 //! * [`terminal`]: the size of a command's terminal.
@@ -20,6 +21,7 @@ pub mod field;
 pub mod hint;
 pub mod outcome;
 pub mod phase;
+pub mod process;
 pub mod session_state;
 pub mod start_failure;
 pub mod terminal;
@@ -32,6 +34,10 @@ pub use field::Field;
 pub use hint::Hint;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
+pub use process::{
+    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ProcessUser, Retention, Signal,
+    SignalTarget, StreamEnd, StreamName,
+};
 pub use session_state::{Degraded, SessionState};
 pub use start_failure::StartFailure;
 pub use terminal::TerminalSize;

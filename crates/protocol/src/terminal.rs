@@ -1,7 +1,9 @@
 //! A command's terminal.
 
+use serde::{Deserialize, Serialize};
+
 /// A terminal's size in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TerminalSize {
     /// Columns.
     pub width: u16,
