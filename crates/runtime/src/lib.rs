@@ -40,8 +40,9 @@
 //!   podbay.rs      choosing a cluster, and what can be asked of it
 //!   check.rs       whether a configuration can be used
 //!   copy/          files in and out
-//!   transport/     what reaches into a session: its files
+//!   files/         files of a session, by commands in it
 //!   command/       a command run in a session: streams, time-outs, outcome
+//!   transport/     what reaches into a session, with stated capabilities: processes and files
 //!   session/       a session: its builder, its handle, its description
 //!   lifecycle/     objects created and removed
 //!   wait/          waiting for what the cluster does
@@ -64,6 +65,7 @@ mod connect;
 mod context;
 pub mod copy;
 pub mod error;
+mod files;
 pub mod index;
 pub mod lifecycle;
 mod place;
@@ -78,7 +80,7 @@ mod wait;
 pub use backend::{Backend, BackendKind};
 pub use check::check_configuration;
 pub use command::{Command, Running};
-pub use error::{ConfigurationProblem, ConfigurationProblems, Error};
+pub use error::{ConfigurationProblem, ConfigurationProblems, Error, NotPossible, Operation, ProcessError};
 pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};

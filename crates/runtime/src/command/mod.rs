@@ -1,18 +1,16 @@
 //! A command run in a session.
 //!
 //! ```text
-//!   script.rs    the words that carry a command into a container, and the ones that kill it there (pure)
-//!   end_mark.rs  where the command's own output ends, in streams that its descendants keep open (pure)
-//!   conclude.rs  from how the carrier says it ended, and the pod, to the outcome (pure)
-//!   running.rs   the streams while it runs; time-out and cancellation
-//!   user/        another user than the container's
+//!   running.rs    what goes in and out while it runs; time-out and cancellation
+//!   reconnect.rs  one process over as many connections as it takes
+//!   backoff.rs    how often, and for how long (pure)
+//!   drain.rs      an output: counted, hashed, written, each byte once
 //! ```
 
-mod conclude;
-mod end_mark;
+mod backoff;
+mod drain;
+mod reconnect;
 mod running;
-mod script;
-mod user;
 
 use std::time::Duration;
 

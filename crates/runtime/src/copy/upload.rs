@@ -34,10 +34,7 @@ pub(super) async fn upload(
     let at = files.stat(&path.text).await?.kind;
     let name = source.name().map(OsStrExt::as_bytes);
     let RemoteTarget { directory, name } = RemoteTarget::find(&path, at, name, source.is_directory)?;
-    let owner = session
-        .owner_of_copies(&options.cancel)
-        .await
-        .map_err(Failure::Session)?;
+    let owner = session.owner_of_copies().await.map_err(Failure::Session)?;
     let ownership = match owner {
         Some(_) => Ownership::Archive,
         None => Ownership::Session,

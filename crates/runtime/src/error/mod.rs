@@ -11,11 +11,13 @@ mod configuration;
 mod copy;
 mod files;
 mod not_possible;
+mod process;
 
 pub use configuration::{ConfigurationProblem, ConfigurationProblems};
 pub use copy::CopyError;
 pub use files::FileError;
 pub use not_possible::{NotPossible, Operation};
+pub use process::ProcessError;
 
 /// A failed operation on a session.
 ///
@@ -203,6 +205,12 @@ pub enum Error {
         /// Why not, and what to do instead.
         why: String,
     },
+    /// A process could not be started, reached or written to.
+    #[error(transparent)]
+    Process {
+        /// Why.
+        source: Box<ProcessError>,
+    },
     /// The command is not one.
     #[error("the command is empty")]
     EmptyCommand,
@@ -268,6 +276,7 @@ impl Error {
             Self::StillThere { .. } => ErrorCode::Timeout,
             Self::Unsupported { .. } | Self::NothingToKeep { .. } => ErrorCode::Unsupported,
             Self::Copy { source, .. } => source.code(),
+            Self::Process { source } => source.code(),
         }
     }
 

@@ -6,6 +6,22 @@ use podbay_protocol::ErrorCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
+    /// Going on with the output of a process after the connection was lost, or of a process that another client started.
+    Attach,
+    /// Writing to a process's standard input from another offset than the last one.
+    WriteFromOffset,
+    /// Keeping output that nobody takes in a file.
+    Spool,
+    /// Keeping the last bytes of output that nobody takes.
+    Tail,
+    /// Sending a process a signal.
+    Signal,
+    /// Sending a process and all its descendants another signal than KILL.
+    SignalTree,
+    /// Listing processes.
+    ListProcesses,
+    /// Running a process as another user than the session's.
+    OtherUser,
     /// Reading a file from an offset.
     GetFromOffset,
     /// Writing a file from an offset.
@@ -23,9 +39,17 @@ pub struct NotPossible {
 }
 
 impl Operation {
-    /// What it is called in messages.
+    /// What it is called in messages: words that hold on every surface.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Attach => "attaching to a running process",
+            Self::WriteFromOffset => "writing standard input from an offset",
+            Self::Spool => "keeping output that nobody reads in a file",
+            Self::Tail => "keeping the end of output that nobody reads",
+            Self::Signal => "sending a signal to a process",
+            Self::SignalTree => "sending a signal other than KILL to a process and its descendants",
+            Self::ListProcesses => "listing processes",
+            Self::OtherUser => "running a process as another user",
             Self::GetFromOffset => "reading a file from an offset",
             Self::PutFromOffset => "writing a file from an offset",
         }

@@ -1,21 +1,45 @@
 //! What a way into a session can do.
 
+use podbay_protocol::Retention;
+
 use crate::error::{NotPossible, Operation};
 
 /// What a transport can do. A caller asks before it begins; what is asked for all the same is refused as
 /// [`NotPossible`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Capabilities {
     /// The transport's name, for messages.
     pub transport: &'static str,
+    /// Whether the output of a process can be read again from any offset that is kept: a process then survives the
+    /// connection that it was started by.
+    pub reattach: bool,
+    /// Whether a start that is repeated with the same id and specification finds the process that the first one made.
+    pub repeated_start: bool,
+    /// Whether input can be written again from an offset without any byte arriving twice.
+    pub stdin_offsets: bool,
+    /// Whether a process can be sent signals of any kind. All can be killed.
+    pub signals: bool,
+    /// Whether a process and its descendants can be sent another signal than KILL.
+    pub tree_signals: bool,
+    /// How the descendants of a process are found that is killed.
+    pub tree_kill: TreeKill,
+    /// Whether processes can be listed.
+    pub list: bool,
+    /// Whether output that nobody takes can go to a file ([`Retention::Spool`]).
+    pub spool: bool,
+    /// Whether the last bytes of output can be kept that nobody takes ([`Retention::Tail`]).
+    pub tail: bool,
+    /// Whether a process can run as another user than the session's, where the session's own user may become it.
+    pub users: bool,
     /// Whether a file can be read from any offset.
     pub get_from_offset: bool,
     /// Whether a file that was written in part can be gone on with.
     pub put_from_offset: bool,
     /// Whether a file gets its name only when it is whole.
     pub put_is_atomic: bool,
-    /// How it is known that what was carried is complete.
+    /// How it is known that files that were carried are complete.
     pub integrity: Integrity,
 }
 
@@ -29,20 +53,50 @@ pub enum Integrity {
     Hashed,
 }
 
+/// How the descendants of a process are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TreeKill {
+    /// By a mark in the environment that they inherited; one that clears its environment escapes.
+    EnvironmentMark,
+}
+
 impl Capabilities {
     /// Refuses what can't be done.
     pub const fn require(&self, operation: Operation) -> Result<(), NotPossible> {
         let possible = match operation {
+            Operation::Attach => self.reattach,
+            Operation::WriteFromOffset => self.stdin_offsets,
+            Operation::Spool => self.spool,
+            Operation::Tail => self.tail,
+            Operation::Signal => self.signals,
+            Operation::SignalTree => self.tree_signals,
+            Operation::ListProcesses => self.list,
+            Operation::OtherUser => self.users,
             Operation::GetFromOffset => self.get_from_offset,
             Operation::PutFromOffset => self.put_from_offset,
         };
         if possible {
             Ok(())
         } else {
-            Err(NotPossible {
-                operation,
-                transport: self.transport,
-            })
+            Err(self.refusal(operation))
+        }
+    }
+
+    /// What the transport says to whoever asks for what it can't do.
+    pub(super) const fn refusal(&self, operation: Operation) -> NotPossible {
+        NotPossible {
+            operation,
+            transport: self.transport,
+        }
+    }
+
+    /// Refuses a retention that there is not. All transports have [`Retention::Backpressure`].
+    pub const fn require_retention(&self, retention: Retention) -> Result<(), NotPossible> {
+        match retention {
+            Retention::Backpressure => Ok(()),
+            Retention::Spool => self.require(Operation::Spool),
+            Retention::Tail => self.require(Operation::Tail),
         }
     }
 }
@@ -52,24 +106,53 @@ mod tests {
     use podbay_protocol::ErrorCode;
 
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn what_is_not_possible_is_told_by_the_capabilities_alone() {
         let capabilities = Capabilities {
             transport: "exec",
+            reattach: false,
+            repeated_start: false,
+            stdin_offsets: false,
+            signals: true,
+            tree_signals: false,
+            tree_kill: TreeKill::EnvironmentMark,
+            list: false,
+            spool: false,
+            tail: false,
+            users: true,
             get_from_offset: true,
             put_from_offset: false,
             put_is_atomic: false,
             integrity: Integrity::Counted,
         };
-        assert_eq!(capabilities.require(Operation::GetFromOffset), Ok(()));
-        let error = capabilities.require(Operation::PutFromOffset).unwrap_err();
+        assert_eq!(capabilities.require(Operation::Signal), Ok(()));
+        assert_eq!(capabilities.require_retention(Retention::Backpressure), Ok(()));
+        let refused = capabilities.require_retention(Retention::Spool).unwrap_err();
+        assert_eq!(Err(refused), capabilities.require(Operation::Spool));
+        let refused = capabilities.require(Operation::Attach).unwrap_err();
         assert_eq!(
-            (error.to_string().as_str(), error.code()),
+            (refused.to_string().as_str(), refused.code()),
             (
-                "writing a file from an offset is not possible over exec",
+                "attaching to a running process is not possible over exec",
                 ErrorCode::Unsupported
             )
         );
+        assert_eq!(capabilities.require(Operation::GetFromOffset), Ok(()));
+        assert!(capabilities.require(Operation::PutFromOffset).is_err());
+        // And so it is for whoever used the session.
+        let error = Error::from(crate::error::ProcessError::from(refused));
+        assert_eq!(
+            (error.chain(), error.code()),
+            (refused.to_string(), ErrorCode::Unsupported)
+        );
+        let able = Capabilities {
+            reattach: true,
+            tail: true,
+            ..capabilities
+        };
+        assert_eq!(able.require(Operation::Attach), Ok(()));
+        assert_eq!(able.require_retention(Retention::Tail), Ok(()));
     }
 }

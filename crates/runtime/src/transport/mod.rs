@@ -1,32 +1,50 @@
-//! What reaches into a session: its files, over whatever way there is.
+//! What reaches into a session: its processes and its files, over whatever way there is.
 //!
 //! ```text
 //!   capabilities.rs  what a way can do, and the one error for what it can't
-//!   error.rs         why something on the other side failed
-//!   files.rs         `FileTransport`: stat, get, put, trees
-//!   exec/            the way over the exec subresource (or local processes), with the image's own programs
+//!   error.rs         why something of the files failed
+//!   files.rs         `FileTransport`: stat, get, put, trees; `crate::files` has the one by commands
+//!   processes.rs     `ProcessTransport`: start, attach, write, signal
+//!   connections.rs   processes that live as long as one connection, which `exec` and `local` share
+//!   report.rs        from how a process ended to the end that is reported (pure)
+//!   errand.rs        short commands that look after others
+//!   user/            another user than the container's
+//!   exec/            over the exec subresource, with the image's own shell
+//!   local/           processes of this machine
 //! ```
 //!
-//! What is above (`copy/`) decides what a copy means and asks what the capabilities say; how it gets there is the
-//! matter of the transport alone.
+//! What is above (`command/`, `copy/`) carries streams, counts, decides about time-outs and what a copy means; how a process is
+//! started, ended and looked after, and how a file gets there, is the matter of the transport alone.
 
 mod capabilities;
+mod connections;
+mod errand;
 mod error;
 mod exec;
 mod files;
+mod local;
+mod processes;
+mod report;
+mod user;
 
-pub use capabilities::{Capabilities, Integrity};
+use std::sync::Arc;
+
+pub use capabilities::{Capabilities, Integrity, TreeKill};
 pub use error::TransportError;
 pub use files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, Reader, Writer};
+pub use processes::{Attachment, AttachmentEnd, Chunk, Output, ProcessTransport};
 
-use tokio_util::sync::CancellationToken;
-
+use crate::backend::BackendKind;
 use crate::session::Session;
-use exec::ExecFiles;
+use exec::ExecProcesses;
+use local::LocalProcesses;
 
 impl Session {
-    /// Its files, by the best way there is to them. Cancelling `cancel` ends what is under way.
-    pub fn files(&self, cancel: CancellationToken) -> Box<dyn FileTransport> {
-        Box::new(ExecFiles::new(self.clone(), cancel))
+    /// Its processes, by the best way there is to them.
+    pub fn processes(&self) -> Arc<dyn ProcessTransport> {
+        match self.podbay().kind() {
+            BackendKind::Cluster => Arc::new(ExecProcesses::new(self.clone())),
+            BackendKind::Local => Arc::new(LocalProcesses::new(self.clone())),
+        }
     }
 }

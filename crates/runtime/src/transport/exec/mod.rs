@@ -1,324 +1,293 @@
-//! Files of a session by commands in it: the image's shell, `tar`, `cat` and a few more.
+//! Processes over the exec subresource, carried by the image's own shell.
 //!
 //! ```text
-//!   stat.sh, get.sh, put.sh, get_tree.sh   what runs in the session
-//!   ended.rs                               how a program there ended (pure)
+//!   run.sh, stage.sh, signal.sh, kill.sh, memory_kills.sh   what runs in the container
+//!   script.rs    the words that bring them there (pure)
+//!   end_mark.rs  where a command's own output ends, in streams that its descendants keep open (pure)
+//!   outputs.rs   the outputs, which end there
+//!   conclude.rs  from how a command ended, and the pod, to the end that is reported (pure)
 //! ```
+//!
+//! A command lives apart from its connection and can't be reached by another one: a connection that is lost is the end of
+//! what is known of it.
 
-mod ended;
-
-use std::io;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+mod conclude;
+mod end_mark;
+pub(super) mod outputs;
+mod script;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use futures::SinkExt as _;
-use podbay_archive::tar::{Decoder, Event};
-use podbay_protocol::{End, Outcome};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::mpsc;
-use tokio_util::io::{CopyToBytes, InspectReader, SinkWriter};
-use tokio_util::sync::{CancellationToken, PollSender};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use podbay_k8s_client::{ExecEnd, ExecProcess, ExecRequest};
+use podbay_manifests::pod::CONTAINER;
+use podbay_protocol::{
+    End, Offsets, ProcessId, ProcessInfo, ProcessSpec, Signal, SignalTarget, TerminalSize, Verdict,
+};
 
-use self::ended::check;
-use super::capabilities::{Capabilities, Integrity};
-use super::error::TransportError;
-use super::files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, Reader, Writer};
-use crate::command::Command;
-use crate::error::{Error, FileError, Operation};
+use self::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
+use self::outputs::{Outputs, marked, whole};
+use self::script::{Input, Mark};
+use super::capabilities::{Capabilities, Integrity, TreeKill};
+use super::connections::{Connections, Handles, attachment_end, begin};
+use super::errand::{self, Errand};
+use super::processes::{Attachment, AttachmentEnd, ProcessTransport};
+use super::report::killed_for_memory;
+use super::user;
+use crate::error::{Error, Operation, ProcessError};
+use crate::readiness::end_of_pod;
 use crate::session::Session;
+use crate::state::pod_is_gone;
+use crate::wait::final_verdict;
 
-const STAT: &str = include_str!("stat.sh");
-const GET: &str = include_str!("get.sh");
-const PUT: &str = include_str!("put.sh");
-const GET_TREE: &str = include_str!("get_tree.sh");
+const CAPABILITIES: Capabilities = Capabilities {
+    transport: "exec",
+    reattach: false,
+    repeated_start: false,
+    stdin_offsets: false,
+    signals: true,
+    tree_signals: false,
+    tree_kill: TreeKill::EnvironmentMark,
+    list: false,
+    spool: false,
+    tail: false,
+    users: true,
+    get_from_offset: true,
+    // A command may be lost after it took more than was told, so that nobody knows where to go on.
+    put_from_offset: false,
+    put_is_atomic: false,
+    integrity: Integrity::Counted,
+};
 
-/// How `get_tree.sh` ends where files without a size of their own are in the way, and what it says then.
-const SIZELESS: i32 = 79;
-const SIZELESS_FILE: &str = "podbay: sizeless file";
-const SIZELESS_MOUNT: &str = "podbay: sizeless mount ";
-
-/// Pieces on their way between two streams.
-const PIECES: usize = 4;
-
-/// Files of a session, by commands in it.
-pub(super) struct ExecFiles {
+/// Processes of a session's container, each over an exec of its own.
+pub(super) struct ExecProcesses {
     session: Session,
-    cancel: CancellationToken,
+    connections: Connections<Own>,
 }
 
-impl ExecFiles {
-    pub(super) const fn new(session: Session, cancel: CancellationToken) -> Self {
-        Self { session, cancel }
+/// What is needed to look after a command.
+#[derive(Clone)]
+struct Own {
+    mark: Mark,
+    /// The words that make a command the user's; none where it is the container's own.
+    as_user: Vec<String>,
+}
+
+impl ExecProcesses {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            session,
+            connections: Connections::default(),
+        }
     }
 
-    /// One of our scripts with its arguments, to be run by the session's shell.
-    fn script(&self, script: &str, arguments: &[&str]) -> Command {
-        let words = ["/bin/sh", "-c", script, "podbay"].into_iter();
-        let words = words.chain(arguments.iter().copied());
-        self.session.command(words).cancel_on(self.cancel.clone())
+    /// Brings arguments into the container that are too long for the URL of an exec.
+    async fn bring_in(&self, mark: &Mark, argv: &[String]) -> Result<(), Error> {
+        let words = script::staged(argv).into();
+        let errand = errand::run_when_ready(&self.session, script::stage(mark), Some(words));
+        let Errand { end, stderr, .. } = errand.await?;
+        if end == (ExecEnd::Exited { code: 0 }) {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: "a command of more than 16 KiB",
+            why: format!(
+                "its words could not be kept in the sandbox's /dev/shm ({end:?}): {}; pass them by standard input or a \
+                 file",
+                stderr.trim()
+            ),
+        })
+    }
+
+    /// Looks at the pod, where the end of the command with this mark alone does not tell.
+    async fn look_and_conclude(&self, mark: Option<Mark>, end: AttachmentEnd) -> (End, Option<Verdict>) {
+        let pod = match self.session.pod().await {
+            Ok(Some(pod)) => pod,
+            Ok(None) => return conclude(end, Some(pod_is_gone()), None),
+            // The cluster doesn't answer: the end stands as it is.
+            Err(error) => {
+                tracing::debug!(error = error.chain(), "the pod could not be looked at");
+                return conclude(end, None, None);
+            }
+        };
+        if end_of_pod(&pod).is_none() {
+            if !was_killed(&end) {
+                return conclude(end, None, None);
+            }
+            // The kubelet ends a pod's processes before it says so. Whether the container still runs commands tells
+            // such an end from a kill of the command's own.
+            let killed_by_kernel = match mark {
+                Some(mark) => self.ask_memory_kill(&mark).await,
+                None => None,
+            };
+            match killed_by_kernel {
+                Some(false) => return conclude(end, None, None),
+                Some(true) => return conclude(end, None, Some(killed_for_memory())),
+                None => {}
+            }
+        }
+        let verdict = final_verdict(&*self.session.podbay().0.client, pod).await;
+        conclude(end, verdict, None)
+    }
+
+    /// Whether the kernel killed a process of the container for memory since the command began. `None` if the container
+    /// runs no commands any longer.
+    async fn ask_memory_kill(&self, mark: &Mark) -> Option<bool> {
+        match errand::run(&self.session, script::ask_memory_kill(mark)).await {
+            Ok(Errand {
+                end: ExecEnd::Exited { code },
+                stdout,
+                ..
+            }) if code < SIGNALLED => Some(stdout.contains(script::MEMORY_KILL)),
+            Ok(Errand { end, .. }) => {
+                tracing::debug!(?end, "the container could not be asked for memory kills");
+                None
+            }
+            Err(error) => {
+                tracing::debug!(
+                    error = error.chain(),
+                    "the container could not be asked for memory kills"
+                );
+                None
+            }
+        }
+    }
+
+    /// Kills a command and all its descendants.
+    async fn kill(&self, Own { mark, as_user }: &Own) -> Result<(), ProcessError> {
+        if !as_user.is_empty() {
+            // Root without the capability SYS_PTRACE can't read the marks of another user's processes: that user can.
+            // What it leaves, the next one finds and tells.
+            let argv = as_user.iter().cloned().chain(script::kill(mark)).collect();
+            if let Err(error) = errand::run(&self.session, argv).await {
+                tracing::debug!(
+                    error = error.chain(),
+                    "the user's processes could not be killed by itself"
+                );
+            }
+        }
+        match errand::run(&self.session, script::kill(mark)).await?.end {
+            ExecEnd::Exited { code: 0 } => Ok(()),
+            end => Err(ProcessError::SignalFailed(format!(
+                "killing it ended with {end:?}"
+            ))),
+        }
     }
 }
 
 #[async_trait]
-impl FileTransport for ExecFiles {
+impl ProcessTransport for ExecProcesses {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            transport: "exec",
-            get_from_offset: true,
-            // The command may be lost after it took more than was told, so that nobody knows where to go on.
-            put_from_offset: false,
-            put_is_atomic: false,
-            integrity: Integrity::Counted,
-        }
+        CAPABILITIES
     }
 
-    async fn stat(&self, path: &str) -> Result<FileStat, TransportError> {
-        let parent = match path.trim_end_matches('/').rsplit_once('/') {
-            Some(("", _)) => "/",
-            Some((parent, _)) => parent,
-            None => ".",
+    async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
+        CAPABILITIES.require_retention(spec.retention)?;
+        self.connections.require_free(&spec.id)?;
+        // The id may be short, and others may know it: it can't tell the command's processes from others.
+        let mark = Mark::new(rand::random());
+        let input = match spec.terminal {
+            Some(size) => Input::Terminal(size),
+            None if spec.stdin => Input::Stream,
+            None => Input::None,
         };
-        let outcome = self.script(STAT, &[path, parent]).output().await?;
-        check("sh", &outcome)?;
-        let answer = outcome.stdout_content.text();
-        parse_stat(&answer).ok_or_else(|| {
-            let words = format!("an answer that makes no sense: {answer:?}");
-            FileError::Remote {
-                program: "sh",
-                code: 0,
-                words,
+        let as_user = user::prefix(&self.session, spec.user).await?;
+        let argv: Vec<String> = as_user.iter().cloned().chain(spec.argv).collect();
+        if script::needs_staging(&argv) {
+            self.bring_in(&mark, &argv).await?;
+        }
+        let request = ExecRequest {
+            container: CONTAINER.to_owned(),
+            argv: script::run(&mark, spec.directory.as_deref(), input, &argv),
+            stdin: spec.stdin,
+            tty: spec.terminal.is_some(),
+        };
+        let ExecProcess {
+            stdin,
+            stdout,
+            stderr,
+            resize,
+            signals,
+            end,
+            guard,
+        } = begin(&self.session, request).await?;
+        // With a terminal there is no mark: the system hangs it up when its command ends.
+        let Outputs { stdout, stderr, end } = if spec.terminal.is_some() {
+            Outputs {
+                stdout: whole(stdout),
+                stderr: whole(stderr),
+                end,
             }
-            .into()
+        } else {
+            marked(&mark, stdout, stderr, end)
+        };
+        let handles = Handles {
+            stdin,
+            resize,
+            signals,
+            guard,
+        };
+        let held = self
+            .connections
+            .hold(spec.id.clone(), handles, Own { mark, as_user });
+        if let Some(size) = spec.terminal {
+            self.connections.resize(&spec.id, size)?;
+        }
+        Ok(Attachment {
+            stdout,
+            stderr,
+            end: end.map(attachment_end).boxed(),
+            guard: Box::new(held),
         })
     }
 
-    async fn get(&self, path: &str, range: ByteRange, to: Writer) -> Result<u64, TransportError> {
-        let end = format!("{:032x}", rand::random::<u128>());
-        let from = range.from.to_string();
-        let length = range.length.map(|length| length.to_string()).unwrap_or_default();
-        let (writer, pieces) = channel();
-        let reading = self.script(GET, &[path, &from, &length, &end]).stdout(writer);
-        let (outcome, passed) = tokio::join!(reading.output(), pass_on(pieces, to, end.as_bytes()));
-        let (arrived, is_complete) = passed.map_err(|source| Error::LocalStream {
-            what: "writing what a file has",
-            source,
-        })?;
-        check("cat", &outcome?)?;
-        if is_complete {
-            Ok(arrived)
-        } else {
-            let path = path.to_owned();
-            Err(FileError::Incomplete { path, arrived }.into())
-        }
+    async fn attach(&self, _: &ProcessId, _: Offsets) -> Result<Attachment, ProcessError> {
+        Err(CAPABILITIES.refusal(Operation::Attach).into())
     }
 
-    async fn put(&self, path: &str, from: u64, content: Reader) -> Result<u64, TransportError> {
-        if from > 0 {
-            self.capabilities()
-                .require(Operation::PutFromOffset)
-                .map_err(FileError::from)?;
-        }
-        let sent = Arc::new(AtomicU64::new(0));
-        let counted = {
-            let sent = sent.clone();
-            InspectReader::new(content, move |bytes| {
-                sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            })
-        };
-        let outcome = self.script(PUT, &[path]).stdin(counted).output().await?;
-        check("cat", &outcome)?;
-        let sent = sent.load(Ordering::Relaxed);
-        let arrived = outcome.stdout_content.text().trim().parse().unwrap_or(0);
-        if arrived == sent {
-            Ok(sent)
-        } else {
-            let path = path.to_owned();
-            Err(FileError::Incomplete { path, arrived }.into())
-        }
+    async fn write(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, ProcessError> {
+        self.connections.write(id, offset, bytes, &CAPABILITIES).await
     }
 
-    async fn get_tree(&self, directory: &str, name: &str, to: Writer) -> Result<(), TransportError> {
-        // `./`: a name may begin with a dash.
-        let name = format!("./{name}");
-        let outcome = self
-            .script(GET_TREE, &[directory, &name])
-            .stdout(to)
-            .output()
-            .await?;
-        if let Some(error) = sizeless(&outcome, directory, &name) {
-            return Err(error.into());
-        }
-        Ok(check("tar", &outcome)?)
+    async fn close_stdin(&self, id: &ProcessId) -> Result<(), ProcessError> {
+        self.connections.close_stdin(id)
     }
 
-    async fn put_tree(
-        &self,
-        directory: &str,
-        archive: Reader,
-        ownership: Ownership,
-    ) -> Result<(), TransportError> {
-        let sent = Arc::new(Mutex::new(Sent::default()));
-        let watched = {
-            let sent = sent.clone();
-            InspectReader::new(archive, move |bytes| {
-                sent.lock().unwrap_or_else(PoisonError::into_inner).add(bytes);
-            })
-        };
-        let extracted = LineCount::default();
-        // v: the members it extracts, a line each. o: they belong to whoever extracts them.
-        let flags = match ownership {
-            Ownership::Session => "-xvof",
-            Ownership::Archive => "-xvf",
-        };
-        let tar = self
-            .session
-            .command(["tar", "-C", directory, flags, "-"])
-            .stdin(watched)
-            .stdout(extracted.clone())
-            .cancel_on(self.cancel.clone());
-        check("tar", &tar.output().await?)?;
-        let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(sent.check(extracted.0.load(Ordering::Relaxed))?)
+    async fn resize(&self, id: &ProcessId, size: TerminalSize) -> Result<(), ProcessError> {
+        self.connections.resize(id, size)
     }
-}
 
-/// Reads what `stat.sh` says.
-fn parse_stat(answer: &str) -> Option<FileStat> {
-    let mut words = answer.split_whitespace();
-    let kind = match words.next()? {
-        "directory" => FileKind::Directory,
-        "file" => FileKind::File,
-        "other" => FileKind::Other,
-        "missing" => FileKind::Missing,
-        "no-directory" => FileKind::NoDirectory,
-        _ => return None,
-    };
-    let (size, mode) = (words.next()?, words.next()?);
-    Some(FileStat {
-        kind,
-        size: size.parse().ok(),
-        mode: u32::from_str_radix(mode, 8).ok(),
-    })
-}
-
-/// What `get_tree.sh` says of files without a size of their own.
-fn sizeless(outcome: &Outcome, directory: &str, name: &str) -> Option<FileError> {
-    if outcome.end != (End::Exited { code: SIZELESS }) {
-        return None;
-    }
-    let path = format!(
-        "{}/{}",
-        directory.trim_end_matches('/'),
-        name.trim_start_matches("./")
-    );
-    let words = outcome.stderr_content.text();
-    let line = words.lines().last()?;
-    if line == SIZELESS_FILE {
-        return Some(FileError::SizelessFile { path });
-    }
-    let mount = line.strip_prefix(SIZELESS_MOUNT)?.to_owned();
-    Some(FileError::Sizeless { path, mount })
-}
-
-/// A writer that a command writes to, and the pieces it has written.
-fn channel() -> (impl AsyncWrite + Send + Unpin + 'static, mpsc::Receiver<Bytes>) {
-    let (sender, receiver) = mpsc::channel(PIECES);
-    let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-    let writer = SinkWriter::new(CopyToBytes::new(PollSender::new(sender).sink_map_err(gone)));
-    (writer, receiver)
-}
-
-/// Writes pieces to `to` as they come, but for the word that ends them. Returns how many bytes were written, and whether
-/// the word was there.
-async fn pass_on(mut pieces: mpsc::Receiver<Bytes>, mut to: Writer, end: &[u8]) -> io::Result<(u64, bool)> {
-    let mut held = BytesMut::new();
-    let mut written = 0;
-    while let Some(piece) = pieces.recv().await {
-        held.extend_from_slice(&piece);
-        if held.len() > end.len() {
-            let ready = held.split_to(held.len() - end.len());
-            to.write_all(&ready).await?;
-            written += ready.len() as u64;
-        }
-    }
-    let is_complete = held == end;
-    if !is_complete {
-        to.write_all(&held).await?;
-        written += held.len() as u64;
-    }
-    to.shutdown().await?;
-    Ok((written, is_complete))
-}
-
-/// What went into an archive's stream.
-#[derive(Default)]
-struct Sent {
-    decoder: Decoder,
-    members: u64,
-    /// Newlines in members' names: a `tar` that lists names as they are writes that many lines more.
-    newlines: u64,
-    /// Whether it is no archive; `tar` has the words for that.
-    is_broken: bool,
-}
-
-impl Sent {
-    fn add(&mut self, mut bytes: &[u8]) {
-        while !self.is_broken {
-            match self.decoder.next(&mut bytes) {
-                Ok(Some(Event::Entry(entry))) => {
-                    self.members += 1;
-                    self.newlines += newlines(&entry.name);
+    async fn signal(&self, id: &ProcessId, signal: Signal, target: SignalTarget) -> Result<(), ProcessError> {
+        let own = self.connections.own(id)?;
+        match target {
+            SignalTarget::Tree if signal == Signal::KILL => self.kill(&own).await,
+            SignalTarget::Tree => Err(CAPABILITIES.refusal(Operation::SignalTree).into()),
+            // A carrier that has a way of its own for signals needs no script.
+            SignalTarget::Process if self.connections.pass_signal(id, signal.number())? => Ok(()),
+            SignalTarget::Process => {
+                let argv = script::signal(&own.mark, signal.number());
+                match errand::run(&self.session, argv).await?.end {
+                    ExecEnd::Exited { code: 0 } => Ok(()),
+                    end => Err(ProcessError::SignalFailed(format!("{signal} ended with {end:?}"))),
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(_) => self.is_broken = true,
             }
         }
     }
 
-    /// Whether a `tar` that ended well and listed so many members has taken all. GNU tar writes newlines in names as `\n`,
-    /// busybox as they are. A stream that was cut between two members is a whole archive to GNU tar, so its exit code
-    /// alone proves nothing.
-    fn check(&self, extracted: u64) -> Result<(), FileError> {
-        if self.decoder.finish().is_err() {
-            return Err(FileError::EndedEarly);
+    async fn list(&self) -> Result<Vec<ProcessInfo>, ProcessError> {
+        Err(CAPABILITIES.refusal(Operation::ListProcesses).into())
+    }
+
+    async fn forget(&self, id: &ProcessId) -> Result<(), ProcessError> {
+        self.connections.forget_known(id)
+    }
+
+    async fn conclude(&self, id: &ProcessId, end: AttachmentEnd) -> (End, Option<Verdict>) {
+        if needs_a_look(&end) {
+            let mark = self.connections.own(id).ok().map(|own| own.mark);
+            self.look_and_conclude(mark, end).await
+        } else {
+            conclude(end, None, None)
         }
-        if extracted == self.members || extracted == self.members + self.newlines {
-            return Ok(());
-        }
-        Err(FileError::NotAllTaken {
-            sent: self.members,
-            extracted,
-        })
     }
 }
-
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
-}
-
-/// Counts newlines and keeps nothing.
-#[derive(Clone, Debug, Default)]
-struct LineCount(Arc<AtomicU64>);
-
-impl AsyncWrite for LineCount {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.fetch_add(newlines(bytes), Ordering::Relaxed);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,10 +4,11 @@
 //! program the image has for that; `look_up.sh` finds it, and `become.sh` goes through it.
 
 use podbay_archive::tar::Owner;
-use podbay_manifests::{RunAs, ServerSpec};
-use podbay_protocol::End;
-use tokio_util::sync::CancellationToken;
+use podbay_k8s_client::ExecEnd;
+use podbay_manifests::ServerSpec;
+use podbay_protocol::ProcessUser;
 
+use super::errand::{self, Errand};
 use crate::backend::BackendKind;
 use crate::error::Error;
 use crate::session::Session;
@@ -17,7 +18,7 @@ const BECOME: &str = include_str!("become.sh");
 
 /// What a session says of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UserLookup {
+struct UserLookup {
     /// The user that commands have by themselves.
     own: Owner,
     way: Way,
@@ -69,7 +70,7 @@ impl UserLookup {
     }
 
     /// The words that stand before a command to make it the user's; none where it is already.
-    pub(super) fn prefix(&self) -> Result<Vec<String>, Error> {
+    fn prefix(&self) -> Result<Vec<String>, Error> {
         let refused = |why: String| Error::Unsupported {
             what: "a command of another user",
             why,
@@ -120,37 +121,36 @@ fn owner<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Owner> {
 }
 
 /// Asks a session for a user.
-pub(super) async fn look_up(
-    session: &Session,
-    user: RunAs,
-    cancel: &CancellationToken,
-) -> Result<UserLookup, Error> {
-    let gid = user.gid().map(|gid| gid.to_string()).unwrap_or_default();
-    let outcome = session
-        .command(["/bin/sh", "-c", LOOK_UP, "podbay", &user.uid().to_string(), &gid])
-        .cancel_on(cancel.clone())
-        .output()
-        .await?;
-    let answer = outcome.stdout_content.text();
-    let found = match outcome.end {
-        End::Exited { code: 0 } => UserLookup::parse(&answer),
+async fn look_up(session: &Session, user: ProcessUser) -> Result<UserLookup, Error> {
+    let gid = user.gid.map(|gid| gid.to_string()).unwrap_or_default();
+    let argv = ["/bin/sh", "-c", LOOK_UP, "podbay", &user.uid.to_string(), &gid].map(str::to_owned);
+    let Errand { end, stdout, stderr } = errand::run_when_ready(session, argv.to_vec(), None).await?;
+    let found = match end {
+        ExecEnd::Exited { code: 0 } => UserLookup::parse(&stdout),
         _ => None,
     };
     found.ok_or_else(|| Error::Unsupported {
         what: "a command of another user",
         why: format!(
-            "the session could not be asked for user {} ({:?}): {}",
-            user.uid(),
-            outcome.end,
-            outcome.stderr_content.text().trim()
+            "the session could not be asked for user {} ({end:?}): {}",
+            user.uid,
+            stderr.trim()
         ),
     })
+}
+
+/// The words that stand before a command of the session to make it the user's; none where it is already.
+pub(super) async fn prefix(session: &Session, user: Option<ProcessUser>) -> Result<Vec<String>, Error> {
+    match user {
+        Some(user) => look_up(session, user).await?.prefix(),
+        None => Ok(Vec::new()),
+    }
 }
 
 impl Session {
     /// Whose files are to be that are copied in: the user's that the session's server runs as, where the container's own
     /// is root; `None` is the container's.
-    pub(crate) async fn owner_of_copies(&self, cancel: &CancellationToken) -> Result<Option<Owner>, Error> {
+    pub(crate) async fn owner_of_copies(&self) -> Result<Option<Owner>, Error> {
         if self.podbay().kind() != BackendKind::Cluster {
             return Ok(None);
         }
@@ -158,7 +158,11 @@ impl Session {
         let Some(user) = specification.server().and_then(ServerSpec::user) else {
             return Ok(None);
         };
-        Ok(look_up(self, user, cancel).await?.owner())
+        let user = ProcessUser {
+            uid: user.uid(),
+            gid: user.gid(),
+        };
+        Ok(look_up(self, user).await?.owner())
     }
 }
 

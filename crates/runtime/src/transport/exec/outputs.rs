@@ -1,0 +1,228 @@
+//! The outputs of a command that its descendants may keep open: they end a while after the command's own end, which the shell
+//! that carries it has marked in both.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use podbay_k8s_client::{ExecEnd, ExecOutput};
+use podbay_process::LINGER;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::end_mark::EndMark;
+use super::script::Mark;
+use crate::transport::processes::{Chunk, Output};
+
+/// Both outputs, and how the command ended.
+pub(super) struct Outputs {
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    pub(super) end: BoxFuture<'static, ExecEnd>,
+}
+
+/// The outputs of a command whose shell marks its end: as its carrier says or, where that waits for what the command left
+/// behind, as the marks in both streams say, [`LINGER`] after the later one. Then they are cut.
+pub(super) fn marked(
+    mark: &Mark,
+    stdout: ExecOutput,
+    stderr: ExecOutput,
+    end: BoxFuture<'static, ExecEnd>,
+) -> Outputs {
+    let cut = CancellationToken::new();
+    let (stdout, out_ended) = Part::marked(stdout, mark, &cut);
+    let (stderr, err_ended) = Part::marked(stderr, mark, &cut);
+    let end = async move {
+        let lingered = async {
+            match tokio::join!(out_ended, err_ended) {
+                (Ok(code), Ok(_)) => {
+                    tokio::time::sleep(LINGER).await;
+                    code
+                }
+                // No marks, or streams that broke off before them.
+                _ => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            end = end => end,
+            code = lingered => {
+                cut.cancel();
+                ExecEnd::Exited { code }
+            }
+        }
+    };
+    Outputs {
+        stdout: stdout.into_output(),
+        stderr: stderr.into_output(),
+        end: end.boxed(),
+    }
+}
+
+/// An output to its end.
+pub(in crate::transport) fn whole(output: ExecOutput) -> Output {
+    let part = Part {
+        output,
+        ending: None,
+        cut: CancellationToken::new(),
+        is_cut: Arc::default(),
+        offset: 0,
+        ended: false,
+    };
+    part.into_output()
+}
+
+/// One of the outputs.
+struct Part {
+    output: ExecOutput,
+    ending: Option<Ending>,
+    /// Cancelled when no more is waited for.
+    cut: CancellationToken,
+    is_cut: Arc<AtomicBool>,
+    /// Bytes that have come, without the mark.
+    offset: u64,
+    ended: bool,
+}
+
+/// Where a stream's own part ends.
+struct Ending {
+    mark: EndMark,
+    /// Told the exit code when the mark is found.
+    found: Option<oneshot::Sender<i32>>,
+}
+
+impl Part {
+    /// An output with a mark, and where the code that comes with it comes out.
+    fn marked(output: ExecOutput, mark: &Mark, cut: &CancellationToken) -> (Self, oneshot::Receiver<i32>) {
+        let (found, ended) = oneshot::channel();
+        let ending = Ending {
+            mark: mark.end_mark(),
+            found: Some(found),
+        };
+        let part = Self {
+            output,
+            ending: Some(ending),
+            cut: cut.clone(),
+            is_cut: Arc::default(),
+            offset: 0,
+            ended: false,
+        };
+        (part, ended)
+    }
+
+    fn into_output(self) -> Output {
+        let is_cut = self.is_cut.clone();
+        let chunks = stream::unfold(self, |mut part| async move {
+            let bytes = part.next().await?;
+            let offset = part.offset;
+            part.offset += bytes.len() as u64;
+            Some((Chunk { offset, bytes }, part))
+        });
+        Output::new(chunks, is_cut)
+    }
+
+    /// The next bytes of the command, none of them empty.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.ended {
+            let piece = tokio::select! {
+                // One that is never silent must not hold up the end.
+                biased;
+                () = self.cut.cancelled() => {
+                    self.is_cut.store(true, Ordering::Release);
+                    self.ended = true;
+                    return None;
+                }
+                piece = self.output.next() => piece,
+            };
+            let bytes = match (piece, &mut self.ending) {
+                (Some(piece), Some(ending)) => ending.take(piece),
+                (Some(piece), None) => piece,
+                (None, ending) => {
+                    self.is_cut.store(self.output.is_cut(), Ordering::Release);
+                    self.ended = true;
+                    ending
+                        .as_mut()
+                        .map(|ending| ending.mark.rest())
+                        .unwrap_or_default()
+                }
+            };
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+}
+
+impl Ending {
+    fn take(&mut self, piece: Bytes) -> Bytes {
+        let (output, code) = self.mark.take(piece);
+        if let Some(code) = code
+            && let Some(found) = self.found.take()
+        {
+            // Nobody asks any longer where the command was killed meanwhile.
+            let _ = found.send(code);
+        }
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn output(pieces: Vec<String>, then: impl futures::Stream<Item = Bytes> + Send + 'static) -> ExecOutput {
+        ExecOutput::new(stream::iter(pieces.into_iter().map(Bytes::from)).chain(then))
+    }
+
+    async fn all(output: &mut Output) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = output.next().await {
+            assert_eq!(chunk.offset, bytes.len() as u64);
+            bytes.extend_from_slice(&chunk.bytes);
+        }
+        bytes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_descendant_keeps_open_is_cut_a_while_after_the_mark() {
+        let mark = Mark::new(1);
+        let end = EndMark::of(&format!("{:032x}", 1)) + "3\n";
+        let begun = tokio::time::Instant::now();
+        let mut outputs = marked(
+            &mark,
+            output(vec!["out".to_owned(), end.clone()], stream::pending()),
+            output(vec![end], stream::empty()),
+            pending().boxed(),
+        );
+        let (out, err, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
+        assert_eq!(
+            (out.as_slice(), err.as_slice()),
+            (b"out".as_slice(), b"".as_slice())
+        );
+        assert_eq!(end, ExecEnd::Exited { code: 3 });
+        assert_eq!((outputs.stdout.is_cut(), outputs.stderr.is_cut()), (true, false));
+        assert!(begun.elapsed() < LINGER + Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn an_output_without_a_mark_comes_whole() {
+        let half = EndMark::of(&format!("{:032x}", 1));
+        let mut outputs = marked(
+            &Mark::new(1),
+            output(vec!["out".to_owned(), half.clone()], stream::empty()),
+            output(vec![], stream::empty()),
+            futures::future::ready(ExecEnd::Exited { code: 0 }).boxed(),
+        );
+        assert_eq!(
+            all(&mut outputs.stdout).await,
+            ("out".to_owned() + &half).into_bytes()
+        );
+        assert!(!outputs.stdout.is_cut());
+    }
+}
