@@ -51,6 +51,7 @@
 //!   state/         from a session's record and pods to its state (pure)
 //!   readiness/     from a pod's state to ready, wait or hopeless (pure)
 //!   place.rs       a session's place under the limit on concurrent sessions (pure)
+//!   dial/          connections to what listens in a sandbox
 //!   pod.rs         what is kept of a pod, and which of several counts (pure)
 //!   connect.rs     the client of a cluster, with the feature `live`
 //!   backend.rs     which kind of cluster sessions run on
@@ -64,6 +65,7 @@ pub mod command;
 mod connect;
 mod context;
 pub mod copy;
+pub mod dial;
 pub mod error;
 mod files;
 pub mod index;

@@ -14,6 +14,7 @@ use podbay_manifests::{Record, SessionId};
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
 use crate::context::{Context, SessionContext, parse_id, parse_owner};
+use crate::dial::{Dialer, Loopback, PodIp};
 use crate::error::{Error, ForSession as _};
 use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
@@ -166,6 +167,14 @@ impl Podbay {
     /// The namespace of the sessions.
     pub fn namespace(&self) -> &str {
         &self.0.namespace
+    }
+
+    /// How what listens in its sandboxes is reached: in a cluster by the pods' addresses, which takes a place in its network.
+    pub fn dialer(&self) -> Arc<dyn Dialer> {
+        match self.0.kind {
+            BackendKind::Cluster => Arc::new(PodIp::default()),
+            BackendKind::Local => Arc::new(Loopback),
+        }
     }
 
     /// The configuration.

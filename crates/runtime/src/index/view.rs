@@ -9,6 +9,7 @@ use podbay_manifests::RecordError;
 use podbay_protocol::SessionState;
 
 use super::join::{IndexedRecord, Join};
+use crate::dial::SandboxAddress;
 use crate::pod::pod_rank;
 use crate::state::session_state;
 
@@ -73,6 +74,13 @@ impl SessionView {
     /// The name of the pod that counts.
     pub fn pod_name(&self) -> Option<&str> {
         self.pod()?.metadata.name.as_deref()
+    }
+
+    /// Where its sandbox is: the pod that counts, if it belongs to the record itself. `None` if it does not, or either is
+    /// unknown. A Job's pod belongs to the Job, which is not watched: [`Session::address`](crate::Session::address) asks.
+    pub fn address(&self) -> Option<SandboxAddress> {
+        let record = self.record.as_ref()?.record.as_ref().ok()?;
+        SandboxAddress::of_pod(record.id(), &record.owner(), self.pod()?, None).ok()
     }
 
     /// The address of the pod that counts.

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use super::builder::OpenReport;
 use super::describe::{self, Description};
 use crate::context::{Podbay, SessionContext};
+use crate::dial::SandboxAddress;
 use crate::error::Error;
 use crate::lifecycle::{self, Closed};
 use crate::pod::pod_rank;
@@ -211,6 +212,25 @@ impl Session {
             self.known_pod().clone_from(&pod.metadata.name);
         }
         Ok(pod)
+    }
+
+    /// Where its sandbox is, for the [dialer](Podbay::dialer). `None` if it has no pod.
+    pub async fn address(&self) -> Result<Option<SandboxAddress>, Error> {
+        let record = self.read_record().await?;
+        let Some(pod) = self.pod().await? else {
+            return Ok(None);
+        };
+        let session = self.context();
+        let job = session
+            .get(&session.key(Kind::Job, session.names().object()))
+            .await;
+        // The right to read Jobs may be missing where there are none; then the pod is the record's own, or nobody's.
+        let job = job.ok().flatten().and_then(Object::into_job);
+        let address = SandboxAddress::of_pod(&self.id, &record.owner(), &pod, job.as_ref());
+        address.map(Some).map_err(|refused| Error::NameTaken {
+            session: refused.session,
+            object: format!("pod {}", refused.pod),
+        })
     }
 
     /// Runs a command in its pod, as the client has it.

@@ -1,0 +1,23 @@
+//! Sandboxes on this machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use async_trait::async_trait;
+
+use super::{BoxIo, CONNECT_TIMEOUT, DialError, Dialer, SandboxAddress, connect};
+
+/// Connects on this machine, which all local sessions share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loopback;
+
+#[async_trait]
+impl Dialer for Loopback {
+    async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
+        connect(
+            address,
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            CONNECT_TIMEOUT,
+        )
+        .await
+    }
+}

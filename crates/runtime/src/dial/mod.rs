@@ -1,0 +1,120 @@
+//! Connections to what listens in a sandbox.
+//!
+//! ```text
+//!   address.rs   which sandbox: made after it is known whose pod it is (pure)
+//!   pod_ip.rs    by the pod's address, from within the cluster
+//!   loopback.rs  on this machine, for local sessions
+//! ```
+//!
+//! Nothing above knows which way is gone.
+
+mod address;
+mod loopback;
+mod pod_ip;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use podbay_protocol::ErrorCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+pub use address::{NotItsPod, SandboxAddress};
+pub use loopback::Loopback;
+pub use pod_ip::PodIp;
+
+/// How long a connection may take to be made, unless told otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A stream of bytes in both directions.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection.
+pub type BoxIo = Box<dyn Io>;
+
+/// Makes connections to sandboxes.
+#[async_trait]
+pub trait Dialer: Send + Sync {
+    /// Connects to a port of the sandbox. What answers is whoever has the sandbox's address now: a pod's address may have
+    /// been given to another pod since, so whoever sends a secret has the other side prove itself first.
+    async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError>;
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The pod has no address yet, or none any longer.
+    #[error("session {session:?}: pod {pod} has no address")]
+    NoAddress {
+        /// The session's id.
+        session: String,
+        /// The pod.
+        pod: String,
+    },
+    /// Nothing listens there, or the network has no way to it.
+    #[error("session {session:?}: no connection to {address}")]
+    Unreachable {
+        /// The session's id.
+        session: String,
+        /// Where.
+        address: SocketAddr,
+        /// The system's own words.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answered. A network policy that lets nothing in looks like this.
+    #[error("session {session:?}: no answer from {address} within {seconds} s")]
+    TimedOut {
+        /// The session's id.
+        session: String,
+        /// Where.
+        address: SocketAddr,
+        /// How long was waited, in seconds.
+        seconds: f64,
+    },
+}
+
+impl DialError {
+    /// The stable code.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoAddress { .. } => ErrorCode::NotReady,
+            Self::Unreachable { .. } => ErrorCode::Unavailable,
+            Self::TimedOut { .. } => ErrorCode::Timeout,
+        }
+    }
+}
+
+/// Connects by TCP within `timeout`.
+async fn connect(
+    sandbox: &SandboxAddress,
+    address: SocketAddr,
+    timeout: Duration,
+) -> Result<BoxIo, DialError> {
+    let session = || sandbox.session().to_owned();
+    match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            // Small requests go out at once. A socket that refuses that works all the same.
+            let _ = stream.set_nodelay(true);
+            Ok(Box::new(stream))
+        }
+        Ok(Err(source)) => Err(DialError::Unreachable {
+            session: session(),
+            address,
+            source,
+        }),
+        Err(_) => Err(DialError::TimedOut {
+            session: session(),
+            address,
+            seconds: timeout.as_secs_f64(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
