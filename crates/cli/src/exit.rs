@@ -198,8 +198,8 @@ pub(crate) fn of_signal(signal: Signal) -> u8 {
     narrow(EXIT_SIGNAL_BASE + signal.as_raw())
 }
 
-/// An exit code as the system has room for it: its low eight bits (`exit(3)`). One that is not zero never
-/// becomes zero by it.
+/// An exit code as the system has room for it, which is eight bits (`exit(3)`). One that does not fit becomes 255, so
+/// that none becomes zero by it.
 pub(crate) fn narrow(code: i32) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }

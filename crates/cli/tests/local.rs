@@ -292,6 +292,12 @@ fn rendering_needs_no_cluster_and_hides_values() {
         done.out()
     );
     assert!(!done.out().contains("hunter2") && done.stderr.is_empty());
+    // Applied, it would be half gone within seconds: its owner does not exist.
+    assert!(
+        done.out().starts_with("# To be read, not applied:"),
+        "{}",
+        done.out()
+    );
     let done = render(&["-o", "json"]);
     let list: serde_json::Value = serde_json::from_str(done.out()).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 4);
@@ -347,7 +353,7 @@ fn a_signal_leaves_no_process_and_no_directory() {
         // A child that left the command's session and process group, and holds the pipe open.
         let script = "setsid sh -c 'echo $$; exec sleep 1000' & echo ready; exec sleep 1000";
         let mut child = there
-            .podbay(["run", "--backend", "local", "--", "sh", "-c", script])
+            .podbay_in_foreground(["run", "--backend", "local", "--", "sh", "-c", script])
             .spawn()
             .unwrap();
         let (pid, mut output) = started(&mut child);

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::backend::BackendKind;
 use crate::error::{Error, ForSession as _};
+use crate::events::EventLists;
 use crate::index::SessionIndex;
 use crate::readiness::GracePeriods;
 
@@ -61,6 +62,8 @@ pub(crate) struct Context {
     /// The network policies shared by sessions that this process has seen, and when. Held locked over the calls: of many
     /// sessions that start at once, one asks and the others wait for its answer.
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
+    /// The events of pods that start, shared by all who wait for one of them.
+    pub(crate) event_lists: EventLists,
     shared_index: Mutex<Option<SessionIndex>>,
 }
 
@@ -86,6 +89,7 @@ impl Context {
             session_limit: limit.or(config.max_concurrent_conversations),
             config,
             shared_policies: tokio::sync::Mutex::default(),
+            event_lists: EventLists::default(),
             shared_index: Mutex::default(),
         }
     }

@@ -47,6 +47,7 @@
 //!   lifecycle/     objects created and removed
 //!   wait/          waiting for what the cluster does
 //!   context.rs     the client, the configuration, what sessions share; calls about one session
+//!   events.rs      the events of a pod, listed once for all who wait for it
 //!   index/         all sessions of a namespace, from watches over records and pods
 //!   state/         from a session's record and pods to its state (pure)
 //!   readiness/     from a pod's state to ready, wait or hopeless (pure)
@@ -67,6 +68,7 @@ mod context;
 pub mod copy;
 pub mod dial;
 pub mod error;
+mod events;
 mod files;
 pub mod index;
 pub mod lifecycle;

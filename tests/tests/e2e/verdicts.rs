@@ -256,7 +256,8 @@ async fn a_pod_that_the_kubelet_ends_ends_its_command_with_a_verdict() {
                 "full",
                 ("PODBAY_KUBERNETES_WORKSPACE_SIZE_LIMIT", "64Mi"),
                 "head -c 100M /dev/zero >/workspace/x; sleep 1000",
-                ("evicted", "infrastructure", "elsewhere"),
+                // The session's own limit: another node has the same.
+                ("evicted", "task", "more_resources"),
             ),
             (
                 "late",
@@ -329,6 +330,50 @@ async fn what_a_setting_names_and_is_not_there_is_the_configurations_fault() {
             let hint = record["verdict"]["hint"].as_str().unwrap();
             assert!(hint.contains(setting), "{hint}");
         }
+    })
+    .await;
+}
+
+/// The state of a start hangs on nobody who began it: with its opener killed, another process tells what becomes of it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_start_whose_opener_is_killed_is_told_by_others() {
+    in_namespace("abandoned", async |namespace| {
+        let podbay = namespace.podbay();
+        let pods: Api<Pod> = namespace.api();
+        let ends = ["open", "ends", "--image", BUSYBOX, "--server"];
+        let lives = ["open", "lives", "--image", DEBIAN];
+        for open in [&ends[..], &lives[..]] {
+            let name = format!("openhands-runtime-{}", open[1]);
+            let mut opener = podbay.command(&[open, &SMALL[..]].concat()).spawn().unwrap();
+            while pods.get_opt(&name).await.unwrap().is_none() {
+                assert!(
+                    opener.try_wait().unwrap().is_none(),
+                    "{open:?} ended before its pod was made"
+                );
+            }
+            opener.kill().await.unwrap();
+        }
+        let told = async |id: &str, enough: &dyn Fn(&Value) -> bool| {
+            let begun = Instant::now();
+            loop {
+                let shown = podbay.run(&["show", id, "-o", "json"]).await.expect(0).json();
+                if enough(&shown) || begun.elapsed() > Duration::from_secs(60) {
+                    return shown;
+                }
+            }
+        };
+        let ended = told("ends", &|shown| !shown["verdict"].is_null()).await;
+        assert_eq!(cause(&ended), "exited", "{ended}");
+        let ready = told("lives", &|shown| shown["status"] == "Ready").await;
+        assert_eq!(ready["status"], "Ready", "{ready}");
+        let exec = podbay
+            .run(&["exec", "lives", "--", "echo", "hello"])
+            .await
+            .expect(0);
+        assert_eq!(exec.text(), "hello\n");
+        let _ = podbay.run(&["close", "--all", "--wait"]).await.expect(0);
+        namespace.wait_until_empty().await;
     })
     .await;
 }

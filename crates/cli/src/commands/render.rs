@@ -30,7 +30,15 @@ Examples:
   podbay render demo --image debian:12 -o yaml
   podbay render demo --image debian:12 --env TOKEN --show-secrets -o json
 
-What is chosen at random when a session is opened is a placeholder here.";
+To be read, or checked by `kubectl apply --dry-run=server -f -`; not to be applied: what is chosen at random when a
+session is opened is a placeholder here, also the owner's UID, so that the garbage collector would take Secret and
+Pod within seconds. `podbay open` makes the session.";
+
+/// Begins the YAML; JSON has no comments.
+const NOT_TO_BE_APPLIED: &str = "\
+# To be read, not applied: the session key, the runtime id and the owner's UID are placeholders, and the garbage
+# collector takes what has an owner that does not exist. `podbay open` makes the session.
+";
 
 /// Prints a session's objects.
 pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> {
@@ -66,10 +74,13 @@ pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> 
     };
     let objects = render(&spec, &secrets, values);
     let text = match output {
-        Format::Yaml => objects.to_yaml().map_err(|error| Failure::Format {
-            format: "YAML",
-            message: error.to_string(),
-        })?,
+        Format::Yaml => {
+            let yaml = objects.to_yaml().map_err(|error| Failure::Format {
+                format: "YAML",
+                message: error.to_string(),
+            })?;
+            format!("{NOT_TO_BE_APPLIED}{yaml}")
+        }
         Format::Json => json(&objects.to_json_list())?,
     };
     print(text.as_bytes())?;

@@ -11,7 +11,7 @@ use crate::support::Surroundings;
 fn ready(there: &Surroundings, flags: &[&str], script: &str) -> (Child, BufReader<ChildStdout>) {
     let command = ["--", "sh", "-c", script];
     let args = ["run", "--backend", "local"].iter().chain(flags).chain(&command);
-    let mut child = there.podbay(args).spawn().unwrap();
+    let mut child = there.podbay_in_foreground(args).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();

@@ -39,6 +39,24 @@ impl Surroundings {
         command
     }
 
+    /// The same with the signals that a job in the background of a script inherits as ignored at their defaults, as a
+    /// program in the foreground has them: the tests may themselves be run in the background.
+    pub(crate) fn podbay_in_foreground<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let podbay = self.podbay(args);
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=HUP,INT,QUIT,TERM")
+            .arg(podbay.get_program())
+            .args(podbay.get_args())
+            .env_clear()
+            .envs(podbay.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(self.path("work"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     /// `podbay run --backend local` with flags, and what is run by a shell.
     pub(crate) fn run(&self, flags: &[&str], script: &str) -> Finished {
         let command = ["--", "sh", "-c", script];

@@ -43,6 +43,7 @@ pub(crate) async fn wait_until_ready(
         on_phase,
     } = wait;
     let mut monitor = StartMonitor::new(session.ctx.grace_periods, server, creating, Instant::now());
+    let event_list = session.ctx.event_lists.of(session.key(Kind::Pod, pod_name), uid);
     let mut events = Vec::new();
     let mut reported = None;
     loop {
@@ -69,9 +70,8 @@ pub(crate) async fn wait_until_ready(
                 return Err(start_failed(session.id, verdict, monitor.times(now)));
             }
             Decision::ReadEvents => {
-                let key = session.key(Kind::Pod, pod_name);
-                match session.ctx.client.events(&key, uid).await {
-                    Ok(read) => events = read,
+                match event_list.read(&*session.ctx.client).await {
+                    Ok(read) => events = read.to_vec(),
                     // Events only add to what is known; the right to read them may be missing.
                     Err(error) => tracing::debug!(%error, "events could not be read"),
                 }
