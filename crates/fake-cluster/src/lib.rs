@@ -4,6 +4,7 @@
 //! * [`ScriptedCluster`]: the cluster. Its pods only say that they run.
 //! * [`FaultyCluster`]: around any client, errors, delays, silences, crashes and watch gaps, and a recording of all
 //!   calls.
+//! * [`testing`]: objects to put there, and a cluster that is asked what is in it.
 //!
 //! ```text
 //!   store/          the API server's half: objects, versions, watches, quota, owners
@@ -11,6 +12,7 @@
 //!   environment.rs  a container's environment, as the kubelet makes it
 //!   scripted/       scheduler, kubelet, Jobs, claims, nodes
 //!   faults/         the wrapper
+//!   testing/        what tests have in common
 //! ```
 //!
 //! # Testing with a scripted cluster
@@ -85,6 +87,7 @@ mod faults;
 mod identity;
 mod scripted;
 mod store;
+pub mod testing;
 mod validation;
 
 pub use faults::{Call, Fault, FaultyCluster, On, Operation, Outcome, When};

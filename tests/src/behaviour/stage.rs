@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use podbay_fake_cluster::testing;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Error, Kind, Object, ObjectKey};
 use serde_json::{Value, json};
 
@@ -33,9 +34,8 @@ impl Stage {
     }
 
     /// An object in the namespace, from JSON without one.
-    pub fn object(&self, kind: Kind, mut json: Value) -> Object {
-        json["metadata"]["namespace"] = json!(self.namespace);
-        Object::from_json(kind, json).expect("an object of the kind")
+    pub fn object(&self, kind: Kind, json: Value) -> Object {
+        testing::object(kind, &self.namespace, json)
     }
 
     /// Tries to create an object.
@@ -51,8 +51,11 @@ impl Stage {
 
     /// Creates a ConfigMap with nothing but a name.
     pub async fn create_map(&self, name: &str) -> Object {
-        self.create(Kind::ConfigMap, json!({"metadata": {"name": name}}))
-            .await
+        let created = self
+            .client
+            .create(testing::config_map(&self.namespace, name))
+            .await;
+        created.expect("it can be created")
     }
 
     /// An object's state as JSON; null if there is none.

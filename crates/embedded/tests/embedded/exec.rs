@@ -225,10 +225,7 @@ async fn a_command_of_a_container_that_waits_says_why_it_does() {
     let cluster = podbay_embedded::EmbeddedCluster::new().unwrap();
     let mut container = crate::harness::container();
     container.image = Some("debian:12".to_owned());
-    cluster
-        .create(crate::harness::pod(container).into())
-        .await
-        .unwrap();
+    cluster.create(crate::harness::pod(&container)).await.unwrap();
     let error = cluster.exec(NAMESPACE, POD, request(["true"])).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     assert!(

@@ -1,15 +1,16 @@
 //! What a command finds around it: directory and environment.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, Secret, SecretKeySelector};
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 use podbay_embedded::EmbeddedCluster;
-use podbay_k8s_client::ClusterClient as _;
+use podbay_fake_cluster::testing::object;
+use podbay_k8s_client::{ClusterClient as _, Kind};
+use serde_json::json;
 
-use crate::harness::{NAMESPACE, POD, cluster, container, metadata, pod, request, run, shell};
+use crate::harness::{NAMESPACE, POD, cluster, container, pod, request, run, shell};
 
 #[tokio::test]
 async fn the_directory_is_private_and_everything_is_in_it() {
@@ -59,13 +60,13 @@ async fn the_environment_holds_nothing_of_the_hosts_but_what_is_harmless() {
 #[tokio::test]
 async fn the_environment_of_the_container_is_there_with_its_secrets() {
     let cluster = EmbeddedCluster::new().unwrap();
-    let data = BTreeMap::from([("key".to_owned(), ByteString(b"hidden \xff".to_vec()))]);
-    let secret = Secret {
-        metadata: metadata("s"),
-        data: Some(data),
-        ..Secret::default()
-    };
-    cluster.create(secret.into()).await.unwrap();
+    let data = json!({"key": ByteString(b"hidden \xff".to_vec())});
+    let secret = object(
+        Kind::Secret,
+        NAMESPACE,
+        json!({"metadata": {"name": "s"}, "data": data}),
+    );
+    cluster.create(secret).await.unwrap();
     let selector = SecretKeySelector {
         name: "s".to_owned(),
         key: "key".to_owned(),
@@ -93,7 +94,7 @@ async fn the_environment_of_the_container_is_there_with_its_secrets() {
             value_from: Some(source),
         },
     ]);
-    cluster.create(pod(container).into()).await.unwrap();
+    cluster.create(pod(&container)).await.unwrap();
     let ran = run(&cluster, shell("printf %s \"$PLAIN $LANG $TOKEN\"")).await;
     assert_eq!(ran.stdout, b"1 xx hidden \xff");
 }

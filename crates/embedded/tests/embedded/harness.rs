@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Pod, PodSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::api::core::v1::Container;
 use podbay_embedded::{EmbeddedCluster, HOST_IMAGE};
-use podbay_k8s_client::{ClusterClient, ExecEnd, ExecOutput, ExecProcess, ExecRequest, Object};
+use podbay_fake_cluster::testing::object;
+use podbay_k8s_client::{ClusterClient, ExecEnd, ExecOutput, ExecProcess, ExecRequest, Kind, Object};
+use serde_json::json;
 
 /// The namespace everything is in.
 pub(crate) const NAMESPACE: &str = "test";
@@ -38,34 +39,6 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("hangs")
 }
 
-pub(crate) fn metadata(name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(NAMESPACE.to_owned()),
-        ..ObjectMeta::default()
-    }
-}
-
-pub(crate) fn config_map(name: &str) -> Object {
-    ConfigMap {
-        metadata: metadata(name),
-        ..ConfigMap::default()
-    }
-    .into()
-}
-
-pub(crate) fn owned_by(mut object: Object, owner: &Object) -> Object {
-    let reference = OwnerReference {
-        api_version: "v1".to_owned(),
-        kind: "ConfigMap".to_owned(),
-        name: owner.key().name,
-        uid: owner.uid().to_owned(),
-        ..OwnerReference::default()
-    };
-    object.metadata_mut().owner_references = Some(vec![reference]);
-    object
-}
-
 pub(crate) fn container() -> Container {
     Container {
         name: CONTAINER.to_owned(),
@@ -75,22 +48,15 @@ pub(crate) fn container() -> Container {
     }
 }
 
-pub(crate) fn pod(container: Container) -> Pod {
-    let spec = PodSpec {
-        containers: vec![container],
-        ..PodSpec::default()
-    };
-    Pod {
-        metadata: metadata(POD),
-        spec: Some(spec),
-        ..Pod::default()
-    }
+pub(crate) fn pod(container: &Container) -> Object {
+    let json = json!({"metadata": {"name": POD}, "spec": {"containers": [container]}});
+    object(Kind::Pod, NAMESPACE, json)
 }
 
 /// A cluster with one pod that runs.
 pub(crate) async fn cluster() -> EmbeddedCluster {
     let cluster = EmbeddedCluster::new().unwrap();
-    cluster.create(pod(container()).into()).await.unwrap();
+    cluster.create(pod(&container())).await.unwrap();
     cluster
 }
 

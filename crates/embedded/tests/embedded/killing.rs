@@ -1,11 +1,11 @@
 //! Nothing is left running, and nothing left lying.
 
 use podbay_embedded::EmbeddedCluster;
+use podbay_fake_cluster::testing::{config_map, owned_by};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ExecEnd, ExecRequest, Kind, ObjectKey};
 
 use crate::harness::{
-    NAMESPACE, POD, cluster, config_map, container, is_alive, owned_by, pod, read_pid, run, shell, start,
-    within,
+    NAMESPACE, POD, cluster, container, is_alive, pod, read_pid, run, shell, start, within,
 };
 
 /// Starts a grandchild that left its command's group and session, whose parent is gone, and prints its id; the
@@ -54,9 +54,9 @@ async fn giving_one_command_up_leaves_the_others_alone() {
 #[tokio::test]
 async fn deleting_the_owner_of_a_pod_ends_all_that_runs_in_it() {
     let cluster = EmbeddedCluster::new().unwrap();
-    let owner = cluster.create(config_map("record")).await.unwrap();
+    let owner = cluster.create(config_map(NAMESPACE, "record")).await.unwrap();
     cluster
-        .create(owned_by(pod(container()).into(), &owner))
+        .create(owned_by(pod(&container()), &[&owner]))
         .await
         .unwrap();
     let directory = cluster.pod_directory(NAMESPACE, POD).unwrap();

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use podbay_fake_cluster::testing::{config_map, owned_by};
 use podbay_k8s_client::{
     ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent, WatchPolicy,
 };
 
-use crate::harness::{NAMESPACE, cluster, config_map, container, owned_by, pod, within};
+use crate::harness::{NAMESPACE, cluster, container, pod, within};
 
 #[tokio::test]
 async fn a_second_of_the_name_is_refused_by_meaning() {
     let cluster = cluster().await;
-    let error = cluster.create(pod(container()).into()).await.unwrap_err();
+    let error = cluster.create(pod(&container())).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::AlreadyExists);
     assert_eq!(
         error.to_string(),
@@ -24,7 +25,7 @@ async fn a_second_of_the_name_is_refused_by_meaning() {
 #[tokio::test]
 async fn deletion_with_another_uid_leaves_the_object_alone() {
     let cluster = cluster().await;
-    let object = cluster.create(config_map("a")).await.unwrap();
+    let object = cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
     assert!(
         !cluster
             .delete(&object.key(), DeleteOptions::only("other"))
@@ -44,10 +45,16 @@ async fn deletion_with_another_uid_leaves_the_object_alone() {
 #[tokio::test]
 async fn deletion_reaches_dependents_of_dependents_and_late_comers() {
     let cluster = cluster().await;
-    let a = cluster.create(config_map("a")).await.unwrap();
-    let b = cluster.create(owned_by(config_map("b"), &a)).await.unwrap();
-    let c = cluster.create(owned_by(config_map("c"), &b)).await.unwrap();
-    let kept = cluster.create(config_map("kept")).await.unwrap();
+    let a = cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
+    let b = cluster
+        .create(owned_by(config_map(NAMESPACE, "b"), &[&a]))
+        .await
+        .unwrap();
+    let c = cluster
+        .create(owned_by(config_map(NAMESPACE, "c"), &[&b]))
+        .await
+        .unwrap();
+    let kept = cluster.create(config_map(NAMESPACE, "kept")).await.unwrap();
     assert!(
         within(cluster.delete(&a.key(), DeleteOptions::default()))
             .await
@@ -58,7 +65,10 @@ async fn deletion_reaches_dependents_of_dependents_and_late_comers() {
         [kept]
     );
     // One that is created for an owner that is gone goes too.
-    cluster.create(owned_by(config_map("late"), &c)).await.unwrap();
+    cluster
+        .create(owned_by(config_map(NAMESPACE, "late"), &[&c]))
+        .await
+        .unwrap();
     assert_eq!(
         cluster.list(Kind::ConfigMap, NAMESPACE, "").await.unwrap().len(),
         1
@@ -69,12 +79,12 @@ async fn deletion_reaches_dependents_of_dependents_and_late_comers() {
 async fn a_watch_starts_with_what_there_is_and_goes_on_with_what_changes() {
     let cluster = cluster().await;
     let labelled = |name: &str| {
-        let mut object = config_map(name);
+        let mut object = config_map(NAMESPACE, name);
         object.metadata_mut().labels = Some(BTreeMap::from([("x".to_owned(), "1".to_owned())]));
         object
     };
     let first = cluster.create(labelled("first")).await.unwrap();
-    cluster.create(config_map("other")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "other")).await.unwrap();
     let mut watch = cluster.watch(Kind::ConfigMap, NAMESPACE, "x=1", WatchPolicy::FailFast);
     let second = cluster.create(labelled("second")).await.unwrap();
     cluster
@@ -101,7 +111,7 @@ async fn a_watch_starts_with_what_there_is_and_goes_on_with_what_changes() {
 async fn a_pod_is_seen_to_start_and_to_end() {
     let cluster = podbay_embedded::EmbeddedCluster::new().unwrap();
     let watch = cluster.watch(Kind::Pod, NAMESPACE, "", WatchPolicy::FailFast);
-    let created = cluster.create(pod(container()).into()).await.unwrap();
+    let created = cluster.create(pod(&container())).await.unwrap();
     cluster
         .delete(&created.key(), DeleteOptions::default())
         .await

@@ -1,14 +1,14 @@
 //! Pods that run, pods that wait, and what is said of them.
 
-use std::collections::BTreeMap;
-
 use futures::StreamExt as _;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{EnvFromSource, Pod, Secret, SecretEnvSource};
+use k8s_openapi::api::core::v1::{EnvFromSource, Pod, SecretEnvSource};
 use podbay_embedded::EmbeddedCluster;
+use podbay_fake_cluster::testing::{config_map, object};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ErrorKind, Kind, LogRequest, ObjectKey};
+use serde_json::json;
 
-use crate::harness::{CONTAINER, NAMESPACE, POD, cluster, container, metadata, pod, run, shell, within};
+use crate::harness::{CONTAINER, NAMESPACE, POD, cluster, container, pod, run, shell, within};
 
 fn key() -> ObjectKey {
     ObjectKey::new(Kind::Pod, NAMESPACE, POD)
@@ -51,7 +51,7 @@ async fn an_image_is_refused_with_an_event() {
     let cluster = EmbeddedCluster::new().unwrap();
     let mut container = container();
     container.image = Some("debian:12".to_owned());
-    cluster.create(pod(container).into()).await.unwrap();
+    cluster.create(pod(&container)).await.unwrap();
     let pod = read(&cluster).await;
     let (phase, refusal) = waiting(&pod);
     let (reason, message) = refusal.unwrap();
@@ -82,7 +82,7 @@ async fn a_pod_waits_for_its_secret_and_starts_with_it() {
         secret_ref: Some(source),
         ..EnvFromSource::default()
     }]);
-    let created = cluster.create(pod(container).into()).await.unwrap();
+    let created = cluster.create(pod(&container)).await.unwrap();
     let expected = (
         "CreateContainerConfigError".to_owned(),
         r#"secret "s" not found"#.to_owned(),
@@ -92,19 +92,16 @@ async fn a_pod_waits_for_its_secret_and_starts_with_it() {
         ("Pending".to_owned(), Some(expected))
     );
     // What doesn't help doesn't repeat the event.
-    cluster
-        .create(crate::harness::config_map("unrelated"))
-        .await
-        .unwrap();
+    cluster.create(config_map(NAMESPACE, "unrelated")).await.unwrap();
     assert_eq!(cluster.events(&key(), created.uid()).await.unwrap().len(), 1);
 
-    let data = BTreeMap::from([("K".to_owned(), ByteString(b"v".to_vec()))]);
-    let secret = Secret {
-        metadata: metadata("s"),
-        data: Some(data),
-        ..Secret::default()
-    };
-    cluster.create(secret.into()).await.unwrap();
+    let data = json!({"K": ByteString(b"v".to_vec())});
+    let secret = object(
+        Kind::Secret,
+        NAMESPACE,
+        json!({"metadata": {"name": "s"}, "data": data}),
+    );
+    cluster.create(secret).await.unwrap();
     assert_eq!(waiting(&read(&cluster).await), ("Running".to_owned(), None));
     assert_eq!(run(&cluster, shell("echo $K")).await.text(), "v\n");
 }

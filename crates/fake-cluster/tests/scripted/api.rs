@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
+use podbay_fake_cluster::testing::{config_map, object, owned_by};
 use podbay_fake_cluster::{RawEvent, RawWatch, ScriptedCluster};
 use podbay_k8s_client::{
     ClusterClient as _, DeleteOptions, ErrorKind, Kind, Object, WatchEvent, WatchPolicy,
 };
 use serde_json::json;
 
-use crate::harness::{NAMESPACE, config_map, exists, key, object, owned_by, seconds};
+use crate::harness::{NAMESPACE, exists, key, seconds};
 
 const MAP: Kind = Kind::ConfigMap;
 
 fn labelled(name: &str, label: &str) -> Object {
-    object(MAP, name, &json!({"metadata": {"labels": {"l": label}}}))
+    object(
+        MAP,
+        NAMESPACE,
+        json!({"metadata": {"name": name, "labels": {"l": label}}}),
+    )
 }
 
 /// The events that are there: `added NAME`, `error KIND`.
@@ -35,10 +40,10 @@ fn drain(watch: &mut RawWatch) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn refusals_have_the_servers_words() {
     let raw = ScriptedCluster::new().raw();
-    let created = raw.create(config_map("x")).unwrap();
+    let created = raw.create(config_map(NAMESPACE, "x")).unwrap();
     let words = |error: podbay_k8s_client::Error| (error.kind, error.message.unwrap());
     assert_eq!(
-        words(raw.create(config_map("x")).unwrap_err()),
+        words(raw.create(config_map(NAMESPACE, "x")).unwrap_err()),
         (
             ErrorKind::AlreadyExists,
             r#"configmaps "x" already exists"#.to_owned()
@@ -68,7 +73,7 @@ async fn refusals_have_the_servers_words() {
         "{}",
         other.1
     );
-    let invalid = words(raw.create(config_map("X")).unwrap_err());
+    let invalid = words(raw.create(config_map(NAMESPACE, "X")).unwrap_err());
     assert_eq!(invalid.0, ErrorKind::Invalid);
     assert!(
         invalid
@@ -82,7 +87,11 @@ async fn refusals_have_the_servers_words() {
 #[tokio::test(start_paused = true)]
 async fn a_patch_merges_and_nulls_remove() {
     let cluster = ScriptedCluster::new();
-    let map = object(MAP, "x", &json!({"data": {"a": "1", "b": "2"}}));
+    let map = object(
+        MAP,
+        NAMESPACE,
+        json!({"metadata": {"name": "x"}, "data": {"a": "1", "b": "2"}}),
+    );
     let created = cluster.create(map).await.unwrap();
     let patch = json!({"data": {"a": null, "c": "3"}});
     let patched = cluster.patch(&key(MAP, "x"), patch.clone()).await.unwrap();
@@ -104,7 +113,7 @@ async fn a_patch_merges_and_nulls_remove() {
 async fn a_name_can_be_generated_and_runs_are_the_same() {
     let run = || {
         let raw = ScriptedCluster::builder().seed(7).build().raw();
-        let mut map = config_map("");
+        let mut map = config_map(NAMESPACE, "");
         map.metadata_mut().generate_name = Some("x-".to_owned());
         let map = raw.create(map).unwrap();
         (
@@ -154,7 +163,12 @@ async fn a_watch_goes_on_from_any_version_that_is_known() {
 async fn a_quiet_watch_gets_bookmarks() {
     let raw = ScriptedCluster::new().raw();
     let mut watch = raw.watch_with_bookmarks(MAP, "test", "", None).unwrap();
-    raw.create(object(Kind::Secret, "s", &json!({}))).unwrap();
+    raw.create(object(
+        Kind::Secret,
+        NAMESPACE,
+        json!({"metadata": {"name": "s"}}),
+    ))
+    .unwrap();
     let event = tokio::time::timeout(Duration::from_secs(61), watch.next())
         .await
         .unwrap();
@@ -173,7 +187,7 @@ async fn a_watch_that_is_too_slow_lists_again() {
         WatchEvent::Reset(Vec::new())
     );
     for name in ["a", "b", "c", "d", "e", "f"] {
-        cluster.create(config_map(name)).await.unwrap();
+        cluster.create(config_map(NAMESPACE, name)).await.unwrap();
     }
     let Some(Ok(WatchEvent::Reset(objects))) = watch.next().await else {
         panic!("not listed again")
@@ -185,17 +199,17 @@ async fn a_watch_that_is_too_slow_lists_again() {
 async fn what_loses_its_owners_is_deleted_later() {
     let cluster = ScriptedCluster::new();
     let owners = [
-        cluster.create(config_map("a")).await.unwrap(),
-        cluster.create(config_map("b")).await.unwrap(),
+        cluster.create(config_map(NAMESPACE, "a")).await.unwrap(),
+        cluster.create(config_map(NAMESPACE, "b")).await.unwrap(),
     ];
-    let both = owned_by(config_map("both"), &[&owners[0], &owners[1]]);
+    let both = owned_by(config_map(NAMESPACE, "both"), &[&owners[0], &owners[1]]);
     cluster.create(both).await.unwrap();
     let child = cluster
-        .create(owned_by(config_map("child"), &[&owners[0]]))
+        .create(owned_by(config_map(NAMESPACE, "child"), &[&owners[0]]))
         .await
         .unwrap();
     cluster
-        .create(owned_by(config_map("grandchild"), &[&child]))
+        .create(owned_by(config_map(NAMESPACE, "grandchild"), &[&child]))
         .await
         .unwrap();
     cluster
@@ -210,7 +224,7 @@ async fn what_loses_its_owners_is_deleted_later() {
     }
     // One that is created for an owner that is gone goes too.
     cluster
-        .create(owned_by(config_map("late"), &[&owners[0]]))
+        .create(owned_by(config_map(NAMESPACE, "late"), &[&owners[0]]))
         .await
         .unwrap();
     assert!(exists(&cluster, MAP, "late").await);
@@ -223,8 +237,8 @@ async fn finalizers_hold_what_is_deleted() {
     let cluster = ScriptedCluster::new();
     let held = object(
         MAP,
-        "x",
-        &json!({"metadata": {"finalizers": ["example.com/hold"]}}),
+        NAMESPACE,
+        json!({"metadata": {"name": "x", "finalizers": ["example.com/hold"]}}),
     );
     cluster.create(held).await.unwrap();
     assert!(
@@ -252,14 +266,14 @@ async fn finalizers_hold_what_is_deleted() {
 #[tokio::test(start_paused = true)]
 async fn a_name_is_taken_until_its_object_is_gone() {
     let raw = ScriptedCluster::new().raw();
-    let mut held = config_map("x");
+    let mut held = config_map(NAMESPACE, "x");
     held.metadata_mut().finalizers = Some(vec!["example.com/a".to_owned()]);
     let created = raw.create(held).unwrap();
     let mut watch = raw
         .watch_from(MAP, NAMESPACE, "", created.metadata().resource_version.as_deref())
         .unwrap();
     raw.delete(&key(MAP, "x"), DeleteOptions::default()).unwrap();
-    let refused = raw.create(config_map("x")).unwrap_err();
+    let refused = raw.create(config_map(NAMESPACE, "x")).unwrap_err();
     assert_eq!(
         (refused.kind, refused.message.unwrap()),
         (
@@ -281,7 +295,7 @@ async fn a_name_is_taken_until_its_object_is_gone() {
     assert_eq!(freed.metadata().finalizers, None);
     // The state without finalizers was never stored.
     assert_eq!(drain(&mut watch), ["modified x", "deleted x"]);
-    raw.create(config_map("x")).unwrap();
+    raw.create(config_map(NAMESPACE, "x")).unwrap();
     let refused = raw.create(created).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Server { status: 500 });
 }
@@ -290,7 +304,7 @@ async fn a_name_is_taken_until_its_object_is_gone() {
 async fn a_patch_is_for_one_object() {
     let cluster = ScriptedCluster::new();
     let raw = cluster.raw();
-    raw.create(config_map("x")).unwrap();
+    raw.create(config_map(NAMESPACE, "x")).unwrap();
     for patch in [
         json!({"metadata": {"name": "y"}}),
         json!({"metadata": {"namespace": "other"}}),
@@ -310,8 +324,9 @@ async fn a_patch_is_for_one_object() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_is_gone_is_forgotten_by_who_has_another() {
     let raw = ScriptedCluster::new().raw();
-    let [a, b] = ["a", "b"].map(|name| raw.create(config_map(name)).unwrap());
-    raw.create(owned_by(config_map("x"), &[&a, &b])).unwrap();
+    let [a, b] = ["a", "b"].map(|name| raw.create(config_map(NAMESPACE, name)).unwrap());
+    raw.create(owned_by(config_map(NAMESPACE, "x"), &[&a, &b]))
+        .unwrap();
     raw.delete(&key(MAP, "a"), DeleteOptions::default()).unwrap();
     seconds(1).await;
     let left = raw.get(&key(MAP, "x")).unwrap();
@@ -322,7 +337,11 @@ async fn an_owner_that_is_gone_is_forgotten_by_who_has_another() {
 #[tokio::test(start_paused = true)]
 async fn a_service_keeps_its_address() {
     let raw = ScriptedCluster::new().raw();
-    let service = object(Kind::Service, "s", &json!({"spec": {"ports": [{"port": 80}]}}));
+    let service = object(
+        Kind::Service,
+        NAMESPACE,
+        json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}),
+    );
     let created = raw.create(service.clone()).unwrap().into_service().unwrap();
     let address = created.spec.unwrap().cluster_ip.unwrap();
     assert!(address.parse::<std::net::IpAddr>().is_ok(), "{address}");

@@ -1,17 +1,21 @@
 //! Claims: bound, not bound, protected.
 
+use podbay_fake_cluster::testing::{claim, pod};
 use podbay_fake_cluster::{Provisioning, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind};
 use serde_json::json;
 
-use crate::harness::{claim, condition, exists, get_pod, key, phase, pod, reasons, seconds, uses_claim};
+use crate::harness::{NAMESPACE, condition, exists, get_pod, key, phase, reasons, seconds, uses_claim};
 
 const CLAIM: Kind = Kind::PersistentVolumeClaim;
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_waits_for_its_claim() {
     let cluster = ScriptedCluster::new();
-    cluster.create(pod("p", &uses_claim("c"))).await.unwrap();
+    cluster
+        .create(pod(NAMESPACE, "p", &uses_claim("c")))
+        .await
+        .unwrap();
     seconds(1).await;
     let waiting = get_pod(&cluster, "p").await;
     assert_eq!(condition(&waiting, "PodScheduled"), "False Unschedulable");
@@ -21,7 +25,7 @@ async fn a_pod_waits_for_its_claim() {
         message.starts_with("0/3 nodes are available: persistentvolumeclaim \"c\" not found. "),
         "{message}"
     );
-    cluster.create(claim("c")).await.unwrap();
+    cluster.create(claim(NAMESPACE, "c")).await.unwrap();
     seconds(2).await;
     assert_eq!(phase(&get_pod(&cluster, "p").await), "Running");
 }
@@ -35,8 +39,11 @@ async fn a_claim_that_nobody_provides_stays_pending() {
             message: message.clone(),
         })
     });
-    let made = cluster.create(claim("c")).await.unwrap();
-    cluster.create(pod("p", &uses_claim("c"))).await.unwrap();
+    let made = cluster.create(claim(NAMESPACE, "c")).await.unwrap();
+    cluster
+        .create(pod(NAMESPACE, "p", &uses_claim("c")))
+        .await
+        .unwrap();
     seconds(60).await;
     let waiting = get_pod(&cluster, "p").await;
     assert_eq!(phase(&waiting), "Pending");
@@ -54,9 +61,12 @@ async fn a_claim_that_nobody_provides_stays_pending() {
 async fn a_claim_in_use_outlives_its_deletion() {
     let cluster = ScriptedCluster::new();
     for name in ["c", "free"] {
-        cluster.create(claim(name)).await.unwrap();
+        cluster.create(claim(NAMESPACE, name)).await.unwrap();
     }
-    cluster.create(pod("p", &uses_claim("c"))).await.unwrap();
+    cluster
+        .create(pod(NAMESPACE, "p", &uses_claim("c")))
+        .await
+        .unwrap();
     seconds(1).await;
     for name in ["c", "free"] {
         cluster
@@ -75,7 +85,10 @@ async fn a_claim_in_use_outlives_its_deletion() {
     );
     assert!(!exists(&cluster, CLAIM, "free").await);
     // A pod that comes now gets no node.
-    cluster.create(pod("late", &uses_claim("c"))).await.unwrap();
+    cluster
+        .create(pod(NAMESPACE, "late", &uses_claim("c")))
+        .await
+        .unwrap();
     seconds(1).await;
     assert_eq!(
         condition(&get_pod(&cluster, "late").await, "PodScheduled"),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
+use podbay_fake_cluster::testing::config_map;
 use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation, Outcome, ScriptedCluster, When};
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Error, ErrorKind, Kind, WatchEvent, WatchPolicy};
 use tokio::time::Instant;
 
-use crate::harness::{NAMESPACE, config_map, exists, key, seconds};
+use crate::harness::{NAMESPACE, exists, key, seconds};
 
 const MAP: Kind = Kind::ConfigMap;
 
@@ -30,11 +31,11 @@ async fn errors_come_before_or_after_the_effect() {
         Fault::too_many_requests(retry_after),
     );
     assert_eq!(
-        faulty.create(config_map("a")).await.unwrap_err().kind,
+        faulty.create(config_map(NAMESPACE, "a")).await.unwrap_err().kind,
         ErrorKind::Unreachable
     );
     assert_eq!(
-        faulty.create(config_map("b")).await.unwrap_err().kind,
+        faulty.create(config_map(NAMESPACE, "b")).await.unwrap_err().kind,
         ErrorKind::Disconnected
     );
     assert!(!exists(&cluster, MAP, "a").await);
@@ -65,9 +66,13 @@ async fn latency_and_silence() {
     faulty.inject(On::any().name("late"), Fault::Latency(Duration::from_secs(7)));
     faulty.inject(On::any().name("never"), Fault::Silence(When::After));
     let begun = Instant::now();
-    faulty.create(config_map("late")).await.unwrap();
+    faulty.create(config_map(NAMESPACE, "late")).await.unwrap();
     assert_eq!(begun.elapsed(), Duration::from_secs(7));
-    let never = tokio::time::timeout(Duration::from_secs(3600), faulty.create(config_map("never"))).await;
+    let never = tokio::time::timeout(
+        Duration::from_secs(3600),
+        faulty.create(config_map(NAMESPACE, "never")),
+    )
+    .await;
     assert!(never.is_err());
     assert!(exists(&cluster, MAP, "never").await);
     assert_eq!(faulty.calls()[1].outcome, Outcome::Unanswered);
@@ -81,14 +86,15 @@ async fn a_crash_stops_everything_that_comes_after() {
         let client = faulty.clone();
         let process = async move {
             for name in ["a", "b", "c"] {
-                client.create(config_map(name)).await.unwrap();
+                client.create(config_map(NAMESPACE, name)).await.unwrap();
             }
         };
         tokio::select! {
             () = process => panic!("it did not crash"),
             () = faulty.crashed().cancelled_owned() => {}
         }
-        let late = tokio::time::timeout(Duration::from_secs(9), faulty.create(config_map("c"))).await;
+        let late =
+            tokio::time::timeout(Duration::from_secs(9), faulty.create(config_map(NAMESPACE, "c"))).await;
         assert!(late.is_err());
         assert!(exists(&cluster, MAP, "a").await);
         assert_eq!(exists(&cluster, MAP, "b").await, first, "{when:?}");
@@ -108,8 +114,8 @@ async fn watches_fall_silent_miss_events_and_start_over() {
     };
     assert_eq!(names(watch.next().await), "");
     faulty.stall_watches(&On::any().kind(MAP));
-    cluster.create(config_map("a")).await.unwrap();
-    cluster.create(config_map("b")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "b")).await.unwrap();
     cluster
         .delete(&key(MAP, "b"), DeleteOptions::default())
         .await
@@ -117,7 +123,7 @@ async fn watches_fall_silent_miss_events_and_start_over() {
     assert!(watch.next().now_or_never().is_none());
     faulty.resume_watches();
     assert_eq!(names(watch.next().await), "a");
-    cluster.create(config_map("c")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "c")).await.unwrap();
     assert_eq!(names(watch.next().await), "+c");
     faulty.lose_watch_events(&On::any(), 1);
     cluster
@@ -140,11 +146,11 @@ async fn a_partition_cuts_everything_off_until_it_is_healed() {
     watch.next().await.unwrap().unwrap();
     faulty.partition();
     assert_eq!(
-        faulty.create(config_map("a")).await.unwrap_err().kind,
+        faulty.create(config_map(NAMESPACE, "a")).await.unwrap_err().kind,
         ErrorKind::Unreachable
     );
     let mut second = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
-    cluster.create(config_map("b")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "b")).await.unwrap();
     seconds(100).await;
     assert!(watch.next().now_or_never().is_none());
     assert!(second.next().now_or_never().is_none());
@@ -153,7 +159,7 @@ async fn a_partition_cuts_everything_off_until_it_is_healed() {
         let event = watch.next().await.unwrap().unwrap();
         assert!(matches!(event, WatchEvent::Reset(objects) if objects.len() == 1));
     }
-    faulty.create(config_map("a")).await.unwrap();
+    faulty.create(config_map(NAMESPACE, "a")).await.unwrap();
 }
 
 /// What a watch has told that was not read yet, in short.
@@ -191,7 +197,7 @@ async fn a_watch_that_persists_outlives_an_error_that_stands() {
         (interruption.kind, interruption.since),
         (ErrorKind::Unauthorized, before)
     );
-    cluster.create(config_map("a")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
     seconds(3600).await;
     assert!(read(&mut watch).is_empty());
     faulty.resume_watches();
@@ -207,19 +213,19 @@ async fn a_watch_that_lags_tells_each_change_later_and_in_order() {
     let (cluster, faulty) = faulty();
     let lag = Duration::from_secs(3);
     faulty.inject(On::any().operation(Operation::Watch).kind(MAP), Fault::Lag(lag));
-    cluster.create(config_map("before")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "before")).await.unwrap();
     let mut watch = faulty.watch(MAP, NAMESPACE, "", WatchPolicy::FailFast);
     assert_eq!(read(&mut watch), ["reset 1"], "a list is of the moment");
-    cluster.create(config_map("a")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
     assert!(read(&mut watch).is_empty());
     seconds(2).await;
-    cluster.create(config_map("b")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "b")).await.unwrap();
     assert!(read(&mut watch).is_empty());
     seconds(1).await;
     assert_eq!(read(&mut watch), ["+a"]);
     seconds(2).await;
     assert_eq!(read(&mut watch), ["+b"]);
-    cluster.create(config_map("c")).await.unwrap();
+    cluster.create(config_map(NAMESPACE, "c")).await.unwrap();
     assert!(read(&mut watch).is_empty());
     // What starts over lists, and knows all that was held back.
     faulty.expire_watches(&On::any());

@@ -1,60 +1,18 @@
-//! Objects to make, and waiting on the paused clock.
+//! What the suite reads of pods, and waiting on the paused clock.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
+use podbay_fake_cluster::testing::pod;
 use podbay_fake_cluster::{Script, ScriptedCluster};
-use podbay_k8s_client::{ClusterClient as _, Kind, Object, ObjectKey};
+use podbay_k8s_client::{ClusterClient as _, Kind, ObjectKey};
 use serde_json::{Value, json};
 
 /// The namespace everything is in.
 pub(crate) const NAMESPACE: &str = "test";
 
-pub(crate) fn object(kind: Kind, name: &str, fields: &Value) -> Object {
-    let mut json = json!({"metadata": {"name": name, "namespace": NAMESPACE}});
-    merge(&mut json, fields);
-    Object::from_json(kind, json).unwrap()
-}
-
-fn merge(into: &mut Value, fields: &Value) {
-    match fields.as_object() {
-        Some(fields) => fields
-            .iter()
-            .for_each(|(name, value)| merge(&mut into[name], value)),
-        None => *into = fields.clone(),
-    }
-}
-
-pub(crate) fn config_map(name: &str) -> Object {
-    object(Kind::ConfigMap, name, &json!({}))
-}
-
-pub(crate) fn pod(name: &str, spec: &Value) -> Object {
-    let mut whole = json!({
-        "restartPolicy": "Never",
-        "containers": [{"name": "main", "image": "registry.example/image:1"}],
-    });
-    merge(&mut whole, spec);
-    object(Kind::Pod, name, &json!({"spec": whole}))
-}
-
-pub(crate) fn claim(name: &str) -> Object {
-    let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
-    object(Kind::PersistentVolumeClaim, name, &json!({"spec": spec}))
-}
-
 pub(crate) fn uses_claim(claim: &str) -> Value {
     json!({"volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": claim}}]})
-}
-
-pub(crate) fn owned_by(mut object: Object, owners: &[&Object]) -> Object {
-    let references = owners.iter().map(|owner| {
-        let reference = json!({"apiVersion": "v1", "kind": owner.kind().name(), "name": owner.key().name,
-            "uid": owner.uid()});
-        serde_json::from_value(reference).unwrap()
-    });
-    object.metadata_mut().owner_references = Some(references.collect());
-    object
 }
 
 pub(crate) fn key(kind: Kind, name: &str) -> ObjectKey {
@@ -69,7 +27,7 @@ pub(crate) async fn seconds(seconds: u64) {
 pub(crate) async fn after(script: Script, spec: &Value, time: u64) -> (ScriptedCluster, Pod) {
     let cluster = ScriptedCluster::new();
     cluster.script(|_| true, script);
-    cluster.create(pod("p", spec)).await.unwrap();
+    cluster.create(pod(NAMESPACE, "p", spec)).await.unwrap();
     seconds(time).await;
     let pod = get_pod(&cluster, "p").await;
     (cluster, pod)

@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use podbay_fake_cluster::testing::object;
 use podbay_fake_cluster::{Incident, Script, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, Object, WatchEvent, WatchPolicy};
 use serde_json::{Value, json};
 
-use crate::harness::{NAMESPACE, condition, exists, key, object, phase, seconds};
+use crate::harness::{NAMESPACE, condition, exists, key, phase, seconds};
 
 fn job(fields: &Value) -> Object {
     let template =
@@ -18,7 +19,11 @@ fn job(fields: &Value) -> Object {
     for (name, value) in fields.as_object().unwrap() {
         spec[name] = value.clone();
     }
-    object(Kind::Job, "j", &json!({"spec": spec}))
+    object(
+        Kind::Job,
+        NAMESPACE,
+        json!({"metadata": {"name": "j"}, "spec": spec}),
+    )
 }
 
 async fn get(cluster: &ScriptedCluster) -> Job {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use podbay_fake_cluster::testing::{object, pod};
 use podbay_fake_cluster::{
     ImageTrouble, Incident, Script, ScriptedCluster, Trouble, Unschedulable, VolumeTrouble,
 };
@@ -9,7 +10,7 @@ use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind};
 use serde_json::json;
 
 use crate::harness::{
-    NAMESPACE, after, condition, events, exists, get_pod, key, object, phase, pod, reasons, seconds, state,
+    NAMESPACE, after, condition, events, exists, get_pod, key, phase, reasons, seconds, state,
 };
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +25,7 @@ async fn a_pod_starts_step_by_step_and_is_ready() {
     cluster.script(|_| true, script);
     let probed =
         json!({"containers": [{"name": "main", "image": "i", "readinessProbe": {"tcpSocket": {"port": 1}}}]});
-    cluster.create(pod("p", &probed)).await.unwrap();
+    cluster.create(pod(NAMESPACE, "p", &probed)).await.unwrap();
     let mut seen = Vec::new();
     for time in [0, 1, 2, 5, 3] {
         tokio::time::sleep(Duration::from_secs(time) + Duration::from_millis(20)).await;
@@ -304,7 +305,11 @@ async fn a_pod_waits_for_what_its_environment_names() {
     let spec = json!({"containers": [{"name": "main", "image": "i", "env": [from]}]});
     let (cluster, pod) = after(Script::ready(), &spec, 3).await;
     assert_eq!(state(&pod), "waiting CreateContainerConfigError");
-    let secret = object(Kind::Secret, "s", &json!({"stringData": {"k": "v"}}));
+    let secret = object(
+        Kind::Secret,
+        NAMESPACE,
+        json!({"metadata": {"name": "s"}, "stringData": {"k": "v"}}),
+    );
     cluster.create(secret).await.unwrap();
     seconds(2).await;
     assert_eq!(state(&get_pod(&cluster, "p").await), "running");

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
+use podbay_fake_cluster::testing::{claim, config_map, object, owned_by, pod};
 use podbay_fake_cluster::{RawEvent, RawWatch, ScriptedCluster};
 use podbay_k8s_client::{DeleteOptions, Kind, Object};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::harness::{NAMESPACE, claim, config_map, key, object, owned_by, pod, uses_claim};
+use crate::harness::{NAMESPACE, key, uses_claim};
 
 const KINDS: [Kind; 3] = [Kind::ConfigMap, Kind::Pod, Kind::PersistentVolumeClaim];
 
@@ -81,16 +82,16 @@ impl Run {
                 let owners: Vec<&Object> = owners.iter().filter_map(|index| self.made.get(*index)).collect();
                 let map = object(
                     Kind::ConfigMap,
-                    &name.to_string(),
-                    &json!({"metadata": {"labels": {"l": "1"}}}),
+                    NAMESPACE,
+                    json!({"metadata": {"name": name.to_string(), "labels": {"l": "1"}}}),
                 );
                 owned_by(map, &owners)
             }
             Step::Pod(name, claim) => {
                 let spec = claim.map_or_else(|| json!({}), |claim| uses_claim(&claim.to_string()));
-                pod(&name.to_string(), &spec)
+                pod(NAMESPACE, &name.to_string(), &spec)
             }
-            Step::Claim(name) => claim(&name.to_string()),
+            Step::Claim(name) => claim(NAMESPACE, &name.to_string()),
             Step::Relabel(name, label) => {
                 let patch = json!({"metadata": {"labels": {"l": label.to_string()}}});
                 raw.patch(&key(Kind::ConfigMap, &name.to_string()), &patch).ok();
@@ -221,7 +222,7 @@ proptest! {
             // And what is free can be had.
             tokio::time::sleep(Duration::from_secs(60)).await;
             let count = raw.list(Kind::ConfigMap, NAMESPACE, "").unwrap().items.len();
-            assert_eq!(raw.create(config_map("another")).is_ok(), count < limit);
+            assert_eq!(raw.create(config_map(NAMESPACE, "another")).is_ok(), count < limit);
         });
     }
 }

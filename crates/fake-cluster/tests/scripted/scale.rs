@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use podbay_fake_cluster::ScriptedCluster;
+use podbay_fake_cluster::testing::{config_map, owned_by, pod};
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, Kind, WatchEvent, WatchPolicy};
 use serde_json::json;
 
-use crate::harness::{NAMESPACE, config_map, key, owned_by, pod};
+use crate::harness::{NAMESPACE, key};
 
 /// Pods at once, each with an owner.
 const PODS: usize = 2_000;
@@ -27,9 +28,9 @@ async fn two_thousand_owned_pods_start_and_go() {
         async move {
             for number in 0..PODS {
                 let name = format!("s{number}");
-                let owner = cluster.create(config_map(&name)).await.unwrap();
+                let owner = cluster.create(config_map(NAMESPACE, &name)).await.unwrap();
                 cluster
-                    .create(owned_by(pod(&name, &json!({})), &[&owner]))
+                    .create(owned_by(pod(NAMESPACE, &name, &json!({})), &[&owner]))
                     .await
                     .unwrap();
                 // Lets the watch read.

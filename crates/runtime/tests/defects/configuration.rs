@@ -10,7 +10,8 @@ use podbay_runtime::{Backend, BackendKind, Error, Podbay, SessionRequest};
 use serde_json::{Value, json};
 
 use crate::objects::{Rendered, assert_has, strings};
-use crate::world::{NAMESPACE, World, configured, full};
+use crate::support::NAMESPACE;
+use crate::test_client::{TestClient, configured, full};
 
 /// The objects of a session that asks for nothing, with this `[kubernetes]`.
 fn with(kubernetes: &str) -> Rendered {
@@ -314,8 +315,8 @@ async fn defect_28_the_clusters_domain_and_all_ports_are_settings() {
     );
     assert_eq!(numbers(&services[1]["spec"]["ports"], "port"), [9300]);
 
-    let world = World::with(config);
-    let session = world.full_session("s").open().await.unwrap();
+    let client = TestClient::with(config);
+    let session = client.full_session("s").open().await.unwrap();
     let hosts = session.web_hosts().await.unwrap();
     assert_eq!(hosts.len(), 3);
     let vscode = session.vscode_url(None).await.unwrap().unwrap();
@@ -343,8 +344,8 @@ async fn defect_29_every_address_has_a_service_port_and_a_host_behind_it() {
         "ingress_domain = \"sandboxes.example\"\ningress_tls_secret = \"wildcard\"",
         "ingress = false",
     ] {
-        let world = World::with(configured(&format!("[kubernetes]\n{settings}")));
-        let session = world.full_session("s").open().await.unwrap();
+        let client = TestClient::with(configured(&format!("[kubernetes]\n{settings}")));
+        let session = client.full_session("s").open().await.unwrap();
         let mut addresses: Vec<(String, Option<u16>)> = session
             .web_hosts()
             .await
@@ -359,7 +360,7 @@ async fn defect_29_every_address_has_a_service_port_and_a_host_behind_it() {
         );
         addresses.push((session.vscode_url(Some("t")).await.unwrap().unwrap(), None));
 
-        let raw = world.cluster.raw();
+        let raw = client.cluster.scripted.raw();
         let all = |kind| -> Vec<Value> {
             let list = raw.list(kind, NAMESPACE, "").unwrap();
             list.items
@@ -397,7 +398,7 @@ async fn defect_29_every_address_has_a_service_port_and_a_host_behind_it() {
                 ports.iter().any(|known| known["port"] == port),
                 "{url}: {ports:?}"
             );
-            let pod = world.pod("s").to_json().unwrap();
+            let pod = client.pod("s").to_json().unwrap();
             for (key, value) in service["spec"]["selector"].as_object().unwrap() {
                 assert_eq!(pod["metadata"]["labels"][key], *value);
             }
@@ -431,32 +432,32 @@ async fn defect_30_the_resource_factor_multiplies_and_sessions_are_limited() {
         "max_concurrent_conversations = 2",
         "[kubernetes]\nmax_sessions = 2",
     ] {
-        let world = World::with(configured(settings));
-        world.session("one").open().await.unwrap();
-        world.session("two").open().await.unwrap();
-        let there = world.objects();
-        let error = world.session("three").open().await.unwrap_err();
+        let client = TestClient::with(configured(settings));
+        client.session("one").open().await.unwrap();
+        client.session("two").open().await.unwrap();
+        let there = client.cluster.objects();
+        let error = client.session("three").open().await.unwrap_err();
         assert!(
             matches!(error, Error::TooManySessions { limit: 2, .. }),
             "{error:?}"
         );
-        crate::world::settle().await;
-        assert_eq!(world.objects(), there, "the one too many leaves nothing");
+        crate::test_client::settle().await;
+        assert_eq!(client.cluster.objects(), there, "the one too many leaves nothing");
         // One that is there is not one more.
-        assert!(world.session("two").open().await.unwrap().report().attached);
-        world.podbay.close("one", true).await.unwrap();
-        world.session("three").open().await.unwrap();
+        assert!(client.session("two").open().await.unwrap().report().attached);
+        client.podbay.close("one", true).await.unwrap();
+        client.session("three").open().await.unwrap();
     }
 
     // Of several clients that come at once, no more get through than may.
-    let world = World::with(configured("[kubernetes]\nmax_sessions = 2"));
+    let client = TestClient::with(configured("[kubernetes]\nmax_sessions = 2"));
     let opening = (0..8).map(|number| {
-        let other = World::on(&world.cluster, world.podbay.config().clone());
+        let other = TestClient::on(&client.cluster.scripted, client.podbay.config().clone());
         async move { other.session(&format!("s{number}")).open().await }
     });
     let opened = futures::future::join_all(opening).await;
     let open = opened.iter().filter(|opened| opened.is_ok()).count();
     assert_eq!(open, 2);
-    crate::world::settle().await;
-    assert_eq!(world.podbay.list("").await.unwrap().len(), 2);
+    crate::test_client::settle().await;
+    assert_eq!(client.podbay.list("").await.unwrap().len(), 2);
 }

@@ -11,7 +11,8 @@ use podbay_protocol::{Blame, Cause, Retry, Verdict};
 use podbay_runtime::{Error, SessionRequest};
 use tokio::time::Instant;
 
-use crate::world::{IMAGE, NAMESPACE, World, configured, settle, takes_commands};
+use crate::support::{IMAGE, NAMESPACE};
+use crate::test_client::{TestClient, configured, settle, takes_commands};
 
 /// A sidecar whose name the kubelet sorts before the session's container, or after it.
 const NAMES: [&str; 2] = ["a-sidecar", "z-sidecar"];
@@ -41,9 +42,9 @@ fn server() -> SessionRequest {
 }
 
 /// Opens a session that can't start, and returns why and how long that took.
-async fn refused(world: &World, request: SessionRequest) -> (Verdict, Duration) {
+async fn refused(client: &TestClient, request: SessionRequest) -> (Verdict, Duration) {
     let begun = Instant::now();
-    let error = world
+    let error = client
         .podbay
         .session("s")
         .request(request)
@@ -55,7 +56,7 @@ async fn refused(world: &World, request: SessionRequest) -> (Verdict, Duration) 
         panic!("{error:?}");
     };
     settle().await;
-    world.assert_nothing_left("after a start that failed");
+    client.cluster.assert_empty("after a start that failed");
     (*verdict, took)
 }
 
@@ -68,12 +69,12 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 #[tokio::test(start_paused = true)]
 async fn the_sessions_container_is_the_one_whose_exit_is_told() {
     for name in NAMES {
-        let world = World::with(with_sidecar(name));
+        let client = TestClient::with(with_sidecar(name));
         let exits = Script::exits(3)
             .log("no license\n")
             .ready_after(Duration::from_secs(3600));
-        world.cluster.script(|_| true, exits);
-        let (verdict, took) = refused(&world, server()).await;
+        client.cluster.script(exits);
+        let (verdict, took) = refused(&client, server()).await;
         // No task has run that could be to blame.
         assert_eq!(
             told(&verdict),
@@ -89,12 +90,12 @@ async fn the_sessions_container_is_the_one_whose_exit_is_told() {
 #[tokio::test(start_paused = true)]
 async fn the_sessions_container_is_the_one_whose_image_and_memory_are_judged() {
     for name in NAMES {
-        let world = World::with(with_sidecar(name));
-        world
+        let client = TestClient::with(with_sidecar(name));
+        client
             .cluster
-            .script(|_| true, Script::stuck(Trouble::Image(ImageTrouble::NotFound)));
+            .script(Script::stuck(Trouble::Image(ImageTrouble::NotFound)));
         let (verdict, took) = refused(
-            &world,
+            &client,
             SessionRequest {
                 server: None,
                 ..server()
@@ -107,8 +108,8 @@ async fn the_sessions_container_is_the_one_whose_image_and_memory_are_judged() {
         let killed = Script::ready()
             .ready_after(Duration::from_secs(3600))
             .then(Duration::from_secs(1), Incident::OutOfMemory);
-        world.cluster.script(|_| true, killed);
-        let (verdict, took) = refused(&world, server()).await;
+        client.cluster.script(killed);
+        let (verdict, took) = refused(&client, server()).await;
         assert_eq!(
             told(&verdict),
             (Cause::OutOfMemory, Blame::Configuration, Retry::MoreResources),
@@ -132,9 +133,9 @@ async fn a_sidecar_that_cannot_start_ends_or_is_not_ready_fails_no_session() {
                     ..server()
                 },
             ] {
-                let world = World::with(with_sidecar(name));
-                world.cluster.script(|_| true, script.clone().container(name));
-                let session = world.podbay.session("s").request(request).open().await;
+                let client = TestClient::with(with_sidecar(name));
+                client.cluster.script(script.clone().container(name));
+                let session = client.podbay.session("s").request(request).open().await;
                 let session = session.unwrap_or_else(|error| panic!("{name}, {what}: {error:?}"));
                 settle().await;
                 assert!(takes_commands(&session).await, "{name}, {what}");
@@ -150,11 +151,11 @@ async fn a_sidecar_that_cannot_start_ends_or_is_not_ready_fails_no_session() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_ended_beside_a_sidecar_is_lost_and_made_anew() {
     for name in NAMES {
-        let world = World::with(with_sidecar(name));
-        let session = world.session("s").open().await.unwrap();
-        let first = world.pod("s").uid().to_owned();
-        let pod = world.pod("s").key().name;
-        world.cluster.exit(NAMESPACE, &pod, 137).unwrap();
+        let client = TestClient::with(with_sidecar(name));
+        let session = client.session("s").open().await.unwrap();
+        let first = client.pod("s").uid().to_owned();
+        let pod = client.pod("s").key().name;
+        client.cluster.scripted.exit(NAMESPACE, &pod, 137).unwrap();
         settle().await;
         let described = session.describe().await.unwrap();
         assert_eq!(described.summary.state.as_str(), "Lost", "{name}");
@@ -164,9 +165,9 @@ async fn a_session_that_ended_beside_a_sidecar_is_lost_and_made_anew() {
             Some(Cause::Exited),
             "{name}"
         );
-        let session = world.session("s").open().await.unwrap();
+        let session = client.session("s").open().await.unwrap();
         assert!(takes_commands(&session).await, "{name}");
-        assert_ne!(world.pod("s").uid(), first, "{name}");
+        assert_ne!(client.pod("s").uid(), first, "{name}");
     }
 }
 
@@ -177,11 +178,11 @@ async fn an_init_containers_image_is_judged_as_the_sessions_own() {
         (ImageTrouble::Denied, Cause::ImageDenied),
         (ImageTrouble::Unreachable, Cause::ImagePull),
     ] {
-        let world = World::with(with_init(""));
+        let client = TestClient::with(with_init(""));
         let stuck = Script::stuck(Trouble::Image(trouble)).container("prepare");
-        world.cluster.script(|_| true, stuck);
+        client.cluster.script(stuck);
         let (verdict, took) = refused(
-            &world,
+            &client,
             SessionRequest {
                 server: None,
                 ..server()
@@ -204,13 +205,13 @@ async fn an_init_containers_image_is_judged_as_the_sessions_own() {
 
 #[tokio::test(start_paused = true)]
 async fn an_init_container_that_fails_is_named_with_its_code_and_last_words() {
-    let world = World::with(with_init(""));
+    let client = TestClient::with(with_init(""));
     let fails = Script::stuck(Trouble::Init { index: 0, code: 3 })
         .container("prepare")
         .log("no such branch\n");
-    world.cluster.script(|_| true, fails);
+    client.cluster.script(fails);
     let (verdict, took) = refused(
-        &world,
+        &client,
         SessionRequest {
             server: None,
             ..server()
@@ -235,11 +236,11 @@ async fn an_init_container_that_fails_is_named_with_its_code_and_last_words() {
 #[tokio::test(start_paused = true)]
 async fn an_init_container_whose_child_was_killed_for_memory_is_out_of_memory() {
     for code in [0, 137] {
-        let world = World::with(with_init(""));
+        let client = TestClient::with(with_init(""));
         let killed = Script::stuck(Trouble::InitOutOfMemory { index: 0, code }).container("prepare");
-        world.cluster.script(|_| true, killed);
+        client.cluster.script(killed);
         let (verdict, took) = refused(
-            &world,
+            &client,
             SessionRequest {
                 server: None,
                 ..server()
@@ -259,11 +260,11 @@ async fn an_init_container_whose_child_was_killed_for_memory_is_out_of_memory() 
 /// An init container that goes on beside the session's may recover; one that is started again and again does not.
 #[tokio::test(start_paused = true)]
 async fn an_init_container_that_is_started_again_and_again_has_a_grace() {
-    let world = World::with(with_init("restartPolicy = \"Always\","));
+    let client = TestClient::with(with_init("restartPolicy = \"Always\","));
     let loops = Script::stuck(Trouble::Init { index: 0, code: 1 }).container("prepare");
-    world.cluster.script(|_| true, loops);
+    client.cluster.script(loops);
     let (verdict, took) = refused(
-        &world,
+        &client,
         SessionRequest {
             server: None,
             ..server()
@@ -283,20 +284,20 @@ async fn an_init_container_that_is_started_again_and_again_has_a_grace() {
     let recovers = Script::ready()
         .trouble_for(Trouble::Init { index: 0, code: 1 }, Duration::from_secs(2))
         .container("prepare");
-    world.cluster.script(|_| true, recovers);
-    world.session("s").open().await.unwrap();
+    client.cluster.script(recovers);
+    client.session("s").open().await.unwrap();
 }
 
 /// An init container that was stopped with the pod, after the session's had run, tells nothing.
 #[tokio::test(start_paused = true)]
 async fn an_init_container_is_not_judged_once_the_session_has_started() {
-    let world = World::with(with_init("restartPolicy = \"Always\","));
-    let session = world.session("s").open().await.unwrap();
-    let mut pod = world.pod("s").to_json().unwrap();
+    let client = TestClient::with(with_init("restartPolicy = \"Always\","));
+    let session = client.session("s").open().await.unwrap();
+    let mut pod = client.pod("s").to_json().unwrap();
     pod["status"]["initContainerStatuses"][0]["state"] =
         serde_json::json!({"terminated": {"exitCode": 3, "reason": "Error"}});
     let pod = podbay_k8s_client::Object::from_json(Kind::Pod, pod).unwrap();
-    world.cluster.raw().update_status(&pod).unwrap();
+    client.cluster.scripted.raw().update_status(&pod).unwrap();
     assert_eq!(session.describe().await.unwrap().verdict, None);
     assert!(takes_commands(&session).await);
 }
@@ -307,13 +308,13 @@ async fn a_limit_of_disk_is_the_tasks_as_one_of_memory_is() {
         "Pod ephemeral local storage usage exceeds the total limit of containers 20Mi. ",
         "Usage of EmptyDir volume \"workspace\" exceeds the limit \"64Mi\". ",
     ] {
-        let world = World::new();
-        let session = world.session("s").open().await.unwrap();
-        let pod = world.pod("s").key().name;
+        let client = TestClient::new();
+        let session = client.session("s").open().await.unwrap();
+        let pod = client.pod("s").key().name;
         let evict = Incident::Evict {
             message: message.to_owned(),
         };
-        world.cluster.happen(NAMESPACE, &pod, &evict).unwrap();
+        client.cluster.scripted.happen(NAMESPACE, &pod, &evict).unwrap();
         settle().await;
         let verdict = session.describe().await.unwrap().verdict.unwrap();
         assert_eq!(
@@ -326,9 +327,9 @@ async fn a_limit_of_disk_is_the_tasks_as_one_of_memory_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_storage_class_that_is_not_there_is_told_in_seconds_and_not_tried_again() {
-    let world = World::with(configured("[kubernetes]\npvc_storage_class = \"nosuch\""));
+    let client = TestClient::with(configured("[kubernetes]\npvc_storage_class = \"nosuch\""));
     let message = "storageclass.storage.k8s.io \"nosuch\" not found";
-    world.cluster.provision_with(move |_| {
+    client.cluster.scripted.provision_with(move |_| {
         Some(Provisioning::Fails {
             message: message.to_owned(),
         })
@@ -339,7 +340,7 @@ async fn a_storage_class_that_is_not_there_is_told_in_seconds_and_not_tried_agai
         ..server()
     };
     let begun = Instant::now();
-    let error = world
+    let error = client
         .podbay
         .session("s")
         .request(request)
@@ -363,13 +364,12 @@ async fn a_storage_class_that_is_not_there_is_told_in_seconds_and_not_tried_agai
 
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_never_pulled_is_not_said_to_want_pushing() {
-    let world = World::with(configured("[kubernetes]\npull_policy = \"Never\""));
-    world.cluster.script(
-        |_| true,
-        Script::stuck(Trouble::Image(ImageTrouble::NeverPresent)),
-    );
+    let client = TestClient::with(configured("[kubernetes]\npull_policy = \"Never\""));
+    client
+        .cluster
+        .script(Script::stuck(Trouble::Image(ImageTrouble::NeverPresent)));
     let (verdict, _) = refused(
-        &world,
+        &client,
         SessionRequest {
             server: None,
             ..server()

@@ -9,7 +9,7 @@ use podbay_runtime::{Error, SessionRequest};
 use serde_json::json;
 
 use crate::objects::{Rendered, assert_has};
-use crate::world::{World, configured, full, loaded, names};
+use crate::test_client::{TestClient, configured, full, loaded, names};
 
 /// An id went into names, a label and a host unchecked: upper case, `_`, `.` and more than 32 characters were 422.
 #[tokio::test(start_paused = true)]
@@ -30,14 +30,14 @@ async fn defect_16_any_session_id_has_valid_names_of_its_own() {
         &long,
         &longer,
     ];
-    let world = World::new();
+    let client = TestClient::new();
     let mut seen = BTreeSet::new();
     for id in ids {
         // The scripted cluster refuses names, labels and hosts that an API server refuses.
-        let session = world.full_session(id).open().await;
+        let session = client.full_session(id).open().await;
         let session = session.unwrap_or_else(|error| panic!("{id:?}: {}", error.chain()));
         assert!(!session.report().attached, "{id:?} has the name of another");
-        for object in world.objects() {
+        for object in client.cluster.objects() {
             assert!(object.key().name.len() <= 63, "{}", object.key());
         }
         let label = names(id).label().to_owned();
@@ -54,7 +54,7 @@ async fn defect_16_any_session_id_has_valid_names_of_its_own() {
             assert!(host.split('.').all(valid), "{host}");
         }
     }
-    let mut listed: Vec<_> = world.podbay.list("").await.unwrap();
+    let mut listed: Vec<_> = client.podbay.list("").await.unwrap();
     listed.sort_by(|one, other| one.session.cmp(&other.session));
     let mut wanted = ids.to_vec();
     wanted.sort_unstable();
@@ -62,12 +62,12 @@ async fn defect_16_any_session_id_has_valid_names_of_its_own() {
     assert_eq!(listed, wanted, "each as it was given");
     // And each is found by it again.
     for id in ids {
-        assert!(world.podbay.delete(id, true).await.unwrap().existed, "{id:?}");
+        assert!(client.podbay.delete(id, true).await.unwrap().existed, "{id:?}");
     }
-    world.assert_nothing_left("after all were deleted");
+    client.cluster.assert_empty("after all were deleted");
 
     for text in ["", "a\nb"] {
-        let error = world.session(text).open().await.unwrap_err();
+        let error = client.session(text).open().await.unwrap_err();
         assert!(matches!(error, Error::Id { .. }), "{error:?}");
     }
 }
@@ -113,10 +113,10 @@ async fn defect_17_the_user_id_0_is_root() {
     ];
     assert!(user.contains(&&json!(0)), "{pod:#}");
     // Root is not what anybody gets who did not name a profile that allows it.
-    let world = World::new();
-    let error = world.session("s").user("root").open().await.unwrap_err();
+    let client = TestClient::new();
+    let error = client.session("s").user("root").open().await.unwrap_err();
     assert!(matches!(error, Error::Spec { .. }), "{error:?}");
-    assert_eq!(world.calls.writes(), 0);
+    assert_eq!(client.calls.writes(), 0);
 }
 
 /// Tolerations were keyword arguments of a Python constructor: camel case and unknown keys raised `TypeError`.
@@ -129,10 +129,11 @@ async fn defect_18_tolerations_take_both_spellings_and_an_unknown_key_is_named_w
         )
     };
     for spelling in ["tolerationSeconds", "toleration_seconds"] {
-        let world = World::with(configured(&tolerations(spelling)));
-        world.session("s").open().await.unwrap();
-        let pod = world
-            .object(Kind::Pod, names("s").object())
+        let client = TestClient::with(configured(&tolerations(spelling)));
+        client.session("s").open().await.unwrap();
+        let pod = client
+            .cluster
+            .find(Kind::Pod, names("s").object())
             .unwrap()
             .to_json()
             .unwrap();

@@ -12,4 +12,6 @@ mod identity;
 mod objects;
 mod readiness;
 mod security;
-mod world;
+#[path = "../support/mod.rs"]
+mod support;
+mod test_client;

@@ -5,14 +5,15 @@ use podbay_manifests::SecretValues;
 use podbay_runtime::{Podbay, SessionRequest};
 use serde_json::Value;
 
-use crate::world::{IMAGE, World};
+use crate::support::IMAGE;
+use crate::test_client::TestClient;
 
 /// What would be made for a request, as `podbay render` shows it.
 pub(crate) struct Rendered(Vec<Value>);
 
 impl Rendered {
     pub(crate) fn of(config: Config, request: SessionRequest) -> Self {
-        let podbay: Podbay = World::with(config).podbay;
+        let podbay: Podbay = TestClient::with(config).podbay;
         let request = SessionRequest {
             image: request.image.or_else(|| Some(IMAGE.into())),
             ..request

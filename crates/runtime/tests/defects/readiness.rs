@@ -15,7 +15,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::objects::Rendered;
-use crate::world::{IMAGE, World, configured, kind_of, settle};
+use crate::support::IMAGE;
+use crate::test_client::{TestClient, configured, kind_of, settle};
 
 /// A session with a server, which is ready when its probe has succeeded, not when its container runs.
 fn with_server() -> SessionRequest {
@@ -30,17 +31,17 @@ fn with_server() -> SessionRequest {
 #[tokio::test(start_paused = true)]
 async fn defect_12_all_waiting_sessions_of_a_process_share_one_watch() {
     const SESSIONS: usize = 50;
-    let world = World::new();
+    let client = TestClient::new();
     // Ten polls of each, as it was.
-    world
+    client
         .cluster
-        .script(|_| true, Script::ready().pull_for(Duration::from_secs(20)));
-    let opening = (0..SESSIONS).map(|number| world.session(&format!("s{number}")).open());
+        .script(Script::ready().pull_for(Duration::from_secs(20)));
+    let opening = (0..SESSIONS).map(|number| client.session(&format!("s{number}")).open());
     for opened in join_all(opening).await {
         opened.unwrap();
     }
     let count = |operation, kind| {
-        let counts = world.calls.counts();
+        let counts = client.calls.counts();
         counts.get(&(operation, Some(kind))).copied().unwrap_or_default()
     };
     assert_eq!(count(Operation::Watch, Kind::Pod), 1);
@@ -49,9 +50,9 @@ async fn defect_12_all_waiting_sessions_of_a_process_share_one_watch() {
         1,
         "whether the shared policy is there"
     );
-    assert_eq!(world.calls.reads(), 1, "{:?}", world.calls.counts());
+    assert_eq!(client.calls.reads(), 1, "{:?}", client.calls.counts());
     // Record, Secret and pod of each, and the policy of all.
-    assert_eq!(world.calls.writes(), 3 * SESSIONS + 1);
+    assert_eq!(client.calls.writes(), 3 * SESSIONS + 1);
 }
 
 /// 429 was an error like any other, in the middle of a start that then was left as it was. The client that speaks HTTP
@@ -60,17 +61,17 @@ async fn defect_12_all_waiting_sessions_of_a_process_share_one_watch() {
 async fn defect_12_throttling_is_told_with_the_servers_wait_and_leaves_nothing() {
     let wait = Duration::from_secs(7);
     for kind in [Kind::ConfigMap, Kind::Secret, Kind::Pod] {
-        let world = World::new();
+        let client = TestClient::new();
         let on = On::any().operation(Operation::Create).kind(kind).nth(0);
-        world.calls.inject(on, Fault::too_many_requests(wait));
-        let error = world.session("s").open().await.unwrap_err();
+        client.calls.inject(on, Fault::too_many_requests(wait));
+        let error = client.session("s").open().await.unwrap_err();
         let retry_after = Some(wait);
         assert_eq!(kind_of(&error), Some(ErrorKind::TooManyRequests { retry_after }));
         assert_eq!(error.code(), ErrorCode::Unavailable);
         assert!(error.hint().is_some());
         settle().await;
-        world.assert_nothing_left("after throttling");
-        world.session("s").open().await.unwrap();
+        client.cluster.assert_empty("after throttling");
+        client.session("s").open().await.unwrap();
     }
 }
 
@@ -199,10 +200,10 @@ async fn defect_13_each_hopeless_state_is_a_verdict_within_its_grace_time() {
         says,
     } in hopeless()
     {
-        let world = World::new();
-        world.cluster.script(|_| true, script);
+        let client = TestClient::new();
+        client.cluster.script(script);
         let begun = Instant::now();
-        let opened = world.podbay.session("s").request(with_server()).open().await;
+        let opened = client.podbay.session("s").request(with_server()).open().await;
         let error = opened.unwrap_err();
         let Error::Start { verdict, .. } = &error else {
             panic!("{state}: {error:?}");
@@ -215,7 +216,7 @@ async fn defect_13_each_hopeless_state_is_a_verdict_within_its_grace_time() {
         let most = Duration::from_secs(grace + 2);
         assert!(begun.elapsed() <= most, "{state}: {:?}", begun.elapsed());
         settle().await;
-        world.assert_nothing_left(state);
+        client.cluster.assert_empty(state);
     }
 }
 
@@ -224,21 +225,21 @@ async fn defect_13_each_hopeless_state_is_a_verdict_within_its_grace_time() {
 #[tokio::test(start_paused = true)]
 async fn defect_13_a_crash_loop_is_a_verdict_too() {
     let config = configured("[kubernetes]\npod_template = { spec = { restartPolicy = \"Always\" } }");
-    let error = World::with(config).session("s").open().await.unwrap_err();
+    let error = TestClient::with(config).session("s").open().await.unwrap_err();
     assert!(matches!(error, Error::Spec { .. }), "{error:?}");
 
-    let world = World::new();
+    let client = TestClient::new();
     let never = Script::ready().ready_after(Duration::from_secs(36_000));
-    world.cluster.script(|_| true, never);
-    let opening = tokio::spawn(world.podbay.session("s").request(with_server()).open());
+    client.cluster.script(never);
+    let opening = tokio::spawn(client.podbay.session("s").request(with_server()).open());
     settle().await;
-    let mut pod = world.pod("s").to_json().unwrap();
+    let mut pod = client.pod("s").to_json().unwrap();
     let words = "back-off 10s restarting failed container=runtime pod=s";
     pod["status"]["containerStatuses"][0]["state"] =
         json!({"waiting": {"reason": "CrashLoopBackOff", "message": words}});
     let begun = Instant::now();
     let pod = Object::from_json(Kind::Pod, pod).unwrap();
-    world.cluster.raw().update_status(&pod).unwrap();
+    client.cluster.scripted.raw().update_status(&pod).unwrap();
     let error = opening.await.unwrap().unwrap_err();
     let verdict = error.verdict().unwrap_or_else(|| panic!("{error:?}"));
     // No task has run that could be to blame.
@@ -249,7 +250,7 @@ async fn defect_13_a_crash_loop_is_a_verdict_too() {
     assert_eq!(verdict.message, words);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     settle().await;
-    world.assert_nothing_left("after a crash loop");
+    client.cluster.assert_empty("after a crash loop");
 }
 
 /// Two or three waits of 300 s were nested, none of them a setting; `remote_runtime_init_timeout` was ignored.
@@ -272,9 +273,9 @@ async fn defect_14_there_is_one_wait_and_it_is_a_setting() {
         cluster.script(|_| true, Script::ready().pull_for(Duration::from_secs(36_000)));
         // The session that is made, and the same attached to by another process while it still starts.
         for attached in [false, true] {
-            let world = World::on(&cluster, config.clone());
+            let client = TestClient::on(&cluster, config.clone());
             let begun = Instant::now();
-            let error = world.session("s").open().await.unwrap_err();
+            let error = client.session("s").open().await.unwrap_err();
             let verdict = error.verdict().unwrap_or_else(|| panic!("{error:?}"));
             assert_eq!(verdict.cause, Cause::Deadline, "{settings}");
             let waited = begun.elapsed().as_secs_f64();
@@ -310,8 +311,8 @@ async fn defect_15_a_server_that_is_up_is_seen_within_a_second() {
     let rendered = Rendered::of(Config::default(), SessionRequest::default());
     assert!(rendered.container()["startupProbe"].is_null());
     assert!(rendered.container()["readinessProbe"].is_null());
-    let world = World::new();
+    let client = TestClient::new();
     let begun = Instant::now();
-    world.session("s").open().await.unwrap();
+    client.session("s").open().await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }

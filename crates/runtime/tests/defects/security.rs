@@ -10,15 +10,24 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::objects::{Rendered, assert_has};
-use crate::world::{IMAGE, NAMESPACE, World, configured, full, names};
+use crate::support::{IMAGE, NAMESPACE};
+use crate::test_client::{TestClient, configured, full, names};
 
 /// A value that must stand in the session's Secret and nowhere else, and the same in Base64.
 const VALUE: &str = "hunter2-hunter2";
 const VALUE_BASE64: &str = "aHVudGVyMi1odW50ZXIy";
 
 /// All objects of the namespace, also those that are no session's, as one text each.
-fn texts(world: &World) -> Vec<(Kind, String)> {
-    let of = |kind: &Kind| world.cluster.raw().list(*kind, NAMESPACE, "").unwrap().items;
+fn texts(client: &TestClient) -> Vec<(Kind, String)> {
+    let of = |kind: &Kind| {
+        client
+            .cluster
+            .scripted
+            .raw()
+            .list(*kind, NAMESPACE, "")
+            .unwrap()
+            .items
+    };
     Kind::ALL
         .iter()
         .flat_map(of)
@@ -29,7 +38,7 @@ fn texts(world: &World) -> Vec<(Kind, String)> {
 /// The exec server took commands from any pod of the cluster: it had no key, and no NetworkPolicy stood before it.
 #[tokio::test(start_paused = true)]
 async fn defect_19_each_session_has_a_key_in_its_secret_alone_and_a_network_policy() {
-    let world = World::new();
+    let client = TestClient::new();
     let mut keys = BTreeSet::new();
     for (id, server) in [
         ("plain", None),
@@ -42,13 +51,13 @@ async fn defect_19_each_session_has_a_key_in_its_secret_alone_and_a_network_poli
             server,
             ..SessionRequest::default()
         };
-        let session = world.podbay.session(id).request(request).open().await.unwrap();
+        let session = client.podbay.session(id).request(request).open().await.unwrap();
         let key = session.session_key().await.unwrap().expose_secret().to_owned();
         assert_eq!(key.len(), 64, "256 bits in hexadecimal");
-        for (kind, text) in texts(&world) {
+        for (kind, text) in texts(&client) {
             assert!(!text.contains(&key), "{kind}: {text}");
         }
-        let pod = world.pod(id).to_json().unwrap();
+        let pod = client.pod(id).to_json().unwrap();
         let env = &pod["spec"]["containers"][0]["env"];
         let reference = env
             .as_array()
@@ -64,8 +73,9 @@ async fn defect_19_each_session_has_a_key_in_its_secret_alone_and_a_network_poli
         }
         assert!(keys.insert(key), "a key of its own");
 
-        let policies = world
+        let policies = client
             .cluster
+            .scripted
             .raw()
             .list(Kind::NetworkPolicy, NAMESPACE, "")
             .unwrap();
@@ -140,23 +150,23 @@ async fn defect_21_no_secret_stands_in_the_pod() {
     let config = configured(&format!(
         "[sandbox.runtime_startup_env_vars]\nFROM_FILE = \"{VALUE}\""
     ));
-    let world = World::with(config);
+    let client = TestClient::with(config);
     let request = SessionRequest {
         env: [("FROM_CALLER".to_owned(), VALUE.into())].into(),
         ..full()
     };
-    let session = world.podbay.session("s").request(request.clone());
+    let session = client.podbay.session("s").request(request.clone());
     let shown = format!("{session:?}");
     assert!(!shown.contains(VALUE), "{shown}");
     session.open().await.unwrap();
     let mut holders = Vec::new();
-    for (kind, text) in texts(&world) {
+    for (kind, text) in texts(&client) {
         if text.contains(VALUE) || text.contains(VALUE_BASE64) {
             holders.push(kind);
         }
     }
     assert_eq!(holders, [Kind::Secret]);
-    let pod = world.pod("s").to_json().unwrap();
+    let pod = client.pod("s").to_json().unwrap();
     for name in ["FROM_FILE", "FROM_CALLER"] {
         let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
         let variable = env.iter().find(|variable| variable["name"] == name).unwrap();

@@ -10,11 +10,11 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::scenario::{Shape, open};
-use crate::world::{SESSION_ID, World};
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 /// One thing a client does.
 #[derive(Clone, Copy, Debug)]
-enum Deed {
+enum ClientAction {
     Open,
     Replace,
     Close,
@@ -25,23 +25,23 @@ enum Deed {
 }
 
 /// A client: what it does, and how long each of its calls takes, in milliseconds.
-type Client = (Vec<Deed>, Vec<u8>);
+type Client = (Vec<ClientAction>, Vec<u8>);
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn action() -> impl Strategy<Value = ClientAction> {
     prop_oneof![
-        4 => Just(Deed::Open),
-        1 => Just(Deed::Replace),
-        2 => Just(Deed::Close),
-        1 => Just(Deed::Delete),
-        1 => Just(Deed::Pause),
-        1 => Just(Deed::Resume),
-        1 => Just(Deed::List),
+        4 => Just(ClientAction::Open),
+        1 => Just(ClientAction::Replace),
+        2 => Just(ClientAction::Close),
+        1 => Just(ClientAction::Delete),
+        1 => Just(ClientAction::Pause),
+        1 => Just(ClientAction::Resume),
+        1 => Just(ClientAction::List),
     ]
 }
 
-fn client(deeds: impl Strategy<Value = Deed>) -> impl Strategy<Value = Client> {
+fn client(actions: impl Strategy<Value = ClientAction>) -> impl Strategy<Value = Client> {
     (
-        prop::collection::vec(deeds, 1..4),
+        prop::collection::vec(actions, 1..4),
         prop::collection::vec(0..40_u8, 0..24),
     )
 }
@@ -50,18 +50,18 @@ fn shape() -> impl Strategy<Value = Shape> {
     prop::sample::select(Shape::ALL.to_vec())
 }
 
-async fn act(podbay: &Podbay, deed: Deed, shape: Shape) -> Result<(), Error> {
-    match deed {
-        Deed::Open => open(podbay, shape).await,
-        Deed::Replace => {
+async fn act(podbay: &Podbay, action: ClientAction, shape: Shape) -> Result<(), Error> {
+    match action {
+        ClientAction::Open => open(podbay, shape).await,
+        ClientAction::Replace => {
             let builder = podbay.session(SESSION_ID).request(shape.request());
             builder.mode(OpenMode::Replace).open().await.map(drop)
         }
-        Deed::Close => podbay.close(SESSION_ID, false).await.map(drop),
-        Deed::Delete => podbay.delete(SESSION_ID, false).await.map(drop),
-        Deed::Pause => podbay.pause(SESSION_ID, false).await,
-        Deed::Resume => podbay.resume(SESSION_ID).await.map(drop),
-        Deed::List => podbay.list("").await.map(drop),
+        ClientAction::Close => podbay.close(SESSION_ID, false).await.map(drop),
+        ClientAction::Delete => podbay.delete(SESSION_ID, false).await.map(drop),
+        ClientAction::Pause => podbay.pause(SESSION_ID, false).await,
+        ClientAction::Resume => podbay.resume(SESSION_ID).await.map(drop),
+        ClientAction::List => podbay.list("").await.map(drop),
     }
 }
 
@@ -81,31 +81,35 @@ fn may_be(error: &Error) -> bool {
 }
 
 /// Runs the clients side by side on one cluster.
-fn together(clients: Vec<Client>, shape: Shape, judge: &impl AsyncFn(&World, Vec<Result<(), Error>>)) {
+fn together(
+    clients: Vec<Client>,
+    shape: Shape,
+    judge: &impl AsyncFn(&WatchedCluster, Vec<Result<(), Error>>),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
-        let world = World::new();
-        let running = clients.into_iter().map(|(deeds, delays)| {
-            let (podbay, faulty) = world.faulty(Config::default());
+        let watched = WatchedCluster::new();
+        let running = clients.into_iter().map(|(actions, delays)| {
+            let (podbay, faulty) = watched.faulty(Config::default());
             for (call, delay) in delays.into_iter().enumerate() {
                 let latency = Duration::from_millis(delay.into());
                 faulty.inject(On::any().nth(call), Fault::Latency(latency));
             }
             async move {
                 let mut results = Vec::new();
-                for deed in deeds {
-                    results.push(act(&podbay, deed, shape).await);
+                for action in actions {
+                    results.push(act(&podbay, action, shape).await);
                 }
                 results
             }
         });
         let results: Vec<_> = join_all(running).await.into_iter().flatten().collect();
-        judge(&world, results).await;
-        world.is_left_empty("in the end").await;
+        judge(&watched, results).await;
+        watched.is_left_empty("in the end").await;
     });
 }
 
@@ -133,30 +137,30 @@ proptest! {
 
     #[test]
     fn clients_that_open_get_the_same_session(
-        clients in prop::collection::vec(client(Just(Deed::Open)), 2..=3), shape in shape(),
+        clients in prop::collection::vec(client(Just(ClientAction::Open)), 2..=3), shape in shape(),
     ) {
-        together(clients, shape, &async |world: &World, results: Vec<Result<(), Error>>| {
+        together(clients, shape, &async |watched: &WatchedCluster, results: Vec<Result<(), Error>>| {
             for result in results {
                 result.unwrap();
             }
-            assert_eq!(world.living_pods().await, 1);
+            assert_eq!(watched.cluster.live_pods(), 1);
         });
     }
 
     #[test]
     fn whatever_clients_do_to_each_other_ends_well(
-        clients in prop::collection::vec(client(deed()), 2..=3), shape in shape(),
+        clients in prop::collection::vec(client(action()), 2..=3), shape in shape(),
     ) {
-        let pauses = clients.iter().any(|(deeds, _)| deeds.iter().any(|deed| matches!(deed, Deed::Pause)));
-        together(clients, shape, &async |world: &World, results: Vec<Result<(), Error>>| {
+        let pauses = clients.iter().any(|(actions, _)| actions.iter().any(|action| matches!(action, ClientAction::Pause)));
+        together(clients, shape, &async |watched: &WatchedCluster, results: Vec<Result<(), Error>>| {
             for error in results.into_iter().filter_map(Result::err) {
                 // A session that is paused while it starts stays, and its opener is told so.
                 let was_paused = pauses && matches!(error, Error::Paused { .. });
                 assert!(was_paused || may_be(&error), "{error:?}");
             }
             // Whatever was left, the session can be had.
-            open(&world.client(), shape).await.unwrap();
-            assert_eq!(world.living_pods().await, 1);
+            open(&watched.client(), shape).await.unwrap();
+            assert_eq!(watched.cluster.live_pods(), 1);
         });
     }
 }

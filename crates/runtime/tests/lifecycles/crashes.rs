@@ -6,7 +6,7 @@ use podbay_runtime::SessionState;
 
 use crate::identity::the_record_tells_the_key;
 use crate::scenario::{Lifecycle, Shape, open};
-use crate::world::{SESSION_ID, World};
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 /// What the next client does.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +22,14 @@ enum Recovery {
 impl Recovery {
     const ALL: [Self; 3] = [Self::Open, Self::Delete, Self::CloseAll];
 
-    async fn go(self, world: &World, shape: Shape, what: &str) {
-        let podbay = world.client();
+    async fn go(self, watched: &WatchedCluster, shape: Shape, what: &str) {
+        let podbay = watched.client();
         match self {
             Self::Open => {
                 open(&podbay, shape)
                     .await
                     .unwrap_or_else(|error| panic!("{what}: {}", error.chain()));
-                assert_eq!(world.living_pods().await, 1 + others(&podbay).await, "{what}");
+                assert_eq!(watched.cluster.live_pods(), 1 + others(&podbay).await, "{what}");
                 let record = podbay
                     .list("")
                     .await
@@ -37,7 +37,7 @@ impl Recovery {
                     .into_iter()
                     .find(|found| found.session == SESSION_ID);
                 assert_eq!(record.unwrap().state, SessionState::Ready(None), "{what}");
-                the_record_tells_the_key(world, what).await;
+                the_record_tells_the_key(watched, what).await;
             }
             Self::Delete => {}
             Self::CloseAll => {
@@ -47,7 +47,7 @@ impl Recovery {
             }
         }
         let _ = podbay.delete("other", true).await.unwrap();
-        world.is_left_empty(what).await;
+        watched.is_left_empty(what).await;
     }
 }
 
@@ -62,9 +62,9 @@ async fn others(podbay: &podbay_runtime::Podbay) -> usize {
 
 /// How many calls a lifecycle makes when nothing goes wrong.
 async fn calls_of(lifecycle: Lifecycle, shape: Shape) -> usize {
-    let world = World::new();
-    lifecycle.prepare(&world, shape).await;
-    let (podbay, faulty) = world.faulty(lifecycle.config());
+    let watched = WatchedCluster::new();
+    lifecycle.prepare(&watched, shape).await;
+    let (podbay, faulty) = watched.faulty(lifecycle.config());
     lifecycle.go(&podbay, shape).await.unwrap();
     faulty.calls().len()
 }
@@ -77,9 +77,9 @@ async fn dies_at_any_call(lifecycle: Lifecycle, shape: Shape) {
         for when in [When::Before, When::After] {
             for recovery in Recovery::ALL {
                 let what = format!("{lifecycle:?} of {shape:?}, call {call}, {when:?}, then {recovery:?}");
-                let world = World::new();
-                lifecycle.prepare(&world, shape).await;
-                let (podbay, faulty) = world.faulty(lifecycle.config());
+                let watched = WatchedCluster::new();
+                lifecycle.prepare(&watched, shape).await;
+                let (podbay, faulty) = watched.faulty(lifecycle.config());
                 faulty.inject(On::any().nth(call), Fault::Crash(when));
                 let crashed = faulty.crashed();
                 tokio::select! {
@@ -89,13 +89,13 @@ async fn dies_at_any_call(lifecycle: Lifecycle, shape: Shape) {
                 }
                 drop(podbay);
                 if lifecycle.keeps_the_session() {
-                    let known = world.client().list("").await.unwrap();
+                    let known = watched.client().list("").await.unwrap();
                     assert!(
                         known.iter().any(|found| found.session == SESSION_ID),
                         "{what}: lost"
                     );
                 }
-                recovery.go(&world, shape, &what).await;
+                recovery.go(&watched, shape, &what).await;
             }
         }
     }

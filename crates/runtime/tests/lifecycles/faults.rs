@@ -4,26 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbay_fake_cluster::{Fault, FaultyCluster, On, Operation};
+use podbay_fake_cluster::{Fault, On, Operation};
 use podbay_k8s_client::{ClusterClient as _, ErrorKind, Kind, Object};
 use podbay_runtime::{Config, Error, Podbay, WatchScope};
 use serde_json::json;
 
 use crate::scenario::{Shape, open};
-use crate::world::{NAMESPACE, SESSION_ID, World};
+use crate::support::NAMESPACE;
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_made_by_three_writes_and_removed_by_one() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     // The first session of a namespace makes the policy that all share.
-    world
+    watched
         .client()
         .session("first")
         .image("debian:12")
         .open()
         .await
         .unwrap();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let (podbay, faulty) = watched.faulty(Config::default());
     let session = podbay
         .session(SESSION_ID)
         .image("debian:12")
@@ -43,11 +44,11 @@ async fn a_session_is_made_by_three_writes_and_removed_by_one() {
 /// `podbay run`, whose process opens one session: each call of it, and no other.
 #[tokio::test(start_paused = true)]
 async fn a_run_makes_four_writes_one_watch_and_one_exec() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     // The first session of a namespace makes the policy that all share.
-    open(&world.client(), Shape::Plain).await.unwrap();
-    world.client().close(SESSION_ID, true).await.unwrap();
-    let faulty = FaultyCluster::new(Arc::new(world.cluster.clone()));
+    open(&watched.client(), Shape::Plain).await.unwrap();
+    watched.client().close(SESSION_ID, true).await.unwrap();
+    let faulty = watched.cluster.faulty();
     let builder = Podbay::builder(Config::default()).watch_scope(WatchScope::Session);
     let podbay = builder.with_client(Arc::new(faulty.clone()));
     let starting = podbay.session("run").image("debian:12").start().unwrap();
@@ -71,22 +72,22 @@ async fn a_run_makes_four_writes_one_watch_and_one_exec() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_with_everything_is_made_and_removed_by_at_most_ten_writes() {
-    let world = World::new();
-    world
+    let watched = WatchedCluster::new();
+    watched
         .client()
         .session("first")
         .image("debian:12")
         .open()
         .await
         .unwrap();
-    world
+    watched
         .client()
         .session("first")
         .image("debian:12")
         .open()
         .await
         .unwrap();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let (podbay, faulty) = watched.faulty(Config::default());
     let mut request = Shape::Full.request();
     request.network = None;
     request.network = None;
@@ -103,10 +104,10 @@ async fn a_session_with_everything_is_made_and_removed_by_at_most_ten_writes() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_meets_a_fault_succeeds_or_leaves_nothing() {
     for shape in Shape::ALL {
-        let world = World::new();
-        let (podbay, faulty) = world.faulty(Config::default());
+        let watched = WatchedCluster::new();
+        let (podbay, faulty) = watched.faulty(Config::default());
         open(&podbay, shape).await.unwrap();
-        let (calls, whole) = (faulty.calls().len(), world.objects().await);
+        let (calls, whole) = (faulty.calls().len(), watched.cluster.counts());
         let mut succeeded = 0;
         for call in 0..calls {
             let before = [
@@ -118,8 +119,8 @@ async fn a_start_that_meets_a_fault_succeeds_or_leaves_nothing() {
             let after = [ErrorKind::Disconnected, ErrorKind::Server { status: 504 }].map(Fault::after);
             for fault in before.into_iter().chain(after) {
                 let what = format!("{shape:?}, call {call}, {fault:?}");
-                let world = World::new();
-                let (podbay, faulty) = world.faulty(Config::default());
+                let watched = WatchedCluster::new();
+                let (podbay, faulty) = watched.faulty(Config::default());
                 faulty.inject(On::any().nth(call), fault);
                 let opened = podbay.session(SESSION_ID).request(shape.request()).open().await;
                 match opened {
@@ -129,12 +130,12 @@ async fn a_start_that_meets_a_fault_succeeds_or_leaves_nothing() {
                             !session.report().attached,
                             "{what}: its own record was taken for another's"
                         );
-                        assert_eq!(world.objects().await, whole, "{what}");
+                        assert_eq!(watched.cluster.counts(), whole, "{what}");
                     }
                     Err(error) => {
                         tokio::time::sleep(Duration::from_secs(5)).await;
                         assert_eq!(
-                            world.objects().await,
+                            watched.cluster.counts(),
                             BTreeMap::new(),
                             "{what}: {}",
                             error.chain()
@@ -160,29 +161,35 @@ async fn an_object_of_somebody_else_is_left_alone() {
         (Kind::ConfigMap, "openhands-runtime-s"),
     ];
     for (kind, name) in strange {
-        let world = World::new();
+        let watched = WatchedCluster::new();
         let spec = json!({"containers": [{"name": "c", "image": "x"}]});
         let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
         let object = Object::from_json(kind, object).unwrap();
-        let object = world.cluster.create(object).await.unwrap();
-        let error = open(&world.client(), Shape::Plain).await.unwrap_err();
+        let object = watched.cluster.scripted.create(object).await.unwrap();
+        let error = open(&watched.client(), Shape::Plain).await.unwrap_err();
         assert!(
             matches!(error, Error::NameTaken { .. } | Error::Record { .. }),
             "{kind}: {error:?}"
         );
-        let left = world.cluster.get(&object.key()).await.unwrap().unwrap();
+        let left = watched
+            .cluster
+            .scripted
+            .get(&object.key())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(left.uid(), object.uid());
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(world.objects().await, BTreeMap::from([(kind, 1)]));
+        assert_eq!(watched.cluster.counts(), BTreeMap::from([(kind, 1)]));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_sessions_share_one_watch_and_read_nothing() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let slow = podbay_fake_cluster::Script::ready().pull_for(Duration::from_secs(60));
-    world.cluster.script(|_| true, slow);
-    let (podbay, faulty) = world.faulty(Config::default());
+    watched.cluster.script(slow);
+    let (podbay, faulty) = watched.faulty(Config::default());
     let opening = (0..50).map(|number| podbay.session(format!("s{number}")).image("debian:12").open());
     for opened in futures::future::join_all(opening).await {
         opened.unwrap();
@@ -209,8 +216,8 @@ async fn waiting_sessions_share_one_watch_and_read_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn close_and_delete_may_be_repeated() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     open(&podbay, Shape::Full).await.unwrap();
     assert!(podbay.close(SESSION_ID, true).await.unwrap().existed);
     assert!(!podbay.close(SESSION_ID, true).await.unwrap().existed);

@@ -7,18 +7,29 @@ use podbay_manifests::{KeyHash, Record};
 use podbay_runtime::{Config, Error, Podbay};
 
 use crate::scenario::{Shape, open};
-use crate::world::{NAMESPACE, SESSION_ID, World};
+use crate::support::NAMESPACE;
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 /// The records that are there.
-async fn records(world: &World) -> Vec<Record> {
-    let objects = world.cluster.list(Kind::ConfigMap, NAMESPACE, "").await.unwrap();
+async fn records(watched: &WatchedCluster) -> Vec<Record> {
+    let objects = watched
+        .cluster
+        .scripted
+        .list(Kind::ConfigMap, NAMESPACE, "")
+        .await
+        .unwrap();
     let maps = objects.into_iter().filter_map(Object::into_config_map);
     maps.map(|object| Record::parse(&object).unwrap()).collect()
 }
 
 /// The hash of the key in the Secret of `record`.
-async fn key_in_secret(world: &World, record: &Record) -> Option<KeyHash> {
-    let secrets = world.cluster.list(Kind::Secret, NAMESPACE, "").await.unwrap();
+async fn key_in_secret(watched: &WatchedCluster, record: &Record) -> Option<KeyHash> {
+    let secrets = watched
+        .cluster
+        .scripted
+        .list(Kind::Secret, NAMESPACE, "")
+        .await
+        .unwrap();
     let secret = secrets
         .into_iter()
         .find(|secret| secret.metadata().name.as_ref() == Some(&record.spec.names().secret()));
@@ -26,22 +37,22 @@ async fn key_in_secret(world: &World, record: &Record) -> Option<KeyHash> {
 }
 
 /// Checks what must hold whenever a session has been opened: its record tells the key that its Secret holds.
-pub(crate) async fn the_record_tells_the_key(world: &World, what: &str) {
-    for record in records(world).await {
+pub(crate) async fn the_record_tells_the_key(watched: &WatchedCluster, what: &str) {
+    for record in records(watched).await {
         assert!(record.key_hash.is_some(), "{what}");
-        assert_eq!(record.key_hash, key_in_secret(world, &record).await, "{what}");
+        assert_eq!(record.key_hash, key_in_secret(watched, &record).await, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_found_by_an_id_that_is_new_for_each_of_its_lives() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     let mut ids = Vec::new();
     for _ in 0..2 {
         open(&podbay, Shape::Plain).await.unwrap();
-        the_record_tells_the_key(&world, "opened").await;
-        let record = records(&world).await.remove(0);
+        the_record_tells_the_key(&watched, "opened").await;
+        let record = records(&watched).await.remove(0);
         ids.push(record.runtime_id.unwrap());
         podbay.close(SESSION_ID, true).await.unwrap();
     }
@@ -50,8 +61,8 @@ async fn a_session_is_found_by_an_id_that_is_new_for_each_of_its_lives() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_checked_by_the_record_alone() {
-    let world = World::new();
-    let session = world
+    let watched = WatchedCluster::new();
+    let session = watched
         .client()
         .session(SESSION_ID)
         .image("debian:12")
@@ -60,7 +71,7 @@ async fn a_key_is_checked_by_the_record_alone() {
         .unwrap();
     let key = session.session_key().await.unwrap();
     let presented = KeyHash::of(secrecy::ExposeSecret::expose_secret(&key).as_bytes());
-    let record = records(&world).await.remove(0);
+    let record = records(&watched).await.remove(0);
     assert_eq!(record.key_hash, Some(presented));
 }
 
@@ -68,8 +79,8 @@ async fn a_key_is_checked_by_the_record_alone() {
 /// says so in the record.
 #[tokio::test(start_paused = true)]
 async fn who_writes_the_secret_of_a_dead_creator_puts_the_hash_of_its_key_in_the_record() {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(Config::default());
     faulty.inject(On::any().kind(Kind::Secret).writes(), Fault::Crash(When::Before));
     let crashed = faulty.crashed();
     tokio::select! {
@@ -77,11 +88,11 @@ async fn who_writes_the_secret_of_a_dead_creator_puts_the_hash_of_its_key_in_the
         () = crashed.cancelled() => {}
         done = open(&podbay, Shape::Plain) => panic!("it went on: {done:?}"),
     }
-    let first = records(&world).await.remove(0);
-    assert_eq!(key_in_secret(&world, &first).await, None);
-    open(&world.client(), Shape::Plain).await.unwrap();
-    the_record_tells_the_key(&world, "adopted").await;
-    let adopted = records(&world).await.remove(0);
+    let first = records(&watched).await.remove(0);
+    assert_eq!(key_in_secret(&watched, &first).await, None);
+    open(&watched.client(), Shape::Plain).await.unwrap();
+    the_record_tells_the_key(&watched, "adopted").await;
+    let adopted = records(&watched).await.remove(0);
     assert_eq!(
         (&adopted.uid, &adopted.runtime_id),
         (&first.uid, &first.runtime_id)
@@ -91,8 +102,8 @@ async fn who_writes_the_secret_of_a_dead_creator_puts_the_hash_of_its_key_in_the
 
 #[tokio::test(start_paused = true)]
 async fn one_id_of_two_owners_and_of_none_is_three_sessions() {
-    let world = World::new();
-    let anybody = world.client();
+    let watched = WatchedCluster::new();
+    let anybody = watched.client();
     let (alice, bob) = (
         anybody.for_owner("alice").unwrap(),
         anybody.for_owner("bob").unwrap(),
@@ -122,7 +133,7 @@ async fn one_id_of_two_owners_and_of_none_is_three_sessions() {
         (ids(&alice).await, ids(&bob).await, ids(&anybody).await),
         (1, 1, 3)
     );
-    the_record_tells_the_key(&world, "three").await;
+    the_record_tells_the_key(&watched, "three").await;
     // Each is used, paused and ended without the others.
     of_bob.exec(["true"]).await.unwrap();
     of_bob.session_key().await.unwrap();
@@ -143,15 +154,15 @@ async fn one_id_of_two_owners_and_of_none_is_three_sessions() {
     open(&alice, Shape::Full).await.unwrap();
     assert_eq!(anybody.close_all("", true).await.unwrap().len(), 2);
     assert!(alice.delete(SESSION_ID, true).await.unwrap().claim.is_some());
-    world.is_left_empty("in the end").await;
+    watched.is_left_empty("in the end").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_an_owned_session_has_carries_its_raw_id_and_its_owners_label() {
-    let world = World::new();
-    let alice = world.client().for_owner("alice").unwrap();
+    let watched = WatchedCluster::new();
+    let alice = watched.client().for_owner("alice").unwrap();
     open(&alice, Shape::Full).await.unwrap();
-    let record = records(&world).await.remove(0);
+    let record = records(&watched).await.remove(0);
     let owner = record.spec.owner().unwrap();
     for kind in [
         Kind::ConfigMap,
@@ -160,7 +171,7 @@ async fn what_an_owned_session_has_carries_its_raw_id_and_its_owners_label() {
         Kind::Service,
         Kind::PersistentVolumeClaim,
     ] {
-        for object in world.cluster.list(kind, NAMESPACE, "").await.unwrap() {
+        for object in watched.cluster.scripted.list(kind, NAMESPACE, "").await.unwrap() {
             let metadata = object.metadata();
             let label = metadata
                 .labels
@@ -175,8 +186,8 @@ async fn what_an_owned_session_has_carries_its_raw_id_and_its_owners_label() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_no_owners_is_refused_before_anything_is_made() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     for name in ["", " alice", "a\nb"] {
         assert!(
             matches!(podbay.for_owner(name), Err(Error::Owner { .. })),
@@ -190,5 +201,5 @@ async fn a_name_that_is_no_owners_is_refused_before_anything_is_made() {
             .await;
         assert!(matches!(opened, Err(Error::Owner { .. })), "{name:?}");
     }
-    assert!(world.objects().await.is_empty());
+    assert!(watched.cluster.counts().is_empty());
 }

@@ -5,7 +5,7 @@ use podbay_fake_cluster::{ImageTrouble, Script, Trouble};
 use podbay_runtime::{Config, Error, OpenMode, SessionState};
 
 use crate::scenario::{Shape, open};
-use crate::world::{SESSION_ID, World};
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 fn with_policy(policy: CleanupPolicy) -> Config {
     let mut config = Config::default();
@@ -20,10 +20,10 @@ async fn a_failed_start_is_kept_where_the_policy_says_so() {
         (CleanupPolicy::KeepOnFailure, true),
         (CleanupPolicy::AlwaysKeep, true),
     ] {
-        let world = World::new();
+        let watched = WatchedCluster::new();
         let stuck = Script::stuck(Trouble::Image(ImageTrouble::NotFound));
-        world.cluster.script(|_| true, stuck);
-        let error = open(&world.client_with(with_policy(policy)), Shape::Plain)
+        watched.cluster.script(stuck);
+        let error = open(&watched.client_with(with_policy(policy)), Shape::Plain)
             .await
             .unwrap_err();
         assert!(
@@ -36,8 +36,8 @@ async fn a_failed_start_is_kept_where_the_policy_says_so() {
             "{policy}"
         );
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-        assert_eq!(!world.objects().await.is_empty(), kept, "{policy}");
-        world.is_left_empty(policy.as_str()).await;
+        assert_eq!(!watched.cluster.counts().is_empty(), kept, "{policy}");
+        watched.is_left_empty(policy.as_str()).await;
     }
 }
 
@@ -49,8 +49,8 @@ async fn a_session_that_is_done_is_closed_or_kept_by_its_policy() {
         (CleanupPolicy::AlwaysKeep, true, true),
     ] {
         for (succeeded, kept) in [(true, after_success), (false, after_failure)] {
-            let world = World::new();
-            let podbay = world.client_with(with_policy(policy));
+            let watched = WatchedCluster::new();
+            let podbay = watched.client_with(with_policy(policy));
             let session = podbay
                 .session(SESSION_ID)
                 .image("debian:12")
@@ -61,17 +61,17 @@ async fn a_session_that_is_done_is_closed_or_kept_by_its_policy() {
             assert_eq!(closed.is_none(), kept, "{policy}, succeeded {succeeded}");
             let known = podbay.list("").await.unwrap();
             assert_eq!(known.len(), usize::from(kept), "{policy}, succeeded {succeeded}");
-            world.is_left_empty(policy.as_str()).await;
+            watched.is_left_empty(policy.as_str()).await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn openhands_word_for_keeping_sessions_is_heard() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let mut config = Config::default();
     config.sandbox.keep_runtime_alive = true;
-    let podbay = world.client_with(config);
+    let podbay = watched.client_with(config);
     let session = podbay
         .session(SESSION_ID)
         .image("debian:12")
@@ -83,11 +83,11 @@ async fn openhands_word_for_keeping_sessions_is_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn the_one_too_many_is_refused_and_paused_ones_do_not_count() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let mut config = Config::default();
     config.max_concurrent_conversations = Some(7);
     config.kubernetes.max_sessions = Some(2);
-    let podbay = world.client_with(config);
+    let podbay = watched.client_with(config);
     let open = async |id: &str| {
         podbay
             .session(id)
@@ -114,16 +114,16 @@ async fn the_one_too_many_is_refused_and_paused_ones_do_not_count() {
     for id in ["one", "two", "three"] {
         podbay.delete(id, true).await.unwrap();
     }
-    world.is_left_empty("in the end").await;
+    watched.is_left_empty("in the end").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_many_at_once_as_many_as_allowed_are_opened() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let mut config = Config::default();
     config.max_concurrent_conversations = Some(3);
     let opening = (0..8).map(|number| {
-        let podbay = world.client_with(config.clone());
+        let podbay = watched.client_with(config.clone());
         async move {
             podbay
                 .session(format!("s{number}"))
@@ -140,16 +140,16 @@ async fn of_many_at_once_as_many_as_allowed_are_opened() {
             "{error:?}"
         );
     }
-    assert_eq!(world.living_pods().await, 3);
+    assert_eq!(watched.cluster.live_pods(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn attaching_makes_nothing() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     let attach = || podbay.session(SESSION_ID).mode(OpenMode::Attach).open();
     assert!(matches!(attach().await, Err(Error::NotFound { .. })));
-    assert!(world.objects().await.is_empty());
+    assert!(watched.cluster.counts().is_empty());
     open(&podbay, Shape::Plain).await.unwrap();
     assert!(attach().await.unwrap().report().attached);
 }
@@ -157,13 +157,13 @@ async fn attaching_makes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_session_says_so_and_comes_back_with_what_it_is_made_of() {
     for shape in [Shape::Full, Shape::Job] {
-        let world = World::new();
-        let podbay = world.client();
+        let watched = WatchedCluster::new();
+        let podbay = watched.client();
         open(&podbay, shape).await.unwrap();
-        let whole = world.objects().await;
+        let whole = watched.cluster.counts();
         podbay.pause(SESSION_ID, true).await.unwrap();
         podbay.pause(SESSION_ID, true).await.unwrap();
-        assert_eq!(world.living_pods().await, 0);
+        assert_eq!(watched.cluster.live_pods(), 0);
         assert_eq!(podbay.list("").await.unwrap()[0].state, SessionState::Paused);
         let session = podbay.existing(SESSION_ID).unwrap();
         let error = session.exec(["true"]).await.unwrap_err();
@@ -171,11 +171,11 @@ async fn a_paused_session_says_so_and_comes_back_with_what_it_is_made_of() {
         let session = podbay.resume(SESSION_ID).await.unwrap();
         assert!(session.report().resumed && !session.report().recreated);
         session.exec(["true"]).await.unwrap();
-        assert_eq!(world.objects().await, whole, "{shape:?}");
-        world.is_left_empty("in the end").await;
+        assert_eq!(watched.cluster.counts(), whole, "{shape:?}");
+        watched.is_left_empty("in the end").await;
     }
-    let world = World::new();
-    open(&world.client(), Shape::Plain).await.unwrap();
-    let error = world.client().pause(SESSION_ID, true).await.unwrap_err();
+    let watched = WatchedCluster::new();
+    open(&watched.client(), Shape::Plain).await.unwrap();
+    let error = watched.client().pause(SESSION_ID, true).await.unwrap_err();
     assert!(matches!(error, Error::NothingToKeep { .. }), "{error:?}");
 }

@@ -11,7 +11,7 @@ use podbay_runtime::{Config, Error, Podbay, WatchScope};
 use proptest::prelude::*;
 
 use crate::scenario::Shape;
-use crate::world::World;
+use crate::watched_cluster::WatchedCluster;
 
 fn config(limit: u32) -> Config {
     let mut config = Config::default();
@@ -40,8 +40,8 @@ fn lists(faulty: &FaultyCluster) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn sessions_are_counted_without_a_list() {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(config(2));
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(config(2));
     for (id, let_in) in [("one", true), ("two", true), ("three", false)] {
         assert_eq!(is_let_in(&podbay, id).await, let_in, "{id}");
     }
@@ -58,8 +58,8 @@ async fn sessions_are_counted_without_a_list() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_limit_records_are_not_watched() {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(Config::default());
     assert!(is_let_in(&podbay, "one").await);
     let counts = faulty.counts();
     assert_eq!(
@@ -72,8 +72,8 @@ async fn without_a_limit_records_are_not_watched() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_may_not_watch_records_lists_them() {
     for scope in [WatchScope::Namespace, WatchScope::Session] {
-        let world = World::new();
-        let faulty = FaultyCluster::new(Arc::new(world.cluster.clone()));
+        let watched = WatchedCluster::new();
+        let faulty = watched.cluster.faulty();
         // A Role of an earlier version has no such right.
         faulty.inject(records(), Fault::before(ErrorKind::Forbidden));
         let builder = Podbay::builder(config(1)).watch_scope(scope);
@@ -91,8 +91,8 @@ async fn a_client_that_may_not_watch_records_lists_them() {
 
 #[tokio::test(start_paused = true)]
 async fn an_index_that_is_behind_for_too_long_is_not_waited_for() {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(config(1));
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(config(1));
     assert!(is_let_in(&podbay, "one").await);
     faulty.stall_watches(&On::any().kind(Kind::ConfigMap));
     let began = tokio::time::Instant::now();
@@ -113,16 +113,16 @@ fn at_once(delays: [u64; 2], behind: [u64; 2], begin: [u64; 2], resume: bool) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let world = World::new();
+        let watched = WatchedCluster::new();
         if resume {
-            let podbay = world.client();
+            let podbay = watched.client();
             for id in ["s0", "s1"] {
                 assert!(is_let_in(&podbay, id).await);
                 podbay.pause(id, true).await.unwrap();
             }
         }
         let clients = (0..2).map(|number| {
-            let (podbay, faulty) = world.faulty(config(1));
+            let (podbay, faulty) = watched.faulty(config(1));
             faulty.inject(records(), Fault::Lag(Duration::from_millis(behind[number])));
             faulty.inject(
                 On::any().writes(),

@@ -12,5 +12,7 @@ mod keeping;
 mod limits;
 mod scenario;
 mod starting;
+#[path = "../support/mod.rs"]
+mod support;
 mod trying_again;
-mod world;
+mod watched_cluster;

@@ -5,7 +5,8 @@ use podbay_k8s_client::{ClusterClient as _, Kind};
 use podbay_manifests::SessionRequest;
 use podbay_runtime::{Config, Error, OpenMode, Podbay};
 
-use crate::world::{NAMESPACE, SESSION_ID, World};
+use crate::support::{NAMESPACE, plain};
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 /// What a session of a lifecycle is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +23,18 @@ impl Shape {
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Full, Self::Job];
 
     pub(crate) fn request(self) -> SessionRequest {
-        let plain = SessionRequest {
-            image: Some("debian:12".to_owned()),
-            ..SessionRequest::default()
-        };
         match self {
-            Self::Plain => plain,
+            Self::Plain => plain(),
             Self::Full => SessionRequest {
                 persistent: Some(true),
                 ports: vec![3000],
                 network: Some(NetworkMode::None),
-                ..plain
+                ..plain()
             },
             Self::Job => SessionRequest {
                 persistent: Some(true),
                 workload: Some(WorkloadKind::Job),
-                ..plain
+                ..plain()
             },
         }
     }
@@ -108,8 +105,8 @@ impl Lifecycle {
     }
 
     /// What was there before, made by a client without faults.
-    pub(crate) async fn prepare(self, world: &World, shape: Shape) {
-        let podbay = world.client();
+    pub(crate) async fn prepare(self, watched: &WatchedCluster, shape: Shape) {
+        let podbay = watched.client();
         match self {
             Self::Open | Self::Run => {}
             Self::Attach
@@ -122,16 +119,21 @@ impl Lifecycle {
             | Self::PauseAndWait => open(&podbay, shape).await.unwrap(),
             Self::ReplaceEnded => {
                 open(&podbay, shape).await.unwrap();
-                let pods = world.cluster.list(Kind::Pod, NAMESPACE, "").await.unwrap();
+                let pods = watched
+                    .cluster
+                    .scripted
+                    .list(Kind::Pod, NAMESPACE, "")
+                    .await
+                    .unwrap();
                 let name = pods[0].metadata().name.clone().unwrap();
-                world.cluster.exit(NAMESPACE, &name, 1).unwrap();
+                watched.cluster.scripted.exit(NAMESPACE, &name, 1).unwrap();
             }
             Self::Resume => {
                 open(&podbay, shape).await.unwrap();
                 podbay.pause(SESSION_ID, true).await.unwrap();
             }
             Self::OpenBeyondLimit => {
-                podbay.session("other").image("debian:12").open().await.unwrap();
+                podbay.session("other").request(plain()).open().await.unwrap();
             }
         }
     }

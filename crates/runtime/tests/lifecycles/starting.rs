@@ -11,7 +11,7 @@ use podbay_runtime::{Config, Error, Podbay, SessionState, StartPhase};
 use tokio_util::sync::CancellationToken;
 
 use crate::scenario::Shape;
-use crate::world::{SESSION_ID, World};
+use crate::watched_cluster::{SESSION_ID, WatchedCluster};
 
 /// Long enough for all that goes on in the background.
 const AFTERWARDS: Duration = Duration::from_secs(60);
@@ -23,8 +23,8 @@ fn start(podbay: &Podbay, shape: Shape) -> podbay_runtime::Starting {
 
 /// How many calls a start makes.
 async fn calls_of(shape: Shape) -> usize {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(Config::default());
     start(&podbay, shape).ready().await.unwrap();
     faulty.calls().len()
 }
@@ -38,12 +38,12 @@ async fn made(faulty: &FaultyCluster, calls: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_is_followed_from_its_first_step_to_ready() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let slow = Script::ready()
         .start_for(Duration::from_secs(5))
         .pull_for(Duration::from_secs(5));
-    world.cluster.script(|_| true, slow);
-    let starting = start(&world.client(), Shape::Plain);
+    watched.cluster.script(slow);
+    let starting = start(&watched.client(), Shape::Plain);
     assert_eq!(starting.id(), SESSION_ID);
     let mut state = starting.state();
     let mut told = vec![state.borrow_and_update().clone()];
@@ -62,11 +62,11 @@ async fn a_start_is_followed_from_its_first_step_to_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn a_start_that_fails_tells_why_and_its_error_has_the_same() {
-    let world = World::new();
-    world
+    let watched = WatchedCluster::new();
+    watched
         .cluster
-        .script(|_| true, Script::stuck(Trouble::Image(ImageTrouble::NotFound)));
-    let starting = start(&world.client(), Shape::Plain);
+        .script(Script::stuck(Trouble::Image(ImageTrouble::NotFound)));
+    let starting = start(&watched.client(), Shape::Plain);
     let state = starting.state();
     let error = starting.ready().await.unwrap_err();
     let SessionState::Failed(verdict) = state.borrow().clone() else {
@@ -78,8 +78,8 @@ async fn a_start_that_fails_tells_why_and_its_error_has_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_made_of_what_is_not_valid() {
-    let world = World::new();
-    let (podbay, faulty) = world.faulty(Config::default());
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(Config::default());
     let error = podbay.session("s").image("-").start().unwrap_err();
     assert!(matches!(error, Error::Spec { .. }), "{error:?}");
     assert!(faulty.calls().is_empty());
@@ -89,17 +89,17 @@ async fn nothing_is_made_of_what_is_not_valid() {
 async fn a_start_that_is_dropped_at_any_call_leaves_nothing() {
     for shape in Shape::ALL {
         for call in 0..=calls_of(shape).await {
-            let world = World::new();
+            let watched = WatchedCluster::new();
             let slow = Script::ready().start_for(Duration::from_secs(5));
-            world.cluster.script(|_| true, slow);
-            let (podbay, faulty) = world.faulty(Config::default());
+            watched.cluster.script(slow);
+            let (podbay, faulty) = watched.faulty(Config::default());
             faulty.inject(On::any(), Fault::Latency(Duration::from_millis(10)));
             let starting = start(&podbay, shape);
             made(&faulty, call).await;
             drop(starting);
             tokio::time::sleep(AFTERWARDS).await;
             assert_eq!(
-                world.objects().await,
+                watched.cluster.counts(),
                 std::collections::BTreeMap::new(),
                 "{shape:?}, call {call}"
             );
@@ -111,14 +111,14 @@ async fn a_start_that_is_dropped_at_any_call_leaves_nothing() {
 async fn a_start_that_is_detached_at_any_call_goes_on() {
     for shape in Shape::ALL {
         for call in 0..=calls_of(shape).await {
-            let world = World::new();
-            let (podbay, faulty) = world.faulty(Config::default());
+            let watched = WatchedCluster::new();
+            let (podbay, faulty) = watched.faulty(Config::default());
             faulty.inject(On::any(), Fault::Latency(Duration::from_millis(10)));
             let starting = start(&podbay, shape);
             made(&faulty, call).await;
             starting.detach();
             tokio::time::sleep(AFTERWARDS).await;
-            let known = world.client().list("").await.unwrap();
+            let known = watched.client().list("").await.unwrap();
             assert_eq!(
                 known[0].state,
                 SessionState::Ready(None),
@@ -132,15 +132,15 @@ async fn a_start_that_is_detached_at_any_call_goes_on() {
 async fn a_start_that_is_cancelled_at_any_call_is_removed_when_that_is_told() {
     for shape in Shape::ALL {
         for call in 0..=calls_of(shape).await {
-            let world = World::new();
-            let (podbay, faulty) = world.faulty(Config::default());
+            let watched = WatchedCluster::new();
+            let (podbay, faulty) = watched.faulty(Config::default());
             faulty.inject(On::any(), Fault::Latency(Duration::from_millis(10)));
             let starting = start(&podbay, shape);
             let state = starting.state();
             made(&faulty, call).await;
             starting.cancel().await.unwrap();
             assert!(
-                world.client().list("").await.unwrap().is_empty(),
+                watched.client().list("").await.unwrap().is_empty(),
                 "{shape:?}, call {call}"
             );
             // What is ready is closed as ever, which keeps a claim.
@@ -150,7 +150,7 @@ async fn a_start_that_is_cancelled_at_any_call_is_removed_when_that_is_told() {
                 "{shape:?}, call {call}: {state:?}"
             );
             tokio::time::sleep(AFTERWARDS).await;
-            let left = world.objects().await;
+            let left = watched.cluster.counts();
             assert!(left.is_empty() || is_over, "{shape:?}, call {call}: {left:?}");
         }
     }
@@ -158,8 +158,8 @@ async fn a_start_that_is_cancelled_at_any_call_is_removed_when_that_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_ready_or_was_there_outlives_the_handle() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     let starting = start(&podbay, Shape::Plain);
     let mut state = starting.state();
     state
@@ -186,8 +186,8 @@ async fn a_session_that_is_ready_or_was_there_outlives_the_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_one_start_cancels_no_other_of_the_same_token() {
-    let world = World::new();
-    let podbay = world.client();
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
     let token = CancellationToken::new();
     let start = |id: &str| {
         let builder = podbay.session(id).image("debian:12");
@@ -203,11 +203,11 @@ async fn dropping_one_start_cancels_no_other_of_the_same_token() {
 }
 
 /// What another process tells of the session, by its own watches, at the cluster's time.
-async fn told_by_another(world: &World) -> Option<SessionState> {
-    let podbay = world.client();
+async fn told_by_another(watched: &WatchedCluster) -> Option<SessionState> {
+    let podbay = watched.client();
     let index = podbay.index();
     index.synced().await.unwrap();
-    let age = SignedDuration::try_from(world.cluster.age()).unwrap();
+    let age = SignedDuration::try_from(watched.cluster.scripted.age()).unwrap();
     let names = SessionNames::of(None, &SESSION_ID.parse().unwrap());
     index.get(&names).state(EPOCH + age)
 }
@@ -219,19 +219,23 @@ async fn opener_is_killed(script: Option<Script>, whole: impl Fn(&SessionState) 
         for call in 0..calls_of(shape).await {
             for when in [When::Before, When::After] {
                 let what = format!("{shape:?}, call {call}, {when:?}");
-                let world = World::new();
+                let watched = WatchedCluster::new();
                 if let Some(script) = &script {
-                    world.cluster.script(|_| true, script.clone());
+                    watched.cluster.script(script.clone());
                 }
-                let (podbay, faulty) = world.faulty(Config::default());
+                let (podbay, faulty) = watched.faulty(Config::default());
                 faulty.inject(On::any().nth(call), Fault::Crash(when));
                 let starting = start(&podbay, shape);
                 faulty.crashed().cancelled().await;
-                let at_once = told_by_another(&world).await;
+                let at_once = told_by_another(&watched).await;
                 // All that goes on in the cluster, which the opener no longer sees, and the time that a creator may take.
                 tokio::time::sleep(AFTERWARDS).await;
-                let told = told_by_another(&world).await;
-                match (world.objects().await.is_empty(), world.living_pods().await, &told) {
+                let told = told_by_another(&watched).await;
+                match (
+                    watched.cluster.counts().is_empty(),
+                    watched.cluster.live_pods(),
+                    &told,
+                ) {
                     (true, _, None) => assert_eq!(at_once, None, "{what}"),
                     (false, 0, Some(SessionState::Lost(verdict))) => {
                         without += 1;
@@ -242,7 +246,7 @@ async fn opener_is_killed(script: Option<Script>, whole: impl Fn(&SessionState) 
                     (false, 1, Some(state)) => {
                         with_pod += 1;
                         assert!(whole(state), "{what}: {state:?}");
-                        let session = world.client().existing(SESSION_ID).unwrap();
+                        let session = watched.client().existing(SESSION_ID).unwrap();
                         let described = session.describe().await.unwrap();
                         assert!(whole(&described.summary.state), "{what}: {described:?}");
                         assert_eq!(described.verdict.as_ref(), described.summary.state.verdict());

@@ -9,13 +9,13 @@ use podbay_protocol::Cause;
 use podbay_runtime::{Config, Error};
 
 use crate::scenario::{Shape, open};
-use crate::world::World;
+use crate::watched_cluster::WatchedCluster;
 
 /// A cluster on which the first `failing` pods of a session come to nothing.
-fn failing(world: &World, failing: usize, script: Script) -> Arc<AtomicUsize> {
+fn failing(watched: &WatchedCluster, failing: usize, script: Script) -> Arc<AtomicUsize> {
     let pods = Arc::<AtomicUsize>::default();
     let seen = Arc::clone(&pods);
-    world.cluster.script_with(move |_| {
+    watched.cluster.scripted.script_with(move |_| {
         let number = seen.fetch_add(1, Ordering::Relaxed);
         (number < failing).then(|| script.clone())
     });
@@ -41,10 +41,10 @@ fn evicted() -> Script {
 async fn a_start_is_tried_again_as_often_as_its_failure_may_be() {
     for shape in [Shape::Plain, Shape::Full] {
         for (tries, failures, succeeds) in [(2, 2, true), (1, 2, false), (0, 1, false)] {
-            let world = World::new();
+            let watched = WatchedCluster::new();
             let stuck = Script::stuck(Trouble::Image(ImageTrouble::NotFound));
-            let pods = failing(&world, failures, stuck);
-            let podbay = world.client_with(config(Cause::ImageNotFound, tries));
+            let pods = failing(&watched, failures, stuck);
+            let podbay = watched.client_with(config(Cause::ImageNotFound, tries));
             let began = tokio::time::Instant::now();
             let opened = open(&podbay, shape).await;
             assert_eq!(
@@ -62,16 +62,16 @@ async fn a_start_is_tried_again_as_often_as_its_failure_may_be() {
                 }
             );
             assert!(began.elapsed() >= Duration::from_secs(3 * u64::from(tries)));
-            world.is_left_empty("in the end").await;
+            watched.is_left_empty("in the end").await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_failure_is_not_tried_again() {
-    let world = World::new();
-    let pods = failing(&world, 1, Script::stuck(Trouble::Image(ImageTrouble::Denied)));
-    let podbay = world.client_with(config(Cause::ImageNotFound, 5));
+    let watched = WatchedCluster::new();
+    let pods = failing(&watched, 1, Script::stuck(Trouble::Image(ImageTrouble::Denied)));
+    let podbay = watched.client_with(config(Cause::ImageNotFound, 5));
     let error = open(&podbay, Shape::Plain).await.unwrap_err();
     assert!(
         matches!(&error, Error::Start { verdict, .. } if verdict.cause == Cause::ImageDenied),
@@ -82,23 +82,25 @@ async fn another_failure_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_eviction_during_the_start_is_survived() {
-    let world = World::new();
-    let pods = failing(&world, 1, evicted());
+    let watched = WatchedCluster::new();
+    let pods = failing(&watched, 1, evicted());
     let mut request = Shape::Plain.request();
     // A server that is slow to answer gives the eviction time to come first.
     request.server = Some(podbay_manifests::ServerKind::Image);
-    let podbay = world.client_with(config(Cause::Evicted, 1));
+    let podbay = watched.client_with(config(Cause::Evicted, 1));
     podbay.session("s").request(request).open().await.unwrap();
     assert_eq!(pods.load(Ordering::Relaxed), 2);
-    world.is_left_empty("in the end").await;
+    watched.is_left_empty("in the end").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cause_that_does_not_exist_is_refused_before_anything_is_made() {
-    let world = World::new();
+    let watched = WatchedCluster::new();
     let mut config = Config::default();
     config.kubernetes.start_retries = [("evictions".to_owned(), 1)].into();
-    let error = open(&world.client_with(config), Shape::Plain).await.unwrap_err();
+    let error = open(&watched.client_with(config), Shape::Plain)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("evicted"), "{error}");
-    assert!(world.objects().await.is_empty());
+    assert!(watched.cluster.counts().is_empty());
 }

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::api_server::{ApiServer, Manners, PATIENCE};
-use crate::world::{SESSION_ID, client, plain};
+use crate::setup::{SESSION_ID, client};
+use crate::support::plain;
 
 effects! { real:
     "runtime" => runtime;

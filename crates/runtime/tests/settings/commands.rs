@@ -6,7 +6,8 @@ use podbay_fake_cluster::{ExecAnswer, ScriptedCluster};
 use podbay_protocol::End;
 use tokio::time::Instant;
 
-use crate::world::{SESSION_ID, client, plain};
+use crate::setup::{SESSION_ID, client};
+use crate::support::plain;
 
 effects! { paused:
     "sandbox.timeout" => timeout;

@@ -3,7 +3,8 @@
 use podbay_fake_cluster::ScriptedCluster;
 use podbay_runtime::{Config, Error};
 
-use crate::world::{client, plain};
+use crate::setup::client;
+use crate::support::plain;
 
 effects! { paused:
     "kubernetes.max_sessions" => max_sessions;

@@ -35,5 +35,7 @@ mod commands;
 mod coverage;
 mod limits;
 mod patience;
+mod setup;
+#[path = "../support/mod.rs"]
+mod support;
 mod tries;
-mod world;

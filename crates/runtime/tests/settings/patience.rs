@@ -12,7 +12,8 @@ use podbay_runtime::{Config, Error, SessionRequest};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::world::{NAMESPACE, SESSION_ID, client, cluster, plain};
+use crate::setup::{SESSION_ID, client, cluster};
+use crate::support::{NAMESPACE, plain};
 
 effects! { paused:
     "podbay.unschedulable_grace_seconds" => unschedulable_grace_seconds;

@@ -8,7 +8,8 @@ use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
 use podbay_runtime::Config;
 use tokio::time::Instant;
 
-use crate::world::{SESSION_ID, client, plain};
+use crate::setup::{SESSION_ID, client};
+use crate::support::plain;
 
 effects! { paused:
     "kubernetes.start_retries" => start_retries;

@@ -1,11 +1,10 @@
 //! A scripted cluster, and a client on it.
 
-use std::sync::Arc;
-
 use podbay_fake_cluster::{Script, ScriptedCluster};
-use podbay_runtime::{Config, Podbay, SessionRequest};
+use podbay_runtime::{Config, Podbay};
 
-pub(crate) const NAMESPACE: &str = "default";
+use crate::support::podbay_on;
+
 /// The session that most tests are about.
 pub(crate) const SESSION_ID: &str = "s";
 
@@ -20,13 +19,5 @@ pub(crate) fn cluster(script: Script) -> ScriptedCluster {
 pub(crate) fn client(cluster: &ScriptedCluster, change: impl FnOnce(&mut Config)) -> Podbay {
     let mut config = Config::default();
     change(&mut config);
-    Podbay::with_client(Arc::new(cluster.clone()), config)
-}
-
-/// The plainest session.
-pub(crate) fn plain() -> SessionRequest {
-    SessionRequest {
-        image: Some("debian:12".to_owned()),
-        ..SessionRequest::default()
-    }
+    podbay_on(cluster, config)
 }
