@@ -9,6 +9,7 @@ mod integrity;
 mod library;
 mod lifecycle;
 mod rights;
+mod servers;
 mod snapshots;
 mod verdicts;
 mod workloads;

@@ -5,6 +5,10 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use crate::support::{Finished, Surroundings, finish};
 
+/// A kubeconfig of a cluster that refuses every connection.
+const UNREACHABLE: &str = r#"{"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}]}"#;
+
 /// `podbay run --backend local` of a shell's script, with variables.
 fn run_with(there: &Surroundings, variables: &[(&str, &str)], script: &str) -> Finished {
     let mut command = there.podbay(["run", "--backend", "local", "--", "sh", "-c", script]);
@@ -148,4 +152,34 @@ fn a_file_of_variables_that_can_not_be_read_is_not_shown() {
     );
     assert!(done.stderr.contains("over several lines"), "{}", done.stderr);
     assert!(!done.stderr.contains("hunter2"), "{}", done.stderr);
+}
+
+/// `$(podbay key demo)` goes into a header: whatever goes wrong, standard output holds nothing that is no key.
+#[test]
+fn a_key_that_can_not_be_had_is_no_output() {
+    let there = Surroundings::new();
+    let refused = |args: &[&str], code: i32, told: &str| {
+        let done = finish(there.podbay(args));
+        assert_eq!(
+            (done.code, done.out()),
+            (Some(code), ""),
+            "{args:?}: {}",
+            done.stderr
+        );
+        assert!(done.stderr.contains(told), "{args:?}: {}", done.stderr);
+    };
+    refused(&["key"], 2, "<SESSION>");
+    refused(&["key", "demo", "other"], 2, "unexpected argument 'other'");
+    refused(
+        &["key", "demo", "--backend", "local"],
+        125,
+        "key is not supported here",
+    );
+    refused(&["key", "demo"], 125, ".kube/config");
+    // With a cluster, which nothing is asked of for the first two.
+    std::fs::create_dir(there.path("home/.kube")).unwrap();
+    std::fs::write(there.path("home/.kube/config"), UNREACHABLE).unwrap();
+    refused(&["key", ""], 2, "a session id must not be empty");
+    refused(&["key", "a\nb"], 2, "must not hold control characters");
+    refused(&["key", "demo"], 125, "[AgentRuntimeUnavailableError]");
 }

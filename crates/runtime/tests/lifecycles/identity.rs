@@ -75,6 +75,28 @@ async fn a_key_is_checked_by_the_record_alone() {
     assert_eq!(record.key_hash, Some(presented));
 }
 
+/// Who talks to a session's server keeps its key over a pause, and reads it during one.
+#[tokio::test(start_paused = true)]
+async fn a_key_lasts_as_long_as_its_session() {
+    let watched = WatchedCluster::new();
+    let podbay = watched.client();
+    let key = async |id: &str| podbay.existing(id).unwrap().session_key().await;
+    let there = async || secrecy::ExposeSecret::expose_secret(&key(SESSION_ID).await.unwrap()).to_owned();
+    open(&podbay, Shape::Full).await.unwrap();
+    let first = there().await;
+    podbay.pause(SESSION_ID, true).await.unwrap();
+    assert_eq!(there().await, first, "paused");
+    podbay.resume(SESSION_ID).await.unwrap();
+    assert_eq!(there().await, first, "resumed");
+    for id in ["other", "S"] {
+        assert!(matches!(key(id).await, Err(Error::NotFound { .. })), "{id}");
+    }
+    podbay.close(SESSION_ID, true).await.unwrap();
+    assert!(matches!(key(SESSION_ID).await, Err(Error::NotFound { .. })));
+    open(&podbay, Shape::Full).await.unwrap();
+    assert_ne!(there().await, first, "another life has another key");
+}
+
 /// The creator dies with the record written and not the Secret, whose key only it knew: who comes next makes another key, and
 /// says so in the record.
 #[tokio::test(start_paused = true)]
