@@ -207,6 +207,8 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
     let given_up = CancellationToken::new();
     let guard = given_up.clone().drop_guard();
     let (tell, end) = oneshot::channel();
+    let (exits, exit) = watch::channel(None);
+    let shell = CarryingShell::of(&call.request, exit);
     let streams = ExecStreams {
         stdin: wants_stdin.then_some(stdin),
         stdout,
@@ -220,6 +222,11 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
             () = alive.cancelled() => ExecEnd::Exited { code: KILLED },
             end = answer.run(call, streams) => end,
         };
+        if let ExecEnd::Exited { code } = end
+            && !alive.is_cancelled()
+        {
+            exits.send_replace(Some(code));
+        }
         // The caller may have stopped waiting.
         tell.send(end).ok();
     });
@@ -228,8 +235,8 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
     };
     ExecProcess {
         stdin: wants_stdin.then(|| ExecStdin::new(stdin_write)),
-        stdout: output(stdout_read),
-        stderr: output(stderr_read),
+        stdout: output(stdout_read, shell.clone()),
+        stderr: output(stderr_read, shell),
         resize: tty.then(|| watch::Sender::new(TerminalSize::default())),
         signals: None,
         end: end.map(move |end| end.unwrap_or_else(|_| lost())).boxed(),
@@ -237,6 +244,54 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
     }
 }
 
-fn output(mut pieces: mpsc::Receiver<Bytes>) -> ExecOutput {
-    ExecOutput::new(stream::poll_fn(move |cx| pieces.poll_recv(cx)))
+/// The shell that a client has carry its command: it holds both streams open until the command has ended, and then writes into
+/// each a word that the client chose, which begins with ASCII's record separator, and the exit code. With a terminal it is gone
+/// by then; one that is killed with its container writes nothing.
+#[derive(Clone)]
+struct CarryingShell {
+    end_mark: String,
+    /// The exit code, once there is one; closed when there will be none.
+    exit: watch::Receiver<Option<i32>>,
+}
+
+impl CarryingShell {
+    fn of(request: &ExecRequest, exit: watch::Receiver<Option<i32>>) -> Option<Self> {
+        let mut words = request.argv.iter().filter(|_| !request.tty);
+        let end_mark = words.find(|word| word.starts_with('\u{1e}'))?.clone();
+        Some(Self { end_mark, exit })
+    }
+
+    /// Whether `piece` has the mark already: some behaviours play the shell too.
+    fn has_written(&self, piece: &Bytes) -> bool {
+        piece
+            .windows(self.end_mark.len())
+            .any(|bytes| bytes == self.end_mark.as_bytes())
+    }
+
+    /// What it writes when the command has exited.
+    async fn last_words(mut self) -> Option<Bytes> {
+        let code = self
+            .exit
+            .wait_for(Option::is_some)
+            .await
+            .ok()?
+            .unwrap_or_default();
+        Some(Bytes::from(format!("{}{code}\n", self.end_mark)))
+    }
+}
+
+fn output(pieces: mpsc::Receiver<Bytes>, shell: Option<CarryingShell>) -> ExecOutput {
+    ExecOutput::new(stream::unfold(
+        (pieces, shell),
+        |(mut pieces, mut shell)| async move {
+            let piece = match pieces.recv().await {
+                Some(piece) => {
+                    shell = shell.filter(|shell| !shell.has_written(&piece));
+                    piece
+                }
+                None => shell.take()?.last_words().await?,
+            };
+            Some((piece, (pieces, shell)))
+        },
+    ))
 }

@@ -16,9 +16,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// The channel of a command's status, and its text for an exit with 0 (`metav1.Status`).
+/// The channel of a command's status, and its text for an exit with 127 (`metav1.Status`): a command that was not found is one
+/// whose shell writes nothing at its end.
 const STATUS: u8 = 3;
-const SUCCESS: &str = r#"{"metadata":{},"status":"Success"}"#;
+const NOT_FOUND: &str = r#"{"metadata":{},"status":"Failure","message":"command terminated with exit code 127","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"127"}]}}"#;
 const SUB_PROTOCOL: &str = "sec-websocket-protocol";
 const VERSION_5: &str = "v5.channel.k8s.io";
 
@@ -164,7 +165,7 @@ async fn command(stream: TcpStream, manners: Manners) {
     while let Some(Ok(message)) = socket.next().await {
         if matches!(message, Message::Ping(_)) {
             let mut status = vec![STATUS];
-            status.extend_from_slice(SUCCESS.as_bytes());
+            status.extend_from_slice(NOT_FOUND.as_bytes());
             let _ = socket.send(Message::Binary(status.into())).await;
             let _ = socket.close(None).await;
             return;

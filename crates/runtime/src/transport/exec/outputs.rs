@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use podbay_k8s_client::{ExecEnd, ExecOutput};
 use podbay_process::LINGER;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::end_mark::EndMark;
@@ -24,8 +24,18 @@ pub(super) struct Outputs {
     pub(super) end: BoxFuture<'static, ExecEnd>,
 }
 
+/// Exit codes from here on may come without marks: the shell that writes them could not enter the directory (126), there is no
+/// such program (127), or a signal ended the shell itself (128 and its number).
+const UNMARKED: i32 = 126;
+
+/// The code that came with a stream's mark, once it is there. An error if the stream ended without.
+type Marked = Result<i32, RecvError>;
+
 /// The outputs of a command whose shell marks its end: as its carrier says or, where that waits for what the command left
 /// behind, as the marks in both streams say, [`LINGER`] after the later one. Then they are cut.
+///
+/// A carrier that tells success while the marks are missing has lost output: API servers and kubelets under load have been
+/// seen to close a command's streams early, with a status of success.
 pub(super) fn marked(
     mark: &Mark,
     stdout: ExecOutput,
@@ -36,8 +46,10 @@ pub(super) fn marked(
     let (stdout, out_ended) = Part::marked(stdout, mark, &cut);
     let (stderr, err_ended) = Part::marked(stderr, mark, &cut);
     let end = async move {
-        let lingered = async {
-            match tokio::join!(out_ended, err_ended) {
+        let marks = async { tokio::join!(out_ended, err_ended) }.boxed().shared();
+        let found = marks.clone();
+        let lingered = async move {
+            match found.await {
                 (Ok(code), Ok(_)) => {
                     tokio::time::sleep(LINGER).await;
                     code
@@ -48,7 +60,7 @@ pub(super) fn marked(
         };
         tokio::select! {
             biased;
-            end = end => end,
+            end = end => judged(end, marks).await,
             code = lingered => {
                 cut.cancel();
                 ExecEnd::Exited { code }
@@ -59,6 +71,23 @@ pub(super) fn marked(
         stdout: stdout.into_output(),
         stderr: stderr.into_output(),
         end: end.boxed(),
+    }
+}
+
+/// What to make of the carrier's word on a command that should have left a mark in both its outputs. Waits until these have
+/// been read to their ends.
+async fn judged(end: ExecEnd, marks: impl Future<Output = (Marked, Marked)>) -> ExecEnd {
+    let ExecEnd::Exited { code } = end else { return end };
+    if code >= UNMARKED {
+        return end;
+    }
+    match marks.await {
+        (Ok(_), Ok(_)) => end,
+        _ => ExecEnd::Lost {
+            message: format!(
+                "the command is said to have exited with {code}, and the ends of its output did not arrive"
+            ),
+        },
     }
 }
 
@@ -143,10 +172,7 @@ impl Part {
                 (None, ending) => {
                     self.is_cut.store(self.output.is_cut(), Ordering::Release);
                     self.ended = true;
-                    ending
-                        .as_mut()
-                        .map(|ending| ending.mark.rest())
-                        .unwrap_or_default()
+                    ending.as_mut().map(Ending::rest).unwrap_or_default()
                 }
             };
             if !bytes.is_empty() {
@@ -167,6 +193,12 @@ impl Ending {
             let _ = found.send(code);
         }
         output
+    }
+
+    /// What was held back at the end of the stream: no mark comes any more.
+    fn rest(&mut self) -> Bytes {
+        self.found = None;
+        self.mark.rest()
     }
 }
 
@@ -210,19 +242,42 @@ mod tests {
         assert!(begun.elapsed() < LINGER + Duration::from_millis(10));
     }
 
-    #[tokio::test]
-    async fn an_output_without_a_mark_comes_whole() {
-        let half = EndMark::of(&format!("{:032x}", 1));
+    /// How a command's end is told that its carrier tells so, with these last pieces of its outputs.
+    async fn told(end: ExecEnd, stdout: &str, stderr: &str) -> (Vec<u8>, ExecEnd) {
         let mut outputs = marked(
             &Mark::new(1),
-            output(vec!["out".to_owned(), half.clone()], stream::empty()),
-            output(vec![], stream::empty()),
-            futures::future::ready(ExecEnd::Exited { code: 0 }).boxed(),
+            output(vec!["out".to_owned(), stdout.to_owned()], stream::empty()),
+            output(vec![stderr.to_owned()], stream::empty()),
+            futures::future::ready(end).boxed(),
         );
-        assert_eq!(
-            all(&mut outputs.stdout).await,
-            ("out".to_owned() + &half).into_bytes()
-        );
+        let (out, _, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
         assert!(!outputs.stdout.is_cut());
+        (out, end)
+    }
+
+    #[tokio::test]
+    async fn an_end_without_its_marks_is_a_loss() {
+        let half = EndMark::of(&format!("{:032x}", 1));
+        let mark = half.clone() + "0\n";
+        let success = ExecEnd::Exited { code: 0 };
+        for (stdout, stderr) in [(half.as_str(), mark.as_str()), (&mark, ""), ("", &mark), ("", "")] {
+            let (out, end) = told(success.clone(), stdout, stderr).await;
+            assert!(matches!(end, ExecEnd::Lost { .. }), "{stdout:?} {stderr:?}");
+            // What came is handed out all the same.
+            let whole = if stdout == mark { "" } else { stdout };
+            assert_eq!(out, format!("out{whole}").into_bytes());
+        }
+        assert_eq!(
+            told(success.clone(), &mark, &mark).await,
+            (b"out".to_vec(), success)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_shell_could_not_start_or_did_not_survive_has_no_marks() {
+        for code in [126, 127, 137, 143] {
+            let end = ExecEnd::Exited { code };
+            assert_eq!(told(end.clone(), "", "").await.1, end);
+        }
     }
 }
