@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_fake_cluster::parts::{Birth, Identities, Selector};
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent, WatchPolicy,
+    Object, ObjectKey, PortForward, WatchEvent, WatchPolicy,
 };
 use podbay_process::{HostEnvironment, LeftBehind, PrivateDirectory};
 
@@ -257,6 +257,13 @@ impl ClusterClient for EmbeddedCluster {
         Ok(LogStream::new(
             futures::stream::once(silence).filter_map(std::future::ready),
         ))
+    }
+
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error> {
+        let operation = format!("forward port {port} of pod {namespace}/{pod}");
+        self.running(&operation, namespace, pod)?;
+        Err(Error::new(operation, ErrorKind::Unsupported)
+            .with_message("a local session's ports are this machine's own: connect to localhost"))
     }
 }
 

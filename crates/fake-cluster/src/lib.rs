@@ -57,7 +57,8 @@
 //!
 //! A [`Script`] says how long each step of a pod's start takes, what goes wrong on the way ([`Trouble`]), and what
 //! happens once it runs ([`Incident`]); [`ScriptedCluster::happen`] and its kin make things happen at a moment of the
-//! test's own. Commands answer as [`ScriptedCluster::answer_exec`] has it, and exit with 0 if nothing does.
+//! test's own. Commands answer as [`ScriptedCluster::answer_exec`] has it, and exit with 0 if nothing does; what
+//! [`ScriptedCluster::listen_with`] has listen on a pod's port is reached by port-forward.
 //! [`ScriptedCluster::raw`] gives the API beneath the client trait.
 //!
 //! ## What is simulated
@@ -92,8 +93,8 @@ mod validation;
 
 pub use faults::{Call, Fault, FaultyCluster, On, Operation, Outcome, When};
 pub use scripted::{
-    EPOCH, ExecAnswer, ExecCall, ExecStreams, ImageTrouble, Incident, Provisioning, RawApi, RawList, Script,
-    ScriptedCluster, ScriptedClusterBuilder, Trouble, Unschedulable, VolumeTrouble, command,
+    EPOCH, ExecAnswer, ExecCall, ExecStreams, ImageTrouble, Incident, PortCall, Provisioning, RawApi,
+    RawList, Script, ScriptedCluster, ScriptedClusterBuilder, Trouble, Unschedulable, VolumeTrouble, command,
 };
 pub use store::{RawEvent, RawWatch};
 

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
+use crate::port_forward::PortForward;
 
 /// The calls Podbay makes to a cluster. Implementations: `LiveClient` (feature `live`) over an API server, the
 /// mock of feature `mock`, the scripted cluster of the crate `podbay-fake-cluster`, and the embedded one of `podbay-embedded`.
@@ -78,6 +79,12 @@ pub trait ClusterClient: Send + Sync + 'static {
 
     /// Reads the log of a pod's container.
     async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error>;
+
+    /// Connects to a port inside a pod. That nothing listens there shows when the connection is first read, in the words of
+    /// the container's runtime.
+    ///
+    /// A cluster that has no way to its pods' ports is [`ErrorKind::Unsupported`].
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error>;
 }
 
 /// How to delete.

@@ -7,6 +7,7 @@
 //!   http_route.rs                    the one kind that Kubernetes' own types lack
 //!   live/                            the trait over an API server, by kube (feature `live`)
 //!   remote_command/                  the exec subresource's protocol: codec without I/O; queues and driver (feature `live`)
+//!   port_forward/                    a connection to a pod's port: codec without I/O; stream (feature `live`)
 //!   mock.rs      the trait's mock (feature `mock`)
 //! ```
 //!
@@ -31,6 +32,7 @@ pub mod logs;
 #[cfg(any(test, feature = "mock"))]
 pub mod mock;
 pub mod object;
+pub mod port_forward;
 pub mod remote_command;
 pub mod retry;
 
@@ -43,6 +45,7 @@ pub use http_route::HttpRoute;
 pub use live::LiveClient;
 pub use logs::{LogRequest, LogStream};
 pub use object::{Kind, Object, ObjectKey};
+pub use port_forward::PortForward;
 
 /// The README's example is run as a test.
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
+use crate::port_forward::PortForward;
 
 mockall::mock! {
     /// [`ClusterClient`] as its test expects it to be called.
@@ -40,5 +41,6 @@ mockall::mock! {
         async fn events(&self, key: &ObjectKey, uid: &str) -> Result<Vec<Event>, Error>;
         async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error>;
         async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error>;
+        async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error>;
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent, WatchPolicy,
+    Object, ObjectKey, PortForward, WatchEvent, WatchPolicy,
 };
 
 use super::cluster::FaultyCluster;
@@ -95,6 +95,14 @@ impl ClusterClient for FaultyCluster {
         let what = format!("read the log of pod {namespace}/{pod}");
         let logs = self.inner.logs(namespace, pod, request);
         self.call(about(Operation::Logs, &key), &what, logs).await
+    }
+
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error> {
+        let key = ObjectKey::new(Kind::Pod, namespace, pod);
+        let what = format!("forward port {port} of pod {namespace}/{pod}");
+        let connection = self.inner.port_forward(namespace, pod, port);
+        self.call(about(Operation::PortForward, &key), &what, connection)
+            .await
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Operation {
     Exec,
     /// `logs`
     Logs,
+    /// `port_forward`
+    PortForward,
 }
 
 /// A call that was made.

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, WatchEvent, WatchPolicy,
+    Object, ObjectKey, PortForward, WatchEvent, WatchPolicy,
 };
 use tokio::sync::watch;
 
@@ -14,6 +14,7 @@ use super::cluster::ScriptedCluster;
 use super::engine::Engine;
 use super::exec::{self, ExecCall};
 use super::pods::PodRun;
+use super::ports::{self, PortCall};
 use crate::store::endless;
 
 /// No call over a network is answered at once: whoever else has something to do comes first. Without this, a thousand
@@ -119,6 +120,22 @@ impl ClusterClient for ScriptedCluster {
         Ok(exec::start(answer, call, alive))
     }
 
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error> {
+        let operation = format!("forward port {port} of pod {namespace}/{pod}");
+        let call = PortCall {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            port,
+        };
+        let (behaviour, alive) = self.with(|engine| {
+            let uid = running_pod(engine, &operation, namespace, pod)?;
+            let behaviour = engine.port_rules.iter().rev().find_map(|rule| rule(&call));
+            let alive = engine.pods.get(&uid).map(|run| run.alive.clone());
+            Ok::<_, Error>((behaviour, alive.unwrap_or_default()))
+        })?;
+        Ok(ports::connect(behaviour, port, alive))
+    }
+
     async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error> {
         let operation = format!("read the log of pod {namespace}/{pod}");
         let LogRequest {
@@ -176,22 +193,10 @@ fn running(
     name: &str,
     container: &str,
 ) -> Result<String, Error> {
-    let pod = engine
-        .pod(namespace, name)
-        .ok_or_else(|| no_pod(operation, name))?;
-    let uid = pod.metadata.uid.clone().unwrap_or_default();
-    let spec = pod.spec.as_ref();
-    let Some(node) = spec.and_then(|spec| spec.node_name.as_deref()) else {
-        return Err(Error::new(operation, ErrorKind::Invalid)
-            .with_message(format!("pod {name} does not have a host assigned")));
-    };
+    let (pod, uid, node) = assigned(engine, operation, namespace, name)?;
     let run = engine.pods.get(&uid).ok_or_else(|| no_pod(operation, name))?;
     has_container(run, operation, name, container)?;
-    if engine.lost_nodes.contains(node) {
-        // The API server can't reach the kubelet.
-        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
-            .with_message("error dialing backend: dial tcp 192.0.2.10:10250: i/o timeout"));
-    }
+    kubelet_answers(engine, operation, node)?;
     let statuses = pod
         .status
         .iter()
@@ -204,6 +209,46 @@ fn running(
             .with_message(format!("container not found ({container:?})")));
     }
     Ok(uid)
+}
+
+/// The UID of a pod whose ports can be reached.
+fn running_pod(engine: &Engine, operation: &str, namespace: &str, name: &str) -> Result<String, Error> {
+    let (pod, uid, node) = assigned(engine, operation, namespace, name)?;
+    kubelet_answers(engine, operation, node)?;
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    if phase != Some("Running") {
+        return Err(Error::new(operation, ErrorKind::NotFound)
+            .with_message("unable to upgrade connection: pod does not exist"));
+    }
+    Ok(uid)
+}
+
+/// A pod that has a node, with its UID and the node's name.
+fn assigned<'a>(
+    engine: &'a Engine,
+    operation: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<(&'a Pod, String, &'a str), Error> {
+    let pod = engine
+        .pod(namespace, name)
+        .ok_or_else(|| no_pod(operation, name))?;
+    let uid = pod.metadata.uid.clone().unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let Some(node) = node else {
+        return Err(Error::new(operation, ErrorKind::Invalid)
+            .with_message(format!("pod {name} does not have a host assigned")));
+    };
+    Ok((pod, uid, node))
+}
+
+/// Refuses where the API server can't reach the node's kubelet.
+fn kubelet_answers(engine: &Engine, operation: &str, node: &str) -> Result<(), Error> {
+    if engine.lost_nodes.contains(node) {
+        return Err(Error::new(operation, ErrorKind::Server { status: 500 })
+            .with_message("error dialing backend: dial tcp 192.0.2.10:10250: i/o timeout"));
+    }
+    Ok(())
 }
 
 /// The log of a container that writes nothing.

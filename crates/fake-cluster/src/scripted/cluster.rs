@@ -5,14 +5,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use podbay_k8s_client::{Error, ErrorKind, Kind};
+use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 
 use super::claims::Provisioning;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::exec::{ExecAnswer, ExecCall};
+use super::ports::{Listener, PortCall};
 use super::raw::RawApi;
 use super::script::{Incident, Script};
 use super::settings::Settings;
@@ -82,6 +85,22 @@ impl ScriptedCluster {
     /// Answers commands as `choose` has it for them.
     pub fn answer_exec_with(&self, choose: impl Fn(&ExecCall) -> Option<ExecAnswer> + Send + 'static) {
         self.with(|engine| engine.exec_rules.push(Box::new(choose)));
+    }
+
+    /// Listens on ports of pods as `choose` has it: what it returns is handed the server's side of each connection. Where none
+    /// of these rules has one, connections are refused. Of several that do the newest counts.
+    pub fn listen_with<F, S>(&self, choose: impl Fn(&PortCall) -> Option<F> + Send + 'static)
+    where
+        F: FnOnce(DuplexStream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        self.with(|engine| {
+            engine.port_rules.push(Box::new(move |call| {
+                let serve = choose(call)?;
+                let listener: Listener = Box::new(move |stream| serve(stream).boxed());
+                Some(listener)
+            }));
+        });
     }
 
     /// Has something happen to a pod now. A pod that does not exist is [`ErrorKind::NotFound`].

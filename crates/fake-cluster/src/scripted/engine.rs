@@ -15,6 +15,7 @@ use super::events::{EventLog, Said};
 use super::exec::ExecRule;
 use super::jobs::JobMemory;
 use super::pods::PodRun;
+use super::ports::PortRule;
 use super::script::{Incident, Script};
 use super::settings::Settings;
 use super::timers::Timers;
@@ -34,6 +35,7 @@ pub(super) struct Engine {
     pub(super) scripts: Vec<ScriptRule>,
     pub(super) claim_rules: Vec<ClaimRule>,
     pub(super) exec_rules: Vec<ExecRule>,
+    pub(super) port_rules: Vec<PortRule>,
     /// The pods there are, by UID.
     pub(super) pods: HashMap<String, PodRun>,
     /// What the Job controller remembers, by the Job's UID.
@@ -85,6 +87,7 @@ impl Engine {
             scripts: Vec::new(),
             claim_rules: Vec::new(),
             exec_rules: Vec::new(),
+            port_rules: Vec::new(),
             pods: HashMap::new(),
             jobs: HashMap::new(),
             lost_nodes: BTreeSet::new(),

@@ -43,6 +43,7 @@ use crate::exec::{ExecProcess, ExecRequest};
 use crate::http_route::HttpRoute;
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
+use crate::port_forward::{ForwardStream, PortForward};
 use crate::remote_command::{self, DriverOptions, Protocol, Streams};
 use crate::retry::Repeatable;
 
@@ -424,6 +425,23 @@ impl ClusterClient for LiveClient {
             .call(&operation, Repeatable::Always, || api.log_stream(pod, &params))
             .await?;
         Ok(LogStream::new(chunks(log, operation)))
+    }
+
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error> {
+        let operation = format!("forward port {port} of pod {namespace}/{pod}");
+        let url = <Pod as kube::Resource>::url_path(&(), Some(namespace));
+        let connect = || async {
+            let http = Request::new(&url)
+                .portforward(pod, &[port])
+                .map_err(|error| from_kube(&operation, kube::Error::BuildRequest(error)))?;
+            upgrade::upgrade(&self.client, &operation, http, &[Protocol::V4]).await
+        };
+        // A connection that nobody has used yet can be made again.
+        let (socket, _) = self
+            .caller
+            .call_with(&operation, Repeatable::Always, connect)
+            .await?;
+        Ok(PortForward::new(ForwardStream::new(socket, port).await))
     }
 }
 

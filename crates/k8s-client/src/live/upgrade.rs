@@ -1,4 +1,4 @@
-//! The WebSocket handshake (RFC 6455, section 4.1) of the exec subresource.
+//! The WebSocket handshake (RFC 6455, section 4.1) of the subresources exec and portforward.
 //!
 //! Not kube's own: that one always offers protocol v4 too, and a server that chose it has started the command by
 //! the time one could see that its input can't be ended.
