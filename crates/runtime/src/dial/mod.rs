@@ -1,9 +1,10 @@
 //! Connections to what listens in a sandbox.
 //!
 //! ```text
-//!   address.rs   which sandbox: made after it is known whose pod it is (pure)
-//!   pod_ip.rs    by the pod's address, from within the cluster
-//!   loopback.rs  on this machine, for local sessions
+//!   address.rs       which sandbox: made after it is known whose pod it is (pure)
+//!   pod_ip.rs        by the pod's address, from within the cluster
+//!   port_forward.rs  through the API server, from outside
+//!   loopback.rs      on this machine, for local sessions
 //! ```
 //!
 //! Nothing above knows which way is gone.
@@ -11,19 +12,24 @@
 mod address;
 mod loopback;
 mod pod_ip;
+mod port_forward;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use podbay_k8s_client::Error as ClientError;
 use podbay_protocol::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::error::code_of;
+
 pub use address::{NotItsPod, SandboxAddress};
 pub use loopback::Loopback;
 pub use pod_ip::PodIp;
+pub use port_forward::PortForwarding;
 
 /// How long a connection may take to be made, unless told otherwise.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,6 +73,15 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// The cluster makes no such connection.
+    #[error("session {session:?}: no connection to its pod through the API server")]
+    Refused {
+        /// The session's id.
+        session: String,
+        /// What the cluster said.
+        #[source]
+        source: Box<ClientError>,
+    },
     /// Nobody answered. A network policy that lets nothing in looks like this.
     #[error("session {session:?}: no answer from {address} within {seconds} s")]
     TimedOut {
@@ -81,8 +96,9 @@ pub enum DialError {
 
 impl DialError {
     /// The stable code.
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
+            Self::Refused { source, .. } => code_of(source.kind),
             Self::NoAddress { .. } => ErrorCode::NotReady,
             Self::Unreachable { .. } => ErrorCode::Unavailable,
             Self::TimedOut { .. } => ErrorCode::Timeout,

@@ -1,12 +1,15 @@
 //! Addresses of sandboxes, and connections on this machine.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use podbay_fake_cluster::ScriptedCluster;
+use podbay_k8s_client::ClusterClient as _;
 use podbay_manifests::{Owner, SessionId};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -165,4 +168,26 @@ async fn who_does_not_answer_is_given_up() {
     };
     assert_eq!(error.code(), ErrorCode::Timeout);
     assert!(error.to_string().ends_with("within 0.1 s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_is_forwarded_by_the_api_server() {
+    let cluster = ScriptedCluster::new();
+    cluster.listen_with(|call| {
+        (call.port == 10022).then_some(|mut stream: DuplexStream| async move {
+            stream.write_all(b"hello").await.unwrap();
+        })
+    });
+    let dialer = PortForwarding::new(Arc::new(cluster.clone()), "agents");
+    let address = address(None);
+    let error = dialer.connect(&address, 10022).await.err().unwrap();
+    assert!(matches!(error, DialError::Refused { .. }), "{error:?}");
+    assert_eq!(error.code(), ErrorCode::NotFound);
+    let pod = podbay_fake_cluster::testing::pod("agents", address.pod_name(), &serde_json::json!({}));
+    cluster.create(pod).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut connection = dialer.connect(&address, 10022).await.unwrap();
+    let mut text = String::new();
+    connection.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "hello");
 }

@@ -374,7 +374,7 @@ impl Error {
 }
 
 /// The code of a failed call.
-const fn code_of(kind: ErrorKind) -> ErrorCode {
+pub(crate) const fn code_of(kind: ErrorKind) -> ErrorCode {
     match kind {
         ErrorKind::NotFound => ErrorCode::NotFound,
         ErrorKind::Invalid => ErrorCode::InvalidRequest,
