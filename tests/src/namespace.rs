@@ -14,6 +14,9 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
+use podbay_k8s_client::live::CallLimits;
+use podbay_k8s_client::remote_command::DriverOptions;
+use podbay_k8s_client::{Cluster, LiveClient};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -87,6 +90,18 @@ impl Namespace {
         podbay_runtime::Podbay::from_config(config)
             .await
             .expect("a cluster")
+    }
+
+    /// The library's own client of the cluster, with the administrator's rights.
+    #[expect(clippy::expect_used, reason = "tests fail by panicking")]
+    pub async fn cluster_client(&self) -> LiveClient {
+        let cluster = Cluster::Kubeconfig {
+            path: Some(self.cluster.kubeconfig.clone()),
+            context: None,
+        };
+        LiveClient::connect(&cluster, CallLimits::default(), DriverOptions::default())
+            .await
+            .expect("a client")
     }
 
     /// Objects of a kind in it.

@@ -1,7 +1,9 @@
 //! The library against a real cluster.
 
+use podbay_k8s_client::ClusterClient as _;
 use podbay_runtime::SessionState;
 use podbay_tests::{DEBIAN, in_namespace};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
@@ -47,6 +49,73 @@ async fn a_start_whose_future_is_dropped_leaves_nothing() {
             drop(open);
         }
         namespace.wait_until_empty().await;
+    })
+    .await;
+}
+
+/// Sends back what comes, on port 8000.
+const ECHO: &str = "
+import socket
+listener = socket.create_server(('', 8000))
+while True:
+    connection, _ = listener.accept()
+    while piece := connection.recv(65536):
+        connection.sendall(piece)
+    connection.close()
+";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_port_of_a_session_is_reached_through_the_api_server() {
+    in_namespace("ports", async |namespace| {
+        let podbay = namespace.library(&[]).await;
+        let session = podbay
+            .session("demo")
+            .image(DEBIAN)
+            .memory("64Mi")
+            .open()
+            .await
+            .unwrap();
+        let started = session
+            .exec([
+                "sh",
+                "-c",
+                "python3 -c \"$1\" >/dev/null 2>&1 </dev/null &",
+                "sh",
+                ECHO,
+            ])
+            .await
+            .unwrap();
+        assert!(started.success());
+        let client = namespace.cluster_client().await;
+        let pod = session.pod_name();
+        let connect = |port| client.port_forward(&namespace.name, &pod, port);
+        // What nobody listens on is told when it is read, in the container runtime's words.
+        let error = connect(8001).await.unwrap().read_u8().await.unwrap_err();
+        assert!(error.to_string().contains("connection refused"), "{error}");
+        let sent: Vec<u8> = (0..8_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        for try_number in 0..50 {
+            let (mut read, mut write) = tokio::io::split(connect(8000).await.unwrap());
+            // The server may not be listening yet.
+            if write.write_all(b"x").await.is_err()
+                || write.flush().await.is_err()
+                || read.read_u8().await.is_err()
+            {
+                assert!(try_number < 49, "the server never listened");
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                continue;
+            }
+            let writing = async {
+                write.write_all(&sent).await.unwrap();
+                write.flush().await.unwrap();
+            };
+            let mut got = vec![0; sent.len()];
+            let ((), read_back) = tokio::join!(writing, read.read_exact(&mut got));
+            read_back.unwrap();
+            assert!(got == sent);
+            break;
+        }
+        session.close().await.unwrap();
     })
     .await;
 }
