@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_fake_cluster::parts::{Birth, Identities, Selector};
+use podbay_fake_cluster::parts::{Birth, Deletion, Identities, Selector};
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
     Object, ObjectKey, PortForward, WatchEvent, WatchPolicy,
@@ -19,7 +19,7 @@ use podbay_process::{HostEnvironment, LeftBehind, PrivateDirectory};
 
 use crate::exec;
 use crate::kubelet::Sandbox;
-use crate::state::State;
+use crate::state::{State, Terminated};
 
 /// A Kubernetes cluster inside this process, whose pods are processes of this host. See the crate for what
 /// that is and what not.
@@ -72,32 +72,33 @@ impl EmbeddedCluster {
         identities.birth(Timestamp::now())
     }
 
-    /// Ends and removes an object, then all that only it owned. Returns whether it was there; fails where something of
-    /// a pod's directory stays, but the objects are removed.
-    async fn delete_with_dependents(&self, key: &ObjectKey, uid: Option<&str>) -> Result<bool, LeftBehind> {
-        let deleted = self.delete_alone(key, uid).await;
-        if matches!(deleted, Ok(false)) {
-            return deleted;
-        }
+    /// Ends and removes an object that was terminated, then all that only it owned. Fails where something of a pod's
+    /// directory stays, but the objects are removed.
+    async fn finish_with_dependents(
+        &self,
+        key: &ObjectKey,
+        terminated: Terminated,
+    ) -> Result<(), LeftBehind> {
+        let finished = self.finish(key, terminated).await;
         let collected = self.collect_garbage().await;
-        deleted.and_then(|existed| collected.map(|()| existed))
+        finished.and(collected)
     }
 
-    async fn delete_alone(&self, key: &ObjectKey, uid: Option<&str>) -> Result<bool, LeftBehind> {
-        let Some((uid, sandbox)) = self.state().terminate(key, uid, Timestamp::now()) else {
-            return Ok(false);
+    async fn finish(&self, key: &ObjectKey, terminated: Terminated) -> Result<(), LeftBehind> {
+        let Terminated { uid, sandbox } = terminated;
+        let Some(sandbox) = sandbox else {
+            // It was removed at once.
+            return Ok(());
         };
         let mut closed = Ok(());
-        if let Some(sandbox) = sandbox {
-            let ended = sandbox.ended();
-            // It blocks. If another call is closing it already, this returns at once, and the other is waited for.
-            if let Ok(result) = tokio::task::spawn_blocking(move || sandbox.close()).await {
-                ended.cancelled().await;
-                closed = result;
-            }
+        let ended = sandbox.ended();
+        // It blocks. If another call is closing it already, this returns at once, and the other is waited for.
+        if let Ok(result) = tokio::task::spawn_blocking(move || sandbox.close()).await {
+            ended.cancelled().await;
+            closed = result;
         }
         self.state().remove(key, &uid, Timestamp::now());
-        closed.map(|()| true)
+        closed
     }
 
     async fn collect_garbage(&self) -> Result<(), LeftBehind> {
@@ -108,8 +109,13 @@ impl EmbeddedCluster {
                 return collected;
             }
             for key in garbage {
-                let deleted = self.delete_alone(&key, None).await;
-                collected = collected.and(deleted.map(|_| ()));
+                let terminated = self
+                    .state()
+                    .terminate(&key, &Deletion::default(), Timestamp::now());
+                // One that is gone already is no garbage.
+                if let Ok(terminated) = terminated {
+                    collected = collected.and(self.finish(&key, terminated).await);
+                }
             }
         }
     }
@@ -178,14 +184,30 @@ impl ClusterClient for EmbeddedCluster {
         // What runs in a pod has no process that a grace period would be for: it is killed.
         let DeleteOptions {
             uid,
+            resource_version,
             grace_period_seconds: _,
         } = options;
         let (cluster, of, operation) = (self.clone(), key.clone(), format!("delete {key}"));
+        let any_version = resource_version.is_none();
+        let deletion = Deletion {
+            uid,
+            resource_version,
+            grace_seconds: None,
+        };
+        let terminated = self.state().terminate(key, &deletion, Timestamp::now());
+        let terminated = match terminated.map_err(|denial| denial.during(operation.clone())) {
+            Ok(terminated) => terminated,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(false),
+            // Another object has its name by now.
+            Err(error) if error.kind == ErrorKind::Conflict && any_version => return Ok(false),
+            Err(error) => return Err(error),
+        };
         // A task of its own: a deletion goes on when its caller gives up waiting for it.
-        let deletion = tokio::spawn(async move { cluster.delete_with_dependents(&of, uid.as_deref()).await });
+        let deletion = tokio::spawn(async move { cluster.finish_with_dependents(&of, terminated).await });
         deletion
             .await
             .map_err(|error| Error::new(&operation, ErrorKind::Disconnected).with_source(error))?
+            .map(|()| true)
             .map_err(|left| {
                 let message = format!("{left}: {}", left.source);
                 Error::new(operation, ErrorKind::Unsupported).with_message(message)

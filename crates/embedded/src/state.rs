@@ -20,6 +20,13 @@ use crate::kubelet::{Refusal, Sandbox, admit, refused, refused_event, running};
 /// Changes that watches can still be given; one further behind lists again.
 const HISTORY: usize = 1024;
 
+/// An object whose deletion has begun.
+pub(crate) struct Terminated {
+    pub(crate) uid: String,
+    /// What is to be closed before the object is removed; one without is removed already.
+    pub(crate) sandbox: Option<Arc<Sandbox>>,
+}
+
 /// A cluster's state.
 pub(crate) struct State {
     /// Where the pods' directories are made.
@@ -123,29 +130,24 @@ impl State {
         self.events.get(uid).cloned().unwrap_or_default()
     }
 
-    /// Begins to delete an object. Returns its UID, and what is to be closed before it may be removed; none if there
-    /// is no such object.
+    /// Deletes an object, or begins to, if the preconditions of `deletion` hold. Its grace period does not matter.
     pub(crate) fn terminate(
         &mut self,
         key: &ObjectKey,
-        uid: Option<&str>,
+        deletion: &Deletion,
         now: Timestamp,
-    ) -> Option<(String, Option<Arc<Sandbox>>)> {
-        let object = self.store.get(key)?;
-        if uid.is_some_and(|uid| uid != object.uid()) {
-            return None;
-        }
-        let uid = object.uid().to_owned();
+    ) -> Result<Terminated, Denial> {
+        let object = self.store.get(key).ok_or_else(|| Denial::not_found(key))?;
+        deletion.check(key, object.metadata())?;
+        let (uid, terminating) = (object.uid().to_owned(), object.is_terminating());
         let sandbox = self.sandboxes.get(&uid).cloned();
         // Only a pod that runs takes time to go.
-        if sandbox.is_some() && !object.is_terminating() {
-            let deletion = Deletion {
-                uid: None,
-                grace_seconds: None,
-            };
-            self.store.delete(key, &deletion, now).ok()?;
+        if sandbox.is_none() {
+            self.remove(key, &uid, now);
+        } else if !terminating {
+            self.store.delete(key, &Deletion::default(), now)?;
         }
-        Some((uid, sandbox))
+        Ok(Terminated { uid, sandbox })
     }
 
     /// Removes an object that was terminated; one that has finalizers waits for them.
@@ -153,6 +155,7 @@ impl State {
         let deletion = Deletion {
             uid: Some(uid.to_owned()),
             grace_seconds: Some(0),
+            ..Deletion::default()
         };
         if let Ok(Deleted::Gone(_)) = self.store.delete(key, &deletion, now) {
             self.waiting.remove(key);

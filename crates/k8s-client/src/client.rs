@@ -52,7 +52,8 @@ pub trait ClusterClient: Send + Sync + 'static {
     async fn patch(&self, key: &ObjectKey, patch: serde_json::Value) -> Result<Object, Error>;
 
     /// Deletes an object, by background garbage collection for what it owns. Returns whether it was there;
-    /// one whose UID is another than `options.uid` counts as not there.
+    /// one whose UID is another than `options.uid` counts as not there. Where `options.resource_version` is given, an
+    /// object that has another version or another UID is [`crate::ErrorKind::Conflict`]: it stays.
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error>;
 
     /// Follows the objects of `kind` in `namespace` that `selector` matches.
@@ -92,6 +93,8 @@ pub trait ClusterClient: Send + Sync + 'static {
 pub struct DeleteOptions {
     /// Only if the object has this UID (`preconditions.uid`).
     pub uid: Option<String>,
+    /// Only if the object has this version (`preconditions.resourceVersion`): nothing has changed it since it was read.
+    pub resource_version: Option<String>,
     /// `gracePeriodSeconds`; none leaves it to the object.
     pub grace_period_seconds: Option<u32>,
 }
@@ -101,7 +104,16 @@ impl DeleteOptions {
     pub fn only(uid: impl Into<String>) -> Self {
         Self {
             uid: Some(uid.into()),
+            resource_version: None,
             grace_period_seconds: None,
+        }
+    }
+
+    /// Only the object with this UID, and only as it was at this version.
+    pub fn unchanged(uid: impl Into<String>, resource_version: impl Into<String>) -> Self {
+        Self {
+            resource_version: Some(resource_version.into()),
+            ..Self::only(uid)
         }
     }
 }

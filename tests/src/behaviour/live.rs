@@ -106,13 +106,14 @@ impl Raw for LiveApi {
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<(), Error> {
         let DeleteOptions {
             uid,
+            resource_version,
             grace_period_seconds,
         } = options;
         let params = DeleteParams {
             grace_period_seconds,
-            preconditions: uid.map(|uid| Preconditions {
-                uid: Some(uid),
-                resource_version: None,
+            preconditions: (uid.is_some() || resource_version.is_some()).then_some(Preconditions {
+                uid,
+                resource_version,
             }),
             ..DeleteParams::background()
         };

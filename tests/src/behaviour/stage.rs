@@ -77,8 +77,8 @@ impl Stage {
     /// Deletes an object that is there, with a grace period.
     pub async fn delete_with(&self, key: &ObjectKey, grace_period_seconds: Option<u32>) {
         let options = DeleteOptions {
-            uid: None,
             grace_period_seconds,
+            ..DeleteOptions::default()
         };
         let was_there = self.client.delete(key, options).await.expect("it can be deleted");
         assert!(was_there, "{key} was not there");

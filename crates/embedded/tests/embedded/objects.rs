@@ -43,6 +43,23 @@ async fn deletion_with_another_uid_leaves_the_object_alone() {
 }
 
 #[tokio::test]
+async fn deletion_of_another_version_is_a_conflict() {
+    let cluster = cluster().await;
+    let read = cluster.create(config_map(NAMESPACE, "a")).await.unwrap();
+    let of = |object: &podbay_k8s_client::Object| {
+        DeleteOptions::unchanged(object.uid(), object.metadata().resource_version.clone().unwrap())
+    };
+    let changed = serde_json::json!({"data": {"a": "b"}});
+    let changed = cluster.patch(&read.key(), changed).await.unwrap();
+    let error = cluster.delete(&read.key(), of(&read)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Conflict);
+    assert_eq!(cluster.get(&read.key()).await.unwrap(), Some(changed.clone()));
+    assert!(cluster.delete(&read.key(), of(&changed)).await.unwrap());
+    assert_eq!(cluster.get(&read.key()).await.unwrap(), None);
+    assert!(!cluster.delete(&read.key(), of(&changed)).await.unwrap());
+}
+
+#[tokio::test]
 async fn deletion_reaches_dependents_of_dependents_and_late_comers() {
     let cluster = cluster().await;
     let a = cluster.create(config_map(NAMESPACE, "a")).await.unwrap();

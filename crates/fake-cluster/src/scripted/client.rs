@@ -51,7 +51,7 @@ impl ClusterClient for ScriptedCluster {
 
     async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<bool, Error> {
         answered_later().await;
-        let only = options.uid.is_some();
+        let only = options.uid.is_some() && options.resource_version.is_none();
         match self.raw().delete(key, options) {
             Ok(_) => Ok(true),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),

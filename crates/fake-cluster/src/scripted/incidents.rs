@@ -161,6 +161,7 @@ impl Engine {
         let deletion = Deletion {
             uid: Some(uid.to_owned()),
             grace_seconds: None,
+            ..Deletion::default()
         };
         // One that is gone has been deleted before.
         drop(self.delete(key, &deletion));
@@ -244,6 +245,7 @@ impl Engine {
             let deletion = Deletion {
                 uid: Some(uid),
                 grace_seconds: Some(0),
+                ..Deletion::default()
             };
             drop(self.delete(&key, &deletion));
         }

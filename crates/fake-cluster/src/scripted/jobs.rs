@@ -229,6 +229,7 @@ impl Engine {
             let deletion = Deletion {
                 uid: Some(pod_uid),
                 grace_seconds: None,
+                ..Deletion::default()
             };
             if self.delete(&key, &deletion).is_ok() {
                 self.say_job(

@@ -302,6 +302,7 @@ impl Engine {
         let deletion = Deletion {
             uid: Some(uid.to_owned()),
             grace_seconds: Some(0),
+            ..Deletion::default()
         };
         // Its finalizers may keep it: whoever takes them off removes it.
         drop(self.delete(&key, &deletion));

@@ -106,7 +106,7 @@ impl RawApi {
     }
 
     /// Deletes an object: none if it is gone, its new state if it waits for its node or its finalizers. One that
-    /// does not exist is [`ErrorKind::NotFound`], another UID [`ErrorKind::Conflict`].
+    /// does not exist is [`ErrorKind::NotFound`], another UID or version [`ErrorKind::Conflict`].
     pub fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<Option<Object>, Error> {
         let deletion = deletion(options);
         self.call(format!("delete {key}"), |engine| {
@@ -198,10 +198,12 @@ pub(super) fn parse(selector: &str, operation: &str) -> Result<Selector, Error> 
 pub(super) fn deletion(options: DeleteOptions) -> Deletion {
     let DeleteOptions {
         uid,
+        resource_version,
         grace_period_seconds,
     } = options;
     Deletion {
         uid,
+        resource_version,
         grace_seconds: grace_period_seconds.map(i64::from),
     }
 }

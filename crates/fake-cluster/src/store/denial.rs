@@ -79,6 +79,20 @@ impl Denial {
         )
     }
 
+    /// 409, reason Conflict: the object to be deleted has another version than was meant.
+    pub fn another_version(key: &ObjectKey, asked: &str, found: &str) -> Self {
+        // The kind, as above.
+        Self::new(
+            ErrorKind::Conflict,
+            format!(
+                "Operation cannot be fulfilled on {} {:?}: the ResourceVersion in the precondition ({asked}) does not match \
+                 the ResourceVersion in record ({found}). The object might have been modified",
+                qualified_kind(key.kind),
+                key.name
+            ),
+        )
+    }
+
     /// 409, reason Conflict: the object to be replaced is another one than was meant.
     pub fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
         Self::conflict(

@@ -46,8 +46,25 @@ pub struct Birth {
 pub struct Deletion {
     /// `preconditions.uid`.
     pub uid: Option<String>,
+    /// `preconditions.resourceVersion`.
+    pub resource_version: Option<String>,
     /// `gracePeriodSeconds`.
     pub grace_seconds: Option<i64>,
+}
+
+impl Deletion {
+    /// Whether an object with this metadata is one that may be deleted: else 409.
+    pub fn check(&self, key: &ObjectKey, metadata: &ObjectMeta) -> Result<(), Denial> {
+        let (uid, version) = (
+            metadata.uid.as_deref().unwrap_or_default(),
+            metadata.resource_version.as_deref().unwrap_or_default(),
+        );
+        match (&self.uid, &self.resource_version) {
+            (Some(asked), _) if asked != uid => Err(Denial::another_object(key, asked, uid)),
+            (_, Some(asked)) if asked != version => Err(Denial::another_version(key, asked, version)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What became of an object that was deleted.
@@ -220,11 +237,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Deleted, Denial> {
         let object = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
-        if let Some(uid) = &deletion.uid
-            && uid != object.uid()
-        {
-            return Err(Denial::another_object(key, uid, object.uid()));
-        }
+        deletion.check(key, object.metadata())?;
         let grace = match &***object {
             Object::Pod(pod) => pod_grace(pod, deletion.grace_seconds),
             _ => 0,

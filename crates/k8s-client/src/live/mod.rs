@@ -228,9 +228,11 @@ impl LiveClient {
         let params = kube::api::DeleteParams {
             grace_period_seconds: options.grace_period_seconds,
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: options.uid.clone().map(|uid| Preconditions {
-                uid: Some(uid),
-                resource_version: None,
+            preconditions: (options.uid.is_some() || options.resource_version.is_some()).then(|| {
+                Preconditions {
+                    uid: options.uid.clone(),
+                    resource_version: options.resource_version.clone(),
+                }
             }),
             ..kube::api::DeleteParams::default()
         };
@@ -248,7 +250,7 @@ impl LiveClient {
             Err(Error {
                 kind: ErrorKind::Conflict,
                 ..
-            }) if options.uid.is_some() => Ok(false),
+            }) if options.uid.is_some() && options.resource_version.is_none() => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -42,6 +42,57 @@ pub(super) async fn wrong_uid(stage: Stage) -> Observed {
     seen
 }
 
+pub(super) async fn wrong_version(stage: Stage) -> Observed {
+    let mut seen = stage.observe();
+    for kind in [Kind::ConfigMap, Kind::Pod] {
+        let read = match kind {
+            Kind::ConfigMap => stage.create_map("v").await,
+            _ => stage.create(kind, Fate::NoSuchNode.pod("v")).await,
+        };
+        let (key, uid) = (read.key(), read.uid().to_owned());
+        // The first version of all, which no object of a test has.
+        let stale = DeleteOptions::unchanged(&uid, "1");
+        let refused = stage.client.delete(&key, stale.clone()).await;
+        seen.note("means", refused.expect_err("another version").kind.to_string());
+        let refused = stage.raw.delete(&key, stale).await;
+        let refused = refused.expect_err("another version");
+        seen.note("means", refused.kind.to_string());
+        // The version that it has differs from run to run.
+        let message = refused.message.unwrap_or_default();
+        let words = message.split_once("(1)").map_or("", |(_, rest)| rest);
+        seen.note("says", without_numbers(words));
+        // Both are looked at, the UID first.
+        let other = DeleteOptions::unchanged("00000000-0000-4000-8000-000000000000", "1");
+        let refused = stage.client.delete(&key, other.clone()).await;
+        seen.note(
+            "another object",
+            refused.expect_err("another UID").kind.to_string(),
+        );
+        seen.outcome("another object", &stage.raw.delete(&key, other).await);
+        let state = stage.get(&key).await;
+        seen.note("still there", !state.is_null());
+        // The version of a pod changes by itself.
+        if kind == Kind::Pod {
+            continue;
+        }
+        let version = state["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let current = DeleteOptions::unchanged(&uid, version);
+        let was_there = stage.client.delete(&key, current.clone()).await;
+        seen.note("at its version", was_there.expect("an answer"));
+        let was_there = stage.client.delete(&key, current).await;
+        seen.note("again", was_there.expect("an answer"));
+    }
+    seen
+}
+
+/// A message without the versions in it.
+fn without_numbers(message: &str) -> String {
+    message
+        .chars()
+        .filter(|letter| !letter.is_ascii_digit())
+        .collect()
+}
+
 pub(super) async fn twice(stage: Stage) -> Observed {
     let mut seen = stage.observe();
     stage.create_map("m").await;

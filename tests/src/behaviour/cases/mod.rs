@@ -41,7 +41,7 @@ cases! {
     changes: merge_patch, patch_preconditions, patch_absent, patch_identity, patch_status, stale_update,
         absent_update, unchanged, versions_grow, generations, finalizers_of_the_deleted;
     immutable: secrets, config_maps, pod_specs, job_templates, claims;
-    deletion: absent, wrong_uid, twice, finalizers, name_of_the_terminating, pod_without_grace, pod_with_grace,
+    deletion: absent, wrong_uid, wrong_version, twice, finalizers, name_of_the_terminating, pod_without_grace, pod_with_grace,
         shorter_grace, unscheduled_pod;
     watches: endless, replay, moved_by_labels, any_version, bookmarks, forgotten_version, future_version, last_state;
     garbage: cascade, late_dependent, one_owner_stays, owner_of_another_uid, job_pods;
