@@ -35,6 +35,8 @@ pub const RUNTIME_ID: &str = "podbay.dev/runtime-id";
 pub const OWNER: &str = "podbay.dev/owner";
 /// Annotation: why and when the session's last start failed, as JSON, on the record of a failed session.
 pub const LAST_FAILURE: &str = "podbay.dev/last-failure";
+/// Annotation: when the session was last started again after its start had failed, on the record.
+pub const STARTED_AGAIN: &str = "podbay.dev/started-again";
 /// Label key of the rules that hold for a pod's network, on the pod and on the policy with these rules.
 pub const NETWORK: &str = "podbay.dev/network";
 

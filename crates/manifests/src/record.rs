@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podbay_protocol::StartFailure;
 use serde_json::{Value, json};
 
-use crate::labels::{self, CREATION_NONCE, LAST_FAILURE, PAUSED, RUNTIME_ID};
+use crate::labels::{self, CREATION_NONCE, LAST_FAILURE, PAUSED, RUNTIME_ID, STARTED_AGAIN};
 use crate::metadata::metadata;
 use crate::owner::Owner;
 use crate::runtime_id::RuntimeId;
@@ -70,6 +71,8 @@ pub struct Record {
     pub key_hash: Option<KeyHash>,
     /// Why the last start failed, if it did and the session was kept as a failed one.
     pub last_failure: Option<StartFailure>,
+    /// When the session was last started again after such a failure.
+    pub started_again: Option<Timestamp>,
 }
 
 /// Why a ConfigMap is no record that we can use.
@@ -180,6 +183,8 @@ impl Record {
             runtime_id: parts.runtime_id()?,
             key_hash: parts.key_hash()?,
             last_failure: parts.annotation(LAST_FAILURE).map(|text| failure::parse(text)),
+            // One that can't be read tells no more than none.
+            started_again: parts.annotation(STARTED_AGAIN).and_then(|text| text.parse().ok()),
             spec,
         })
     }

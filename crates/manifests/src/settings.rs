@@ -28,4 +28,5 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "podbay.exec_ping_interval_seconds",
     "podbay.exec_ping_timeout_seconds",
     "podbay.start_retry_delay_seconds",
+    "podbay.failed_session_ttl_seconds",
 ];

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podbay_manifests::Record;
-use podbay_manifests::labels::PAUSED;
+use podbay_manifests::labels::{LAST_FAILURE, PAUSED};
 
 /// What the limit on concurrent sessions looks at: all of it stands in the metadata of a session's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The record's UID.
     uid: String,
-    /// Whether the session counts: one that is paused or being closed holds no pod.
+    /// Whether the session counts: one that is paused, failed or being closed holds no pod.
     counts: bool,
     /// When the record was created, in whole seconds, as the API has it.
     created: Option<Timestamp>,
@@ -24,20 +24,21 @@ pub(crate) struct Place {
 pub(crate) enum CountedAgainst {
     /// Those that came before it: it is new.
     Earlier,
-    /// All: it was paused, and gave up its place.
+    /// All: it was paused or had failed, and gave up its place.
     All,
 }
 
 impl Place {
     /// The place of the session with this record.
     pub(crate) fn of(record: &ObjectMeta) -> Self {
-        let paused = record
-            .annotations
-            .as_ref()
-            .is_some_and(|annotations| annotations.contains_key(PAUSED));
+        let gave_up = record.annotations.as_ref().is_some_and(|annotations| {
+            [PAUSED, LAST_FAILURE]
+                .iter()
+                .any(|mark| annotations.contains_key(*mark))
+        });
         Self {
             uid: record.uid.clone().unwrap_or_default(),
-            counts: record.deletion_timestamp.is_none() && !paused,
+            counts: record.deletion_timestamp.is_none() && !gave_up,
             created: record.creation_timestamp.as_ref().map(|time| time.0),
             version: record.resource_version.as_deref().and_then(number),
         }
@@ -47,7 +48,7 @@ impl Place {
     pub(crate) fn of_record(record: &Record) -> Self {
         Self {
             uid: record.uid.clone(),
-            counts: record.deleted.is_none() && !record.paused,
+            counts: record.deleted.is_none() && !record.paused && record.last_failure.is_none(),
             created: record.created.as_ref().map(|time| time.0),
             version: record.resource_version.as_deref().and_then(number),
         }
@@ -100,4 +101,47 @@ impl Place {
 
 fn number(version: &str) -> Option<u64> {
     version.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    fn metadata(marks: &[&str]) -> ObjectMeta {
+        let marks = marks.iter().map(|mark| ((*mark).to_owned(), "x".to_owned()));
+        ObjectMeta {
+            uid: Some("other".to_owned()),
+            resource_version: Some("1".to_owned()),
+            creation_timestamp: Some(Time(Timestamp::UNIX_EPOCH)),
+            annotations: Some(marks.collect::<BTreeMap<_, _>>()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn paused_failed_and_closed_sessions_hold_no_place() {
+        let mine = Place::of(&ObjectMeta {
+            uid: Some("mine".to_owned()),
+            resource_version: Some("2".to_owned()),
+            ..metadata(&[])
+        });
+        let counted = |other: &ObjectMeta| {
+            [CountedAgainst::Earlier, CountedAgainst::All]
+                .map(|against| mine.others([&Place::of(other)], against))
+        };
+        assert_eq!(counted(&metadata(&[])), [1, 1]);
+        assert_eq!(counted(&metadata(&["podbay.dev/started-again"])), [1, 1]);
+        for marks in [&[PAUSED][..], &[LAST_FAILURE], &[PAUSED, LAST_FAILURE]] {
+            assert_eq!(counted(&metadata(marks)), [0, 0], "{marks:?}");
+        }
+        let closed = ObjectMeta {
+            deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..metadata(&[])
+        };
+        assert_eq!(counted(&closed), [0, 0]);
+    }
 }

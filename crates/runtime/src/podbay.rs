@@ -1,6 +1,7 @@
 //! Choosing a cluster, and what can be asked of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -301,6 +302,29 @@ impl Podbay {
                 }
             });
         Ok(closing.buffered(CLOSING_AT_ONCE).collect().await)
+    }
+
+    /// Ends the sessions whose start failed longer ago than `podbay.failed_session_ttl_seconds` at `now`, claims apart, and
+    /// returns them. One that is started again, or changed otherwise, meanwhile stays.
+    ///
+    /// Whoever runs a service whose sessions stay when they fail ([`SessionBuilder::keep_failed`]) calls it from time to time.
+    pub async fn remove_expired(&self, now: Timestamp) -> Result<Vec<Result<Closed, Error>>, Error> {
+        let records = self
+            .0
+            .client
+            .list(Kind::ConfigMap, &self.0.namespace, &self.selector(""))
+            .await
+            .map_err(|source| Error::Cluster { source })?;
+        let ttl = Duration::from_secs(self.0.config.podbay.failed_session_ttl_seconds);
+        let expired = records
+            .into_iter()
+            .filter_map(Object::into_config_map)
+            .filter_map(|object| Record::parse(&object).ok())
+            .filter(|record| lifecycle::is_expired(record, ttl, now));
+        let removing = stream::iter(expired)
+            .map(|record| async move { lifecycle::remove(self.0.session_of(&record), &record).await });
+        let removed: Vec<_> = removing.buffered(CLOSING_AT_ONCE).collect().await;
+        Ok(removed.into_iter().filter_map(Result::transpose).collect())
     }
 
     /// Closes a session whose record this version can't read: its objects go with it all the same.

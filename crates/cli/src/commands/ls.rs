@@ -8,6 +8,7 @@ use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
 use crate::exit::Failure;
 use crate::output::{Table, age, json, note, print, printable_cell, yaml};
+use crate::words::CommandLine;
 
 /// Flags of `podbay ls`.
 #[derive(Debug, Args)]
@@ -57,7 +58,10 @@ pub(crate) async fn run(global: &GlobalArgs, args: LsArgs) -> Result<u8, Failure
         no_headers,
     } = args;
     let podbay = connect_to_cluster(global, "ls", Needs::default()).await?;
-    let sessions = podbay.list(&selector).await?;
+    let mut sessions = podbay.list(&selector).await?;
+    for failure in sessions.iter_mut().filter_map(|session| session.failure.as_mut()) {
+        failure.verdict = failure.verdict.clone().in_words(&CommandLine);
+    }
     if sessions.is_empty() && matches!(output, None | Some(ListFormat::Wide)) {
         note(&format!("No sessions found in {} namespace.", podbay.namespace()));
         return Ok(0);
@@ -85,8 +89,11 @@ fn text(
     }
 }
 
+/// The column with the causes of verdicts comes last, and only where there is one: who cuts columns out by their numbers finds
+/// the others where they were.
 fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> String {
     let mut table = Table::new();
+    let reasons = sessions.iter().any(|session| session.state.verdict().is_some());
     if !no_headers {
         let headers = [
             "NAME",
@@ -99,7 +106,8 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
             "IP",
             "LABELS",
         ];
-        table.row(headers.into_iter().take(if wide { headers.len() } else { 4 }));
+        let shown = if wide { headers.len() } else { 4 };
+        table.row(headers.into_iter().take(shown).chain(reasons.then_some("REASON")));
     }
     for summary in sessions {
         let Summary {
@@ -112,6 +120,8 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
             ip,
             node,
             labels,
+            // Its verdict is that of the state.
+            failure: _,
         } = summary;
         let mut cells = vec![
             session.clone(),
@@ -132,6 +142,10 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
                 Some(&labels.join(",")).filter(|labels| !labels.is_empty()),
             ));
         }
+        if reasons {
+            let cause = state.verdict().map(|verdict| verdict.cause.to_string());
+            cells.push(or_none(cause.as_ref()));
+        }
         table.row(cells);
     }
     table.to_text()
@@ -144,7 +158,7 @@ fn or_none(value: Option<&String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::{Cause, SessionState, Verdict};
+    use podbay_protocol::{Cause, PhaseTimes, SessionState, StartFailure, Verdict};
 
     use super::*;
 
@@ -159,6 +173,24 @@ mod tests {
             ip: Some("10.0.0.1".into()),
             node: Some("node".into()),
             labels: [("team".to_owned(), "x".to_owned())].into(),
+            failure: None,
+        };
+        let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
+        let failed = Summary {
+            session: "failed".into(),
+            state: SessionState::Failed(verdict.clone()),
+            persistent: false,
+            pod: "podbay-failed".into(),
+            ip: None,
+            node: None,
+            labels: [].into(),
+            failure: Some(StartFailure::new(
+                verdict,
+                PhaseTimes::default(),
+                2,
+                Timestamp::from_second(5).unwrap(),
+            )),
+            ..demo.clone()
         };
         let lost = Summary {
             session: "lost".into(),
@@ -170,7 +202,7 @@ mod tests {
             labels: [].into(),
             ..demo.clone()
         };
-        vec![demo, lost]
+        vec![demo, failed, lost]
     }
 
     fn show(format: Option<ListFormat>, no_headers: bool) -> String {
@@ -192,7 +224,16 @@ mod tests {
     fn names_alone() {
         assert_eq!(
             show(Some(ListFormat::Name), false),
-            "session/demo\nsession/lost\n"
+            "session/demo\nsession/failed\nsession/lost\n"
+        );
+    }
+
+    #[test]
+    fn a_list_without_verdicts_has_the_columns_it_always_had() {
+        let ready = &sessions()[..1];
+        assert_eq!(
+            text(ready, None, false, Timestamp::from_second(185).unwrap()).unwrap(),
+            "NAME   STATUS   IMAGE       AGE\ndemo   Ready    debian:12   3m5s\n"
         );
     }
 

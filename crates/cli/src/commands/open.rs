@@ -157,6 +157,7 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
         attached,
         recreated,
         resumed,
+        started_again,
         differences,
         times,
     } = report;
@@ -167,6 +168,9 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
     }
     if *resumed && progress != Progress::Silent {
         note(&format!("session {id} was paused, and has its pod back"));
+    }
+    if *started_again && progress != Progress::Silent {
+        note(&format!("session {id} had failed, and was started again"));
     }
     if *attached {
         for difference in differences {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
+use podbay_protocol::StartFailure;
 use podbay_runtime::Description;
 use podbay_runtime::Summary;
 use podbay_runtime::session::EventLine;
@@ -36,6 +37,9 @@ pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failu
     let podbay = connect_to_cluster(global, "show", Needs::default()).await?;
     let mut description = podbay.existing(id)?.describe().await?;
     description.verdict = description.verdict.map(|verdict| verdict.in_words(&CommandLine));
+    if let Some(failure) = &mut description.summary.failure {
+        failure.verdict = failure.verdict.clone().in_words(&CommandLine);
+    }
     let text = match output {
         Some(format) => format.write(&description)?,
         None => text(&description, Timestamp::now()),
@@ -76,6 +80,7 @@ fn text(description: &Description, now: Timestamp) -> String {
         ip,
         node,
         labels,
+        failure,
     } = summary;
     let none = || "<none>".to_owned();
     let list = |items: Vec<String>| {
@@ -93,6 +98,12 @@ fn text(description: &Description, now: Timestamp) -> String {
     if let Some(verdict) = verdict {
         row("Reason", verdict.to_string());
         row("Hint", verdict.hint.in_words(&CommandLine));
+    }
+    if let Some(StartFailure { attempt, at, .. }) = failure {
+        row(
+            "Failed",
+            format!("{} ago, at attempt {attempt}", age(Some(*at), now)),
+        );
     }
     if let Some(degraded) = degraded {
         row("Reason", degraded.to_string());
@@ -168,7 +179,7 @@ fn events_text(events: &[EventLine], error: Option<&str>, now: Timestamp) -> Str
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::{Cause, Degraded, SessionState, Verdict};
+    use podbay_protocol::{Cause, Degraded, PhaseTimes, SessionState, Verdict};
 
     use super::*;
 
@@ -184,6 +195,7 @@ mod tests {
             ip: None,
             node: Some("node".into()),
             labels: [("team".to_owned(), "x".to_owned())].into(),
+            failure: None,
         };
         Description {
             summary,
@@ -211,6 +223,32 @@ mod tests {
     #[test]
     fn in_words() {
         insta::assert_snapshot!(text(&description(), Timestamp::from_second(60).unwrap()));
+    }
+
+    #[test]
+    fn a_failed_session_tells_its_verdict_and_its_attempts() {
+        let mut description = description();
+        let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
+        description.summary.state = SessionState::Failed(verdict.clone());
+        description.verdict = Some(verdict.clone());
+        description.summary.failure = Some(StartFailure::new(
+            verdict,
+            PhaseTimes::default(),
+            2,
+            Timestamp::UNIX_EPOCH,
+        ));
+        let told = text(&description, Timestamp::from_second(60).unwrap());
+        for row in [
+            "Status:        Failed\n",
+            "Reason:        image_not_found (blame: configuration, retry: never): manifest unknown\n",
+            "Hint:          mend the name\n",
+            "Failed:        60s ago, at attempt 2\n",
+        ] {
+            assert!(told.contains(row), "{row:?} is not in:\n{told}");
+        }
+        let told = serde_json::json!(description);
+        assert_eq!(told["failure"]["attempt"], 2);
+        assert_eq!(told["failure"]["verdict"]["cause"], "image_not_found");
     }
 
     #[test]

@@ -344,6 +344,7 @@ const PODBAY: &[Line] = &[
     ("podbay.termination_grace_seconds", "5", "7", "31536001"),
     ("podbay.request_timeout_seconds", "30", "7", "1.5"),
     ("podbay.start_retry_delay_seconds", "5", "0", "-1"),
+    ("podbay.failed_session_ttl_seconds", "86400", "7", "0"),
     ("podbay.requests_per_second", "50", "7", "0"),
     ("podbay.request_burst", "100", "7", "4294967296"),
     ("podbay.exec_ping_interval_seconds", "15", "7", "0"),

@@ -94,7 +94,7 @@ fn a_record_comes_back_whole() {
     assert_eq!(read.spec.owner(), Some(&SessionOwner::of("alice").unwrap()));
     assert_eq!(read.runtime_id, Some(values().runtime_id));
     assert_eq!(read.key_hash, Some(values().key.hash()));
-    assert_eq!(read.last_failure, None);
+    assert_eq!((read.last_failure, read.started_again), (None, None));
 }
 
 #[test]
@@ -258,6 +258,8 @@ fn a_failure_and_another_key_are_patched_in() {
     let failure = StartFailure::new(verdict, PhaseTimes::default(), 1, jiff::Timestamp::UNIX_EPOCH);
     let annotations = object.metadata.annotations.as_mut().unwrap();
     annotations.insert(labels::LAST_FAILURE.into(), last_failure_annotation(&failure));
+    let again = jiff::Timestamp::from_nanosecond(1_800_000_000_123_456_789).unwrap();
+    annotations.insert(labels::STARTED_AGAIN.into(), again.to_string());
     let other = SessionKey::from_random([8; 32]).hash();
     let patch = key_hash_patch(&other);
     for (key, value) in patch["data"].as_object().unwrap() {
@@ -265,6 +267,10 @@ fn a_failure_and_another_key_are_patched_in() {
     }
     let read = Record::parse(&object).unwrap();
     assert_eq!((read.last_failure, read.key_hash), (Some(failure), Some(other)));
+    assert_eq!(read.started_again, Some(again));
+    let annotations = object.metadata.annotations.as_mut().unwrap();
+    annotations.insert(labels::STARTED_AGAIN.into(), "soon".into());
+    assert_eq!(Record::parse(&object).unwrap().started_again, None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   plan.rs      from what is there to what is to be done          (pure)
-//!   open.rs      look, plan, execute; another attempt; roll back   (client required)
+//!   open.rs      look, plan, execute; another attempt              (client required)
 //!   start.rs     the steps of a plan, and the wait for the pod     (client required)
 //!   apply.rs     one object: create, or adopt what is ours         (client required)
 //!   workload.rs  the pod, or the Job that makes it                 (client required)
@@ -10,6 +10,10 @@
 //!   network.rs   the policies that sessions share                  (client required)
 //!   limit.rs     the limit on concurrent sessions                  (client required)
 //!   retry.rs     which failures are tried again                    (pure)
+//!   give_up.rs   what becomes of a start that has failed           (client required)
+//!   failed.rs    failed sessions that stay; starting them again    (client required)
+//!   expiry.rs    failed sessions go after their time               (client required)
+//!   marks.rs     paused, failed: annotations of the record         (client required)
 //!   pause.rs     the pod goes, the rest stays                      (client required)
 //!   close.rs     delete the record; the claim where asked          (client required)
 //! ```
@@ -19,8 +23,12 @@
 
 mod apply;
 mod close;
+mod expiry;
 mod exposure;
+mod failed;
+mod give_up;
 mod limit;
+mod marks;
 mod network;
 mod open;
 mod pause;
@@ -32,6 +40,7 @@ mod workload;
 pub(crate) use apply::creation_values;
 pub use close::{Closed, RetainedClaim};
 pub(crate) use close::{close, delete};
+pub(crate) use expiry::{is_expired, remove};
 pub(crate) use open::{OpenOperation, OpenOutcome, Origin};
 pub(crate) use pause::pause;
 pub use plan::OpenMode;

@@ -1,9 +1,8 @@
-//! Opening a session: look, plan, execute; another attempt where the configuration says so; roll back on failure.
+//! Opening a session: look, plan, execute; another attempt where the configuration says so.
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use podbay_config::CleanupPolicy;
 use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::{CreationValues, Record, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
@@ -13,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::{Ensured, creation_values};
 use super::close::{delete_record, wait_for_objects};
+use super::give_up::{NewSession, OwnSession};
 use super::plan::{
-    OpenMode, PlaceState, Plan, Present, RecordState, WorkloadState, depends_on_objects, plan,
+    OpenMode, PlaceState, Plan, Present, RecordState, Step, WorkloadState, depends_on_objects, plan,
 };
 use super::retry::RetryPolicy;
 use super::start::{CreatedObjects, Started};
@@ -31,6 +31,8 @@ pub(crate) struct OpenOperation {
     /// What the attempt under way gives a session that it creates: record and Secret are made from one key.
     pub(crate) values: CreationValues,
     pub(crate) mode: OpenMode,
+    /// Whether a session that this call creates, and whose start fails, stays as a failed one.
+    pub(crate) keep_failed: bool,
     pub(crate) retries: RetryPolicy,
     /// Told of each step as it begins.
     pub(crate) state: watch::Sender<SessionState>,
@@ -60,13 +62,16 @@ pub(crate) enum Origin {
     Recreated,
     /// It was there, paused.
     Resumed,
+    /// It was there, failed.
+    StartedAgain,
 }
 
 impl Origin {
-    const fn of(place: PlaceState, created: &CreatedObjects) -> Self {
+    const fn of(place: &PlaceState, created: &CreatedObjects) -> Self {
         match place {
             PlaceState::New => Self::Created,
             PlaceState::GivenUp => Self::Resumed,
+            PlaceState::Failed(_) => Self::StartedAgain,
             PlaceState::Held if created.workload => Self::Recreated,
             PlaceState::Held => Self::Attached,
         }
@@ -74,10 +79,10 @@ impl Origin {
 }
 
 /// An attempt that came to nothing.
-struct FailedAttempt {
-    error: Error,
-    /// The session, if the attempt created it.
-    session: Option<NewSession>,
+pub(super) struct FailedAttempt {
+    pub(super) error: Error,
+    /// The session, if its start was this attempt's.
+    pub(super) session: Option<OwnSession>,
 }
 
 impl From<Error> for FailedAttempt {
@@ -86,16 +91,10 @@ impl From<Error> for FailedAttempt {
     }
 }
 
-/// A session whose start has failed.
-struct NewSession {
-    record: Box<Record>,
-    /// The UID of its claim, if the attempt created it.
-    claim: Option<String>,
-}
-
 impl OpenOperation {
     /// Creates what is missing and waits until the session takes commands. What this call created is removed again
-    /// when it fails, unless the clean-up policy keeps it.
+    /// when it fails, unless the clean-up policy keeps it, or the session is to stay as a failed one. A failed session that
+    /// was started again and fails again is left as a failed one, whoever asked for that.
     ///
     /// Each large step is a boxed future: while a session waits, which is most of its start, nothing keeps room for the
     /// steps before; of thousands that start at once that is most of the memory. `self` is in a box because a future keeps
@@ -104,36 +103,12 @@ impl OpenOperation {
         let index = self.ctx.index(&self.spec.names());
         let mut retried = 0;
         loop {
-            let FailedAttempt { error, session } = match self.attempt(&index).await {
+            let failed = match self.attempt(&index).await {
                 Ok(opened) => return Ok(opened),
                 Err(failed) => failed,
             };
-            let Some(session) = session else {
-                return Err(error);
-            };
-            let delay = error
-                .verdict()
-                .and_then(|verdict| self.retries.next(verdict.cause, retried))
-                .filter(|_| !self.cancel.is_cancelled());
-            let Some(delay) = delay else {
-                return Err(self.give_up(error, &session).await);
-            };
+            self.before_next_attempt(failed, retried).await?;
             retried += 1;
-            tracing::info!(
-                session = self.spec.id().as_str(),
-                retried,
-                error = error.chain(),
-                "starting again"
-            );
-            self.roll_back(&session).await;
-            // What was to be replaced has gone with the first attempt.
-            if self.mode == OpenMode::Replace {
-                self.mode = OpenMode::AttachOrCreate;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = self.cancel.cancelled() => return Err(self.cancelled()),
-            }
         }
     }
 
@@ -153,33 +128,50 @@ impl OpenOperation {
                     self.remove(&old).await?;
                     self.mode = OpenMode::AttachOrCreate;
                 }
+                Plan::StaysFailed(failure) => return Err(self.stays_failed(*failure).into()),
+                Plan::StartAgain {
+                    record,
+                    failure,
+                    leftover,
+                } => {
+                    if let Some(record) = self.claim_failed(&record, leftover.as_deref()).await? {
+                        let step = Step::Complete { ended: None };
+                        break (record, PlaceState::Failed(failure), step);
+                    }
+                }
                 Plan::Start { record, place, step } => break (record, place, step),
             }
         };
-        let (created, started) = match self.take_place(&record, place, index).await {
+        let (created, started) = match self.take_place(&record, &place, index).await {
             Ok(()) => self.execute(&record, step, begun, &mut receiver).await,
             Err(error) => (CreatedObjects::default(), Err(error)),
         };
         match (started, place) {
-            (Ok(Started { pod, times }), _) => Ok(OpenOutcome {
+            (Ok(Started { pod, times }), place) => Ok(OpenOutcome {
                 pod,
                 times,
-                origin: Origin::of(place, &created),
+                origin: Origin::of(&place, &created),
                 record,
             }),
             (Err(error), PlaceState::New) => Err(FailedAttempt {
                 error,
-                session: Some(NewSession {
+                session: Some(OwnSession::New(NewSession {
                     record,
                     claim: created.claim,
-                }),
+                })),
             }),
             // The session stays, and so does what it lacked and got.
-            (Err(Error::Cancelled { session, .. }), PlaceState::Held | PlaceState::GivenUp) => {
+            (Err(Error::Cancelled { session, .. }), _) => {
                 let goes_on = true;
                 Err(Error::Cancelled { session, goes_on }.into())
             }
-            (Err(error), PlaceState::Held | PlaceState::GivenUp) => Err(error.into()),
+            (Err(error), PlaceState::Failed(earlier)) => Err(FailedAttempt {
+                error,
+                session: Some(OwnSession::Failed { record, earlier }),
+            }),
+            (Err(error), PlaceState::Held | PlaceState::GivenUp) => {
+                Err(self.in_words_of_record(error, &record).await.into())
+            }
         }
     }
 
@@ -251,60 +243,6 @@ impl OpenOperation {
         })
     }
 
-    /// Removes or keeps what the last attempt created. Returns the error to report.
-    fn give_up<'a>(&'a self, error: Error, failed: &'a NewSession) -> BoxFuture<'a, Error> {
-        Box::pin(async move {
-            let keep = match self.spec.cleanup_policy() {
-                CleanupPolicy::AlwaysKeep => true,
-                // Who cancels a start does not want to look into it.
-                CleanupPolicy::KeepOnFailure => !matches!(error, Error::Cancelled { .. }),
-                CleanupPolicy::AlwaysClean => false,
-            };
-            // A session beyond the limit, or whose start was refused outright, holds nothing to look at.
-            let nothing = matches!(error, Error::TooManySessions { .. });
-            if keep && !nothing {
-                return error.kept();
-            }
-            // Another client has paused the session while it started: it is to stay.
-            let found = self.session().record().await;
-            if matches!(found, Ok(Some(record)) if record.uid == failed.record.uid && record.paused) {
-                return Error::Paused {
-                    session: self.spec.id().to_string(),
-                };
-            }
-            self.roll_back(failed).await;
-            error
-        })
-    }
-
-    /// Removes what a start created. It fails only where the cluster does, and the error that stands is the first one.
-    fn roll_back<'a>(&'a self, failed: &'a NewSession) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let session = self.session();
-            if let Err(error) = delete_record(session, &failed.record).await {
-                tracing::warn!(
-                    session = session.id.as_str(),
-                    error = error.chain(),
-                    "what the failed start created could not be removed"
-                );
-            }
-            let Some(uid) = &failed.claim else { return };
-            // Another client may have opened the session again and taken the claim for its own.
-            let next = session.record().await;
-            if matches!(next, Ok(Some(record)) if record.uid != failed.record.uid) {
-                return;
-            }
-            let key = session.key(Kind::PersistentVolumeClaim, session.names().claim());
-            if let Err(error) = session.delete(&key, uid).await {
-                tracing::warn!(
-                    session = session.id.as_str(),
-                    error = error.chain(),
-                    "the claim of the failed start could not be removed"
-                );
-            }
-        })
-    }
-
     /// Tells those who follow the start of a step. Ready is told when the start is over.
     pub(super) fn report(&self, phase: StartPhase) {
         if phase < StartPhase::Ready {
@@ -360,6 +298,7 @@ mod tests {
             secrets,
             values: creation_values(),
             mode: OpenMode::default(),
+            keep_failed: false,
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             cancel: CancellationToken::new(),
         }

@@ -2,10 +2,9 @@
 
 use podbay_k8s_client::Object;
 use podbay_manifests::Record;
-use podbay_manifests::labels::PAUSED;
-use serde_json::{Value, json};
 
 use super::close::wait_for_pods;
+use super::marks::mark_paused;
 use super::workload::{self, suspend};
 use crate::context::{SessionContext, is_owned};
 use crate::error::{Error, ForSession as _};
@@ -21,7 +20,7 @@ pub(crate) async fn pause(session: SessionContext<'_>, record: &Record, wait: bo
             session: record.id().to_string(),
         });
     }
-    mark(session, record, true).await?;
+    mark_paused(session, record, true).await?;
     let (key, timeout) = (workload::key(&record.spec), session.ctx.deletion_timeout);
     let found = session.get(&key).await?;
     match found.filter(|object| is_owned(object, &record.owner())) {
@@ -40,17 +39,4 @@ pub(crate) async fn pause(session: SessionContext<'_>, record: &Record, wait: bo
         wait_for_pods(session, record, timeout).await?;
     }
     Ok(())
-}
-
-/// Writes down whether a session is paused. Returns the version of the record that says so.
-pub(super) async fn mark(
-    session: SessionContext<'_>,
-    record: &Record,
-    paused: bool,
-) -> Result<Option<String>, Error> {
-    let value = if paused { json!("true") } else { Value::Null };
-    let patch = json!({"metadata": {"uid": record.uid, "annotations": {PAUSED: value}}});
-    let patched = session.ctx.client.patch(&session.record_key(), patch).await;
-    let patched = patched.for_session(session.id)?;
-    Ok(patched.metadata().resource_version.clone())
 }

@@ -1,16 +1,17 @@
 //! What opening a session comes to: a pure decision from what is there.
 
 use podbay_manifests::Record;
+use podbay_protocol::StartFailure;
 
 use super::workload::Workload;
 
 /// What to do about a session that exists, or does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpenMode {
-    /// Attach to it if it exists, else create it.
+    /// Attach to it if it exists, else create it. One whose start has failed is started again.
     #[default]
     AttachOrCreate,
-    /// Attach to it (OpenHands' `attach_to_existing`); never create one.
+    /// Attach to it (OpenHands' `attach_to_existing`); never create one. One whose start has failed is started again.
     Attach,
     /// Close it if it exists, and create it anew.
     Replace,
@@ -58,6 +59,19 @@ pub(super) enum Plan {
     NotFound,
     /// Close the session that exists, then look again.
     Replace(Box<Record>),
+    /// Its start has failed: free it of what is left of that start and take its mark away. If nobody else does so first, start
+    /// it as any other that has given up its place.
+    StartAgain {
+        /// The session.
+        record: Box<Record>,
+        /// The failure that its record tells.
+        failure: Box<StartFailure>,
+        /// The UID of a workload that was left: its opener died, or the clean-up policy kept it.
+        leftover: Option<String>,
+    },
+    /// Its start has failed, and it can't be started again by this client: its environment was never written, and this
+    /// client does not know it.
+    StaysFailed(Box<StartFailure>),
     /// Make sure of its place under the limit, then do the step.
     Start {
         /// The session.
@@ -70,7 +84,7 @@ pub(super) enum Plan {
 }
 
 /// The place of a session among those that the namespace may have at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum PlaceState {
     /// It is new and may be one too many.
     New,
@@ -78,6 +92,8 @@ pub(super) enum PlaceState {
     Held,
     /// It is paused, which gave its place away.
     GivenUp,
+    /// It had failed, which gave its place away, and is started again by this client alone. With the earlier failure.
+    Failed(Box<StartFailure>),
 }
 
 /// What is left to do until a session's pod can be waited for.
@@ -109,19 +125,45 @@ pub(super) fn plan(record: RecordState, present: Present, mode: OpenMode) -> Pla
             step: Step::Complete { ended: None },
         },
         (RecordState::Existing(record), OpenMode::Replace) => Plan::Replace(record),
-        (RecordState::Existing(record), OpenMode::AttachOrCreate | OpenMode::Attach) => Plan::Start {
-            place: if record.paused {
-                PlaceState::GivenUp
-            } else {
-                PlaceState::Held
-            },
-            record,
-            step: match present.workload {
-                WorkloadState::Live(workload) => Step::Attach(workload),
-                WorkloadState::Ended { uid } if present.secret => Step::Complete { ended: Some(uid) },
-                WorkloadState::Missing if present.secret => Step::Complete { ended: None },
-                WorkloadState::Ended { .. } | WorkloadState::Missing => Step::AwaitCreator,
-            },
+        (RecordState::Existing(record), OpenMode::AttachOrCreate | OpenMode::Attach) => {
+            match record.last_failure.clone() {
+                Some(failure) => start_again(record, Box::new(failure), present),
+                None => go_on(record, present),
+            }
+        }
+    }
+}
+
+/// A session that exists, and is none of a failed start.
+fn go_on(record: Box<Record>, present: Present) -> Plan {
+    Plan::Start {
+        place: if record.paused {
+            PlaceState::GivenUp
+        } else {
+            PlaceState::Held
+        },
+        record,
+        step: match present.workload {
+            WorkloadState::Live(workload) => Step::Attach(workload),
+            WorkloadState::Ended { uid } if present.secret => Step::Complete { ended: Some(uid) },
+            WorkloadState::Missing if present.secret => Step::Complete { ended: None },
+            WorkloadState::Ended { .. } | WorkloadState::Missing => Step::AwaitCreator,
+        },
+    }
+}
+
+/// A session whose start has failed. What is there of a workload was judged then.
+fn start_again(record: Box<Record>, failure: Box<StartFailure>, present: Present) -> Plan {
+    if !present.secret {
+        return Plan::StaysFailed(failure);
+    }
+    Plan::StartAgain {
+        record,
+        failure,
+        leftover: match present.workload {
+            WorkloadState::Live(workload) => Some(workload.uid().to_owned()),
+            WorkloadState::Ended { uid } => Some(uid),
+            WorkloadState::Missing => None,
         },
     }
 }
@@ -130,12 +172,26 @@ pub(super) fn plan(record: RecordState, present: Present, mode: OpenMode) -> Pla
 mod tests {
     use std::sync::Arc;
 
+    use jiff::Timestamp;
     use k8s_openapi::api::core::v1::Pod;
     use podbay_config::Config;
     use podbay_manifests::{SessionRequest, SessionSpec};
+    use podbay_protocol::{Cause, PhaseTimes, Verdict};
 
     use super::*;
     use crate::lifecycle::creation_values;
+
+    fn failure() -> StartFailure {
+        let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
+        StartFailure::new(verdict, PhaseTimes::default(), 2, Timestamp::UNIX_EPOCH)
+    }
+
+    fn failed(paused: bool) -> Box<Record> {
+        Box::new(Record {
+            last_failure: Some(failure()),
+            ..*record(paused)
+        })
+    }
 
     fn record(paused: bool) -> Box<Record> {
         let spec = SessionSpec::validate(
@@ -202,10 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_replaced_is_closed_paused_or_not() {
-        for paused in [false, true] {
+    fn what_is_to_be_replaced_is_closed_paused_failed_or_not() {
+        for record in [record(false), record(true), failed(false), failed(true)] {
             for workload in workloads() {
-                let state = RecordState::Existing(record(paused));
+                let state = RecordState::Existing(record.clone());
                 assert!(!depends_on_objects(OpenMode::Replace));
                 let plan = plan(state, present(workload, true), OpenMode::Replace);
                 assert!(matches!(plan, Plan::Replace(_)), "{plan:?}");
@@ -249,6 +305,44 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_failed_session_is_started_again_without_what_is_left_of_its_start() {
+        for mode in [OpenMode::AttachOrCreate, OpenMode::Attach] {
+            for paused in [false, true] {
+                for workload in workloads() {
+                    let state = RecordState::Existing(failed(paused));
+                    let left = match &workload {
+                        WorkloadState::Missing => None,
+                        WorkloadState::Ended { uid } => Some(uid.clone()),
+                        WorkloadState::Live(workload) => Some(workload.uid().to_owned()),
+                    };
+                    let plan = plan(state, present(workload, true), mode);
+                    let Plan::StartAgain {
+                        failure: told,
+                        leftover,
+                        ..
+                    } = plan
+                    else {
+                        panic!("{mode:?}: {plan:?}");
+                    };
+                    assert_eq!((*told, leftover), (failure(), left));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_session_whose_environment_nobody_knows_stays_failed() {
+        for mode in [OpenMode::AttachOrCreate, OpenMode::Attach] {
+            let state = RecordState::Existing(failed(false));
+            let plan = plan(state, present(WorkloadState::Missing, false), mode);
+            assert!(
+                matches!(&plan, Plan::StaysFailed(told) if **told == failure()),
+                "{plan:?}"
+            );
         }
     }
 }

@@ -12,11 +12,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::apply::Ensured;
+use super::marks::mark_paused;
 use super::network::ensure_shared_policy;
 use super::open::OpenOperation;
 use super::plan::{PlaceState, Step};
 use super::workload::{self, Workload, resume_job};
-use super::{exposure, limit, pause};
+use super::{exposure, limit};
 use crate::error::{Error, ForSession as _};
 use crate::index::{PodState, SessionIndex, SessionReceiver};
 use crate::place::{CountedAgainst, Place};
@@ -52,7 +53,7 @@ impl OpenOperation {
     pub(super) fn take_place<'a>(
         &'a self,
         record: &'a Record,
-        state: PlaceState,
+        state: &'a PlaceState,
         index: &'a SessionIndex,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
@@ -63,11 +64,19 @@ impl OpenOperation {
                 PlaceState::GivenUp => {
                     // It counts for others before it counts them, so that of two that are resumed at once not both slip
                     // through.
-                    let version = pause::mark(self.session(), record, false).await?;
+                    let version = mark_paused(self.session(), record, false).await?;
                     let place = place.at_version(version.as_deref());
                     let checked = self.check_limit(&place, CountedAgainst::All, index).await;
                     if checked.is_err() {
-                        pause::mark(self.session(), record, true).await?;
+                        mark_paused(self.session(), record, true).await?;
+                    }
+                    checked
+                }
+                PlaceState::Failed(earlier) => {
+                    let checked = self.check_limit(&place, CountedAgainst::All, index).await;
+                    if checked.is_err() {
+                        // Another client may have joined the start and made the pod.
+                        self.leave_failed(record, earlier, false).await?;
                     }
                     checked
                 }
@@ -168,6 +177,10 @@ impl OpenOperation {
                 let workload = workload::apply(session, spec, &owner).await?;
                 created.workload = workload.is_created();
                 let workload = workload.into_inner();
+                // Who made the record has not given the start up.
+                if created.workload && record.nonce.as_ref() != Some(&self.values.nonce) {
+                    self.is_still_to_start(record, &workload).await?;
+                }
                 resume_job(session, spec, &owner, &workload).await?;
                 self.check_cancelled()?;
                 exposure::expose(session, spec, &owner).await?;

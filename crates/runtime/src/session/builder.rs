@@ -31,11 +31,16 @@ pub struct SessionBuilder {
     owner: Option<String>,
     request: SessionRequest,
     mode: OpenMode,
+    keep_failed: bool,
     cancel: CancellationToken,
 }
 
 /// What opening a session came to.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact that users of the library know by its name"
+)]
 pub struct OpenReport {
     /// Whether the session was there already.
     pub attached: bool,
@@ -43,6 +48,8 @@ pub struct OpenReport {
     pub recreated: bool,
     /// Whether it was there, paused, and has its pod back.
     pub resumed: bool,
+    /// Whether it was there, failed, and was started again with its environment and its key.
+    pub started_again: bool,
     /// What was asked and the session that was there has otherwise.
     pub differences: Vec<Difference>,
     /// The seconds of each step; none where the session was there and ready.
@@ -57,6 +64,7 @@ impl SessionBuilder {
             owner: None,
             request: SessionRequest::default(),
             mode: OpenMode::default(),
+            keep_failed: false,
             cancel: CancellationToken::new(),
         }
     }
@@ -146,6 +154,20 @@ impl SessionBuilder {
         self
     }
 
+    /// Whether the session stays, as a failed one, if its start fails; if not said, nothing does.
+    ///
+    /// A failed session has no pod and holds no place under the limit. The rest of it stays: its Secret, its claim, its Services.
+    /// So the next start of its id has the same environment and the same key. Its state tells the verdict
+    /// ([`SessionState::Failed`]). It goes by [`Podbay::close`], [`Podbay::delete`], [`OpenMode::Replace`], and
+    /// after its time by [`Podbay::remove_expired`]. Whether its pod stays to be looked at is the clean-up policy's matter.
+    ///
+    /// A start that is cancelled or dropped, or refused for want of a place, has not failed.
+    #[must_use]
+    pub const fn keep_failed(mut self, keep: bool) -> Self {
+        self.keep_failed = keep;
+        self
+    }
+
     /// Ports of the session to be reached by a Service, and by an Ingress or a Gateway's route.
     #[must_use]
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
@@ -209,7 +231,7 @@ impl SessionBuilder {
     /// commands.
     ///
     /// Safe to repeat and to call from two clients at once: both get the same session. A failed start leaves
-    /// nothing behind, nor does one whose future is dropped: the clean-up then goes on in the background.
+    /// nothing behind unless [`SessionBuilder::keep_failed`] asks for it, nor does one whose future is dropped: the clean-up then goes on in the background.
     pub async fn open(self) -> Result<Session, Error> {
         self.start()?.ready().await
     }
@@ -224,6 +246,7 @@ impl SessionBuilder {
             owner: _,
             request,
             mode,
+            keep_failed,
             cancel,
         } = self;
         let podbay = Podbay(ctx, spec.owner().cloned());
@@ -234,6 +257,7 @@ impl SessionBuilder {
             secrets,
             values: creation_values(),
             mode,
+            keep_failed,
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             // The caller's token may be for more than this start.
             cancel: cancel.child_token(),

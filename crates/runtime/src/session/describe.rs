@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_manifests::{Record, RecordError, SessionSpec};
-use podbay_protocol::{Degraded, SessionState, Verdict};
+use podbay_protocol::{Degraded, SessionState, StartFailure, Verdict};
 use serde::{Serialize, Serializer};
 
 use crate::pod::preferred_pod;
@@ -33,6 +33,9 @@ pub struct Summary {
     pub node: Option<String>,
     /// The labels its user gave.
     pub labels: BTreeMap<String, String>,
+    /// The start that failed, if it is a failed session that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<StartFailure>,
 }
 
 /// All there is to know of a session.
@@ -130,6 +133,7 @@ pub(crate) fn summarise(
                     .collect()
             })
             .unwrap_or_default(),
+        failure: record.and_then(|record| record.last_failure.clone()),
     }
 }
 

@@ -292,6 +292,17 @@ impl Session {
         let record = match self.context().record().await {
             Ok(None) => return self.context().not_found(),
             Ok(Some(record)) if record.paused => return Error::Paused { session },
+            Ok(Some(Record {
+                last_failure: Some(failure),
+                ..
+            })) => {
+                return Error::Start {
+                    session,
+                    verdict: Box::new(failure.verdict),
+                    times: failure.times,
+                    kept: false,
+                };
+            }
             Ok(Some(record)) => record,
             Err(_) => return Error::Call { session, source },
         };

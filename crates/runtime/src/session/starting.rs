@@ -19,9 +19,12 @@ use crate::lifecycle::{self, OpenOperation, OpenOutcome, Origin};
 /// | the start | dropped |
 /// |---|---|
 /// | creates objects, or waits for a session that it created | ends, and what it created is removed in the background |
-/// | waits for a session that was there | ends; the session stays, and goes on by itself |
+/// | waits for a session that was there, failed ones that it starts again included | ends; the session stays, and goes on by itself |
 /// | is over: ready | the session stays open, as when a [`Session`] is dropped |
-/// | is over: failed | nothing is left to do |
+/// | is over: failed | nothing is left to do; a session that is kept ([`SessionBuilder::keep_failed`](crate::SessionBuilder::keep_failed)) stays |
+///
+/// Dropping is no failure: what is dropped is not kept as a failed session. One that is being given up because its start has
+/// failed is left as that, whoever drops what.
 ///
 /// [`Starting::detach`] lets the start go on without the handle, [`Starting::cancel`] waits until all is removed.
 #[must_use = "dropping it ends the start"]
@@ -95,19 +98,22 @@ impl Starting {
         } = opened;
         let differences = match origin {
             Origin::Created => Vec::new(),
-            Origin::Attached | Origin::Recreated | Origin::Resumed => self.request.differences(&record.spec),
+            Origin::Attached | Origin::Recreated | Origin::Resumed | Origin::StartedAgain => {
+                self.request.differences(&record.spec)
+            }
         };
         let report = OpenReport {
             attached: origin != Origin::Created,
             recreated: origin == Origin::Recreated,
             resumed: origin == Origin::Resumed,
+            started_again: origin == Origin::StartedAgain,
             differences,
             times,
         };
         Ok(Session::opened(self.podbay, record, pod, report))
     }
 
-    /// Lets the start go on without anybody who waits for it. It is rolled back if it fails, and stays if it succeeds; any
+    /// Lets the start go on without anybody who waits for it. It is rolled back, or left as a failed session, if it fails, and stays if it succeeds; any
     /// process learns its state from the cluster.
     pub fn detach(self) {
         self.guard.disarm();

@@ -38,6 +38,10 @@ pub(crate) fn session_state<'a>(
     if record.paused && pod.is_none_or(is_going) {
         return SessionState::Paused;
     }
+    // What is left of its pod was judged when the start was given up.
+    if let Some(failure) = &record.last_failure {
+        return SessionState::Failed(failure.verdict.clone());
+    }
     match pod {
         Some(pod) => state_of_pod(pod, record.spec.server().is_some(), events),
         // The pod of the session it replaces has the name that its own is to have.
@@ -74,14 +78,14 @@ fn is_going(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some() || end_of_pod(pod).is_some()
 }
 
-/// Whether the record is so young that its creator may still be about to make the pod. One from the future is not: the
-/// clocks differ, and nothing can be concluded from them.
+/// Whether the record was made, or started again, so short a time ago that who did it may still be about to make the pod.
+/// One from the future is not: the clocks differ, and nothing can be concluded from them.
 fn is_beginning(record: &Record, now: Timestamp) -> bool {
-    let age = record
-        .created
-        .as_ref()
-        .map(|created| now.duration_since(created.0));
-    age.is_some_and(|age| age.abs() < BEGINNING)
+    let created = record.created.as_ref().map(|created| created.0);
+    [created, record.started_again]
+        .into_iter()
+        .flatten()
+        .any(|begun| now.duration_since(begun).abs() < BEGINNING)
 }
 
 /// The verdict on a session whose record is there and whose pod is not.

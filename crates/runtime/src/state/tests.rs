@@ -7,7 +7,7 @@ use podbay_config::Config;
 use podbay_manifests::{
     CreationValues, Record, RecordError, RuntimeId, ServerKind, SessionKey, SessionRequest, SessionSpec,
 };
-use podbay_protocol::{Cause, Degraded, SessionState, StartPhase};
+use podbay_protocol::{Cause, Degraded, PhaseTimes, SessionState, StartFailure, StartPhase, Verdict};
 use serde_json::{Value, json};
 
 use super::session_state;
@@ -46,6 +46,15 @@ fn plain() -> Record {
 fn paused() -> Record {
     Record {
         paused: true,
+        ..plain()
+    }
+}
+
+/// One whose start failed, for the second time, at second 5.
+fn failed() -> Record {
+    let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
+    Record {
+        last_failure: Some(StartFailure::new(verdict, PhaseTimes::default(), 2, at(5))),
         ..plain()
     }
 }
@@ -420,4 +429,58 @@ fn of_several_pods_the_youngest_that_lives_counts() {
     assert_eq!(name(&pods).as_deref(), Some("young"));
     assert_eq!(name(&pods[2..]).as_deref(), Some("failed"));
     assert_eq!(name(&[]), None);
+}
+
+#[test]
+fn a_failed_session_is_that_whatever_is_left_of_its_pod() {
+    let verdict = ("Failed", Some(Cause::ImageNotFound));
+    check("no pod", &failed(), &[], verdict);
+    let on_node = pod(&json!({"conditions": [scheduled()]}));
+    for pod in [
+        on_node,
+        running(),
+        ended(1),
+        deleted(running()),
+        waiting("ErrImagePull", "m"),
+    ] {
+        check("with a pod", &failed(), &[pod], verdict);
+    }
+    // The pod of an earlier session of the name says nothing of this one.
+    check(
+        "a pod of another",
+        &failed(),
+        &[pod_of("other", &json!({}))],
+        verdict,
+    );
+}
+
+#[test]
+fn a_failed_session_that_is_paused_or_closed_is_told_as_that() {
+    let paused = Record {
+        paused: true,
+        ..failed()
+    };
+    check("paused", &paused, &[], ("Paused", None));
+    let closed = Record {
+        deleted: Some(Time(at(1000))),
+        ..failed()
+    };
+    check("closed", &closed, &[], ("Stopping", None));
+}
+
+#[test]
+fn one_that_is_started_again_begins_once_more() {
+    let again = |second| Record {
+        started_again: Some(at(second)),
+        ..plain()
+    };
+    check("a while ago", &again(3000), &[], ("Lost", Some(Cause::Deleted)));
+    check("a moment ago", &again(3590), &[], ("Creating", None));
+    check(
+        "by another clock",
+        &again(3700),
+        &[],
+        ("Lost", Some(Cause::Deleted)),
+    );
+    check("its pod runs", &again(3590), &[running()], ("Ready", None));
 }

@@ -2,7 +2,7 @@
 //! can be used and can be removed: no orphan, no second pod, no session lost.
 
 use podbay_fake_cluster::{Fault, On, When};
-use podbay_runtime::SessionState;
+use podbay_runtime::{Error, OpenMode, SessionState};
 
 use crate::identity::the_record_tells_the_key;
 use crate::scenario::{Lifecycle, Shape, open};
@@ -22,13 +22,25 @@ enum Recovery {
 impl Recovery {
     const ALL: [Self; 3] = [Self::Open, Self::Delete, Self::CloseAll];
 
-    async fn go(self, watched: &WatchedCluster, shape: Shape, what: &str) {
+    /// `fails` tells that a pod may be left that can't start.
+    async fn go(self, watched: &WatchedCluster, shape: Shape, fails: bool, what: &str) {
+        if fails {
+            watched.starts_fail(false);
+        }
         let podbay = watched.client();
         match self {
             Self::Open => {
-                open(&podbay, shape)
-                    .await
-                    .unwrap_or_else(|error| panic!("{what}: {}", error.chain()));
+                // A start that can't succeed fails for who joins it, as it would have for its own client. One that was
+                // given up is started again.
+                let failed = is_failed(&podbay).await;
+                match open(&podbay, shape).await {
+                    Ok(()) => {}
+                    Err(Error::Start { .. }) if fails && !failed => {
+                        let builder = podbay.session(SESSION_ID).request(shape.request());
+                        builder.mode(OpenMode::Replace).open().await.unwrap();
+                    }
+                    Err(error) => panic!("{what}: {}", error.chain()),
+                }
                 assert_eq!(watched.cluster.live_pods(), 1 + others(&podbay).await, "{what}");
                 let record = podbay
                     .list("")
@@ -49,6 +61,14 @@ impl Recovery {
         let _ = podbay.delete("other", true).await.unwrap();
         watched.is_left_empty(what).await;
     }
+}
+
+/// Whether the session is there as a failed one.
+async fn is_failed(podbay: &podbay_runtime::Podbay) -> bool {
+    let sessions = podbay.list("").await.unwrap();
+    sessions
+        .iter()
+        .any(|found| found.session == SESSION_ID && found.failure.is_some())
 }
 
 /// The sessions besides the one that the test is about.
@@ -95,7 +115,7 @@ async fn dies_at_any_call(lifecycle: Lifecycle, shape: Shape) {
                         "{what}: lost"
                     );
                 }
-                recovery.go(&watched, shape, &what).await;
+                recovery.go(&watched, shape, lifecycle.fails(), &what).await;
             }
         }
     }
@@ -134,6 +154,11 @@ crash_tests! {
         open_beyond_limit_full: Full,
         open_beyond_limit_job: Job,
     }
+    FailAndKeep { fail_and_keep_plain: Plain, fail_and_keep_full: Full, fail_and_keep_job: Job }
+    StartAgain { start_again_plain: Plain, start_again_full: Full, start_again_job: Job }
+    FailAgain { fail_again_plain: Plain, fail_again_full: Full, fail_again_job: Job }
+    ReplaceFailed { replace_failed_plain: Plain, replace_failed_full: Full, replace_failed_job: Job }
+    RemoveExpired { remove_expired_plain: Plain, remove_expired_full: Full, remove_expired_job: Job }
 }
 
 #[tokio::test(start_paused = true)]

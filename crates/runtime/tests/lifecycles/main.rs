@@ -6,6 +6,7 @@
 
 mod clients;
 mod crashes;
+mod failed;
 mod faults;
 mod identity;
 mod keeping;

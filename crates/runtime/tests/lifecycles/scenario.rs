@@ -1,8 +1,10 @@
 //! What clients do with a session: each lifecycle with what goes before it.
 
+use jiff::{SignedDuration, Timestamp};
 use podbay_config::{NetworkMode, WorkloadKind};
 use podbay_k8s_client::{ClusterClient as _, Kind};
 use podbay_manifests::SessionRequest;
+use podbay_protocol::Cause;
 use podbay_runtime::{Config, Error, OpenMode, Podbay};
 
 use crate::support::{NAMESPACE, plain};
@@ -60,10 +62,15 @@ pub(crate) enum Lifecycle {
     PauseAndWait,
     Resume,
     OpenBeyondLimit,
+    FailAndKeep,
+    StartAgain,
+    FailAgain,
+    ReplaceFailed,
+    RemoveExpired,
 }
 
 impl Lifecycle {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Open,
         Self::Attach,
         Self::Replace,
@@ -77,6 +84,11 @@ impl Lifecycle {
         Self::PauseAndWait,
         Self::Resume,
         Self::OpenBeyondLimit,
+        Self::FailAndKeep,
+        Self::StartAgain,
+        Self::FailAgain,
+        Self::ReplaceFailed,
+        Self::RemoveExpired,
     ];
 
     /// Whether a session of this shape can go through it.
@@ -92,8 +104,19 @@ impl Lifecycle {
     pub(crate) fn keeps_the_session(self) -> bool {
         matches!(
             self,
-            Self::Attach | Self::ReplaceEnded | Self::Pause | Self::PauseAndWait | Self::Resume
+            Self::Attach
+                | Self::ReplaceEnded
+                | Self::Pause
+                | Self::PauseAndWait
+                | Self::Resume
+                | Self::StartAgain
+                | Self::FailAgain
         )
+    }
+
+    /// Whether its pods can't start: where its client dies early, one that waits for nothing is left.
+    pub(crate) fn fails(self) -> bool {
+        matches!(self, Self::FailAndKeep | Self::FailAgain)
     }
 
     pub(crate) fn config(self) -> Config {
@@ -135,14 +158,34 @@ impl Lifecycle {
             Self::OpenBeyondLimit => {
                 podbay.session("other").request(plain()).open().await.unwrap();
             }
+            Self::FailAndKeep => watched.starts_fail(true),
+            Self::StartAgain | Self::ReplaceFailed | Self::RemoveExpired => {
+                fail(watched, shape).await;
+                watched.starts_fail(false);
+            }
+            Self::FailAgain => fail(watched, shape).await,
         }
     }
 
     /// The lifecycle itself.
     pub(crate) async fn go(self, podbay: &Podbay, shape: Shape) -> Result<(), Error> {
         match self {
-            Self::Open | Self::Attach | Self::ReplaceEnded => open(podbay, shape).await,
-            Self::Replace => {
+            Self::Open | Self::Attach | Self::ReplaceEnded | Self::StartAgain => open(podbay, shape).await,
+            Self::FailAndKeep | Self::FailAgain => {
+                let builder = podbay.session(SESSION_ID).request(shape.request());
+                match builder.keep_failed(true).open().await {
+                    Err(Error::Start { verdict, .. }) if verdict.cause == Cause::ImageNotFound => Ok(()),
+                    other => other.map(drop),
+                }
+            }
+            Self::RemoveExpired => {
+                let later = Timestamp::now() + SignedDuration::from_hours(48);
+                for removed in podbay.remove_expired(later).await? {
+                    removed?;
+                }
+                Ok(())
+            }
+            Self::Replace | Self::ReplaceFailed => {
                 let builder = podbay.session(SESSION_ID).request(shape.request());
                 builder.mode(OpenMode::Replace).open().await.map(drop)
             }
@@ -175,4 +218,12 @@ impl Lifecycle {
 pub(crate) async fn open(podbay: &Podbay, shape: Shape) -> Result<(), Error> {
     let builder = podbay.session(SESSION_ID).request(shape.request());
     builder.open().await.map(drop)
+}
+
+/// Makes a failed session; whatever starts after that fails too.
+pub(crate) async fn fail(watched: &WatchedCluster, shape: Shape) {
+    watched.starts_fail(true);
+    let builder = watched.client().session(SESSION_ID).request(shape.request());
+    let failed = builder.keep_failed(true).open().await;
+    assert!(matches!(failed, Err(Error::Start { .. })), "{failed:?}");
 }

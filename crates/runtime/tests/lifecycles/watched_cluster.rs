@@ -1,12 +1,13 @@
 //! A scripted cluster, clients on it, and what must hold of it at all times.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use podbay_fake_cluster::FaultyCluster;
 use podbay_fake_cluster::testing::{TestCluster, is_live_pod};
+use podbay_fake_cluster::{FaultyCluster, ImageTrouble, Script, Trouble};
 use podbay_k8s_client::{ClusterClient as _, Kind, Object, WatchEvent, WatchPolicy};
 use podbay_manifests::labels::SESSION;
 use podbay_runtime::{Config, Podbay};
@@ -22,6 +23,7 @@ pub(crate) const SESSION_ID: &str = "s";
 pub(crate) struct WatchedCluster {
     pub(crate) cluster: TestCluster,
     most: Arc<Mutex<usize>>,
+    starts_fail: Arc<AtomicBool>,
 }
 
 impl WatchedCluster {
@@ -59,7 +61,21 @@ impl WatchedCluster {
                 }
             }
         });
-        Self { cluster, most }
+        Self {
+            cluster,
+            most,
+            starts_fail: Arc::default(),
+        }
+    }
+
+    /// From now on the starts of new pods fail, because there is no such image; or they succeed again.
+    pub(crate) fn starts_fail(&self, fail: bool) {
+        self.starts_fail.store(fail, Ordering::Relaxed);
+        let starts_fail = Arc::clone(&self.starts_fail);
+        self.cluster.scripted.script_with(move |_| {
+            let stuck = || Script::stuck(Trouble::Image(ImageTrouble::NotFound));
+            starts_fail.load(Ordering::Relaxed).then(stuck)
+        });
     }
 
     /// A client without faults.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use podbay_config::{Effect, settings};
 use podbay_manifests::SETTINGS_READ_ELSEWHERE;
 
-use crate::{cluster, commands, limits, patience, tries};
+use crate::{cluster, commands, keeping, limits, patience, tries};
 
 /// The settings that session objects are made from: `podbay-manifests` tests each of them by the objects it changes.
 fn by_objects() -> BTreeSet<&'static str> {
@@ -21,6 +21,7 @@ fn by_behaviour() -> BTreeSet<&'static str> {
     [
         cluster::KEYS,
         commands::KEYS,
+        keeping::KEYS,
         limits::KEYS,
         patience::KEYS,
         tries::KEYS,

@@ -33,6 +33,7 @@ mod api_server;
 mod cluster;
 mod commands;
 mod coverage;
+mod keeping;
 mod limits;
 mod patience;
 mod setup;
