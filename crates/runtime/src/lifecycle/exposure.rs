@@ -32,3 +32,18 @@ pub(crate) async fn expose(
         .map(|object| session.apply(object, owner));
     try_join_all(making).await.map(|_| ())
 }
+
+/// Makes those that are missing, of a session whose creator died before it made them.
+pub(super) async fn complete(
+    session: SessionContext<'_>,
+    spec: &SessionSpec,
+    owner: &Owner,
+) -> Result<(), Error> {
+    let completing = objects(spec, owner).into_iter().map(|object| async move {
+        match session.get(&object.key()).await? {
+            Some(_) => Ok(()),
+            None => session.apply(object, owner).await.map(drop),
+        }
+    });
+    try_join_all(completing).await.map(drop)
+}

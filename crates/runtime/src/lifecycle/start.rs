@@ -121,7 +121,7 @@ impl OpenOperation {
         (created, started)
     }
 
-    /// Wakes up a workload that lives.
+    /// Wakes up a workload that lives, and creates what its creator may not have come to.
     fn attach<'a>(
         &'a self,
         record: &'a Record,
@@ -131,7 +131,9 @@ impl OpenOperation {
             if !workload.runs() {
                 self.restore_claim(&record.spec).await?;
             }
-            resume_job(self.session(), &record.spec, &record.owner(), &workload).await?;
+            let (session, spec, owner) = (self.session(), &record.spec, record.owner());
+            resume_job(session, spec, &owner, &workload).await?;
+            exposure::complete(session, spec, &owner).await?;
             Ok(PodSource::Workload(workload))
         })
     }

@@ -1,7 +1,10 @@
 //! A client dies at any call of any lifecycle, before the call took effect or after. Whoever comes next finds a session that
 //! can be used and can be removed: no orphan, no second pod, no session lost.
 
+use std::collections::BTreeMap;
+
 use podbay_fake_cluster::{Fault, On, When};
+use podbay_k8s_client::Kind;
 use podbay_runtime::{Error, OpenMode, SessionState};
 
 use crate::identity::the_record_tells_the_key;
@@ -50,6 +53,7 @@ impl Recovery {
                     .find(|found| found.session == SESSION_ID);
                 assert_eq!(record.unwrap().state, SessionState::Ready(None), "{what}");
                 the_record_tells_the_key(watched, what).await;
+                assert_eq!(exposed(watched), exposed_by(shape).await, "{what}");
             }
             Self::Delete => {}
             Self::CloseAll => {
@@ -69,6 +73,20 @@ async fn is_failed(podbay: &podbay_runtime::Podbay) -> bool {
     sessions
         .iter()
         .any(|found| found.session == SESSION_ID && found.failure.is_some())
+}
+
+/// How many objects there are that make ports reachable, by kind.
+fn exposed(watched: &WatchedCluster) -> BTreeMap<Kind, usize> {
+    let mut counts = watched.cluster.counts();
+    counts.retain(|kind, _| matches!(kind, Kind::Service | Kind::Ingress | Kind::HttpRoute));
+    counts
+}
+
+/// How many an undisturbed start makes.
+async fn exposed_by(shape: Shape) -> BTreeMap<Kind, usize> {
+    let watched = WatchedCluster::new();
+    open(&watched.client(), shape).await.unwrap();
+    exposed(&watched)
 }
 
 /// The sessions besides the one that the test is about.
