@@ -1,0 +1,1 @@
+//! The server inside a sandbox: processes as resources, files, and the duties of PID 1.
