@@ -35,8 +35,8 @@ pub use hint::Hint;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
 pub use process::{
-    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ProcessUser, Retention, Signal,
-    SignalTarget, StreamEnd, StreamName,
+    EndRecord, Environment, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ProcessUser, ReaderId,
+    ResourceUsage, Retention, Signal, SignalTarget, StreamEnd, StreamName,
 };
 pub use session_state::{Degraded, SessionState};
 pub use start_failure::StartFailure;

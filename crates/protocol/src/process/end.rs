@@ -24,6 +24,11 @@ pub enum ProcessEnd {
     },
     /// The kernel killed it, or one of its descendants, because the sandbox's memory limit was reached.
     OutOfMemory,
+    /// How it ended is not known: whoever watched it was itself ended. Never to be taken for success.
+    Lost {
+        /// What was seen of it.
+        message: String,
+    },
     /// It could not be started.
     NotStarted {
         /// The name of an errno (`ENOENT`), or a word of whoever should have started it.
@@ -43,8 +48,29 @@ pub struct StreamEnd {
     /// Lower-case hexadecimal SHA-256 of these. `None` if whoever carried it has not hashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Whether the process, or one that it left behind, may have written more than was kept.
+    /// Whether the process, or one that it left behind, may have written more than was counted here: a limit was
+    /// reached, or the end of the stream was not waited for.
     pub truncated: bool,
+    /// The first byte that could still be read when the process ended: 0, unless the output was kept as a
+    /// [`tail`](crate::Retention::Tail).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first: u64,
+    /// Whether nobody took the output of a process that should wait for its reader, so that it went on and the
+    /// output went to a file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spooled: bool,
+}
+
+/// What a process and the descendants it waited for used (getrusage(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ResourceUsage {
+    /// Processor time in user mode, in seconds.
+    pub user_seconds: f64,
+    /// Processor time in the kernel, in seconds.
+    pub system_seconds: f64,
+    /// The most memory that one of them had resident, in bytes.
+    pub max_resident_bytes: u64,
 }
 
 /// The record of a process's end.
@@ -57,6 +83,15 @@ pub struct EndRecord {
     pub stdout: StreamEnd,
     /// Its standard error.
     pub stderr: StreamEnd,
+    /// From its start to its end, in seconds. `None` if whoever carried it has not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// What it used. `None` if it was not started, or whoever carried it can't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ResourceUsage>,
+    /// How many processes of the sandbox the kernel killed for memory while it ran.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub oom_kills: u64,
 }
 
 impl EndRecord {
@@ -66,6 +101,19 @@ impl EndRecord {
             end,
             stdout: StreamEnd::default(),
             stderr: StreamEnd::default(),
+            seconds: None,
+            usage: None,
+            oom_kills: 0,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -8,63 +8,86 @@ use serde::{Deserialize, Serialize};
 /// Characters of an id, at most: it stands in paths of requests and in logs.
 const LENGTH_LIMIT: usize = 64;
 
-/// The name of a process, chosen by whoever starts it: 1 to 64 letters, digits, dashes and underscores of ASCII. Of the
-/// processes of a session no two have the same one, so that a start whose answer was lost can be repeated.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ProcessId(String);
+/// Declares the name of something: 1 to 64 letters, digits, dashes and underscores of ASCII.
+macro_rules! name {
+    ($(#[$meta:meta])* $Name:ident, $(#[$error_meta:meta])* $Invalid:ident, $what:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $Name(String);
 
-/// The text is no id of a process.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no process id: 1 to 64 letters, digits, dashes and underscores")]
-pub struct InvalidProcessId {
-    /// The text.
-    pub text: String,
-}
-
-impl ProcessId {
-    /// An id from a random number: 32 hexadecimal digits.
-    pub fn from_random(number: u128) -> Self {
-        Self(format!("{number:032x}"))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for ProcessId {
-    type Error = InvalidProcessId;
-
-    fn try_from(text: String) -> Result<Self, InvalidProcessId> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if (1..=LENGTH_LIMIT).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidProcessId { text })
+        $(#[$error_meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+        #[error("{text:?} is no {}: 1 to 64 letters, digits, dashes and underscores", $what)]
+        pub struct $Invalid {
+            /// The text.
+            pub text: String,
         }
-    }
+
+        impl $Name {
+            /// An id from a random number: 32 hexadecimal digits.
+            pub fn from_random(number: u128) -> Self {
+                Self(format!("{number:032x}"))
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $Name {
+            type Error = $Invalid;
+
+            fn try_from(text: String) -> Result<Self, $Invalid> {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+                if (1..=LENGTH_LIMIT).contains(&text.len()) && text.bytes().all(allowed) {
+                    Ok(Self(text))
+                } else {
+                    Err($Invalid { text })
+                }
+            }
+        }
+
+        impl FromStr for $Name {
+            type Err = $Invalid;
+
+            fn from_str(text: &str) -> Result<Self, $Invalid> {
+                text.to_owned().try_into()
+            }
+        }
+
+        impl From<$Name> for String {
+            fn from(id: $Name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl FromStr for ProcessId {
-    type Err = InvalidProcessId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidProcessId> {
-        text.to_owned().try_into()
-    }
+name! {
+    /// The name of a process, chosen by whoever starts it: 1 to 64 letters, digits, dashes and underscores of ASCII. Of
+    /// the processes of a session no two have the same one, so that a start whose answer was lost can be repeated.
+    ProcessId,
+    /// The text is no id of a process.
+    InvalidProcessId,
+    "process id"
 }
 
-impl From<ProcessId> for String {
-    fn from(id: ProcessId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for ProcessId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+name! {
+    /// The name of one who reads a process's output and tells how much of it he has taken, so that the process can be
+    /// made to wait for him. Chosen by the reader, kept when he reads on after a lost connection: 1 to 64 letters,
+    /// digits, dashes and underscores of ASCII.
+    ReaderId,
+    /// The text is no id of a reader.
+    InvalidReaderId,
+    "reader id"
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 //! are logs of bytes with offsets, and a record of its end.
 
 mod end;
+mod environment;
 mod id;
 mod signal;
 
 use serde::{Deserialize, Serialize};
 
-pub use end::{EndRecord, ProcessEnd, StreamEnd};
-pub use id::{InvalidProcessId, ProcessId};
+pub use end::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd};
+pub use environment::Environment;
+pub use id::{InvalidProcessId, InvalidReaderId, ProcessId, ReaderId};
 pub use signal::{InvalidSignal, Signal, SignalTarget};
 
 use crate::choices;
@@ -39,19 +41,32 @@ choices! {
 }
 
 /// What to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProcessSpec {
     /// Its name.
     pub id: ProcessId,
-    /// The program and its arguments; no shell is involved. Must not be empty.
+    /// The program and its arguments; no shell is involved. Must not be empty, unless there is a text for a shell.
     pub argv: Vec<String>,
+    /// A text for the sandbox's `sh`, in place of a program; `argv` are its positional parameters, from `$1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// Variables it gets besides the sandbox's, or in place of these.
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
     /// The directory it starts in. `None` is the session's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The user it runs as. `None` is the session's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<ProcessUser>,
+    /// The user it runs as, by a name of the sandbox's `/etc/passwd`. Together with `user` it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+    /// How long it may take, in seconds; then it and all it started is killed. That includes what it left behind, when
+    /// it ended earlier by itself. `None` is without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<f64>,
     /// Whether its standard input is written to; else it reads an end of file at once.
     pub stdin: bool,
     /// The size of its terminal. `None` if it has none.
@@ -63,12 +78,16 @@ pub struct ProcessSpec {
 
 impl ProcessSpec {
     /// A program without standard input or terminal, which waits for the reader of its outputs.
-    pub const fn new(id: ProcessId, argv: Vec<String>) -> Self {
+    pub fn new(id: ProcessId, argv: Vec<String>) -> Self {
         Self {
             id,
             argv,
+            shell: None,
+            environment: Environment::default(),
             directory: None,
             user: None,
+            user_name: None,
+            timeout_seconds: None,
             stdin: false,
             terminal: None,
             retention: Retention::Backpressure,
@@ -107,6 +126,21 @@ pub struct ProcessInfo {
     pub written: Offsets,
     /// How it ended. `None` while it runs.
     pub end: Option<EndRecord>,
+    /// The text for a shell that runs in place of a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// The first byte of each output that can still be read. `None` if whoever carries it keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Offsets>,
+    /// How much of its standard input was taken. `None` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<u64>,
+    /// Its number in the sandbox. `None` before it was started, or if whoever carries it can't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// How long it has been running, or ran, in seconds. `None` if whoever carries it has not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
 }
 
 impl ProcessInfo {
@@ -117,6 +151,11 @@ impl ProcessInfo {
             argv,
             written,
             end,
+            shell: None,
+            first: None,
+            stdin: None,
+            pid: None,
+            seconds: None,
         }
     }
 }

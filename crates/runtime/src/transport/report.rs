@@ -20,6 +20,7 @@ pub(super) fn report(end: AttachmentEnd) -> (End, Option<Verdict>) {
         ProcessEnd::TimedOut { seconds } => (End::TimedOut { seconds }, None),
         ProcessEnd::OutOfMemory => (End::Killed, Some(killed_for_memory())),
         ProcessEnd::NotStarted { reason, message } => not_started(&reason, message),
+        ProcessEnd::Lost { message } => report(AttachmentEnd::Lost { message }),
         other => report(AttachmentEnd::Lost {
             message: format!("the process ended in a way that has no name here: {other:?}"),
         }),
