@@ -1,4 +1,11 @@
 //! The server inside a sandbox: processes as resources, files, and the duties of PID 1.
+//!
+//! * [`process`]: processes whose output is never lost silently.
+//! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
+//! * [`supervise`]: the process of its own that stands above each command.
+//!
+//! Linux alone.
 
 pub mod init;
 pub mod process;
+pub mod supervise;

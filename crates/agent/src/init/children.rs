@@ -12,6 +12,8 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, set_child_subreaper,
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::dispositions::take_over_ignored;
+
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildEnd {
@@ -134,8 +136,11 @@ impl Children {
                     .enable_io()
                     .build()
                     .and_then(|runtime| {
-                        let _inside = runtime.enter();
-                        signal(SignalKind::child()).map(|signals| (signals, runtime))
+                        let inside = runtime.enter();
+                        take_over_ignored();
+                        let signals = signal(SignalKind::child())?;
+                        drop(inside);
+                        Ok((signals, runtime))
                     });
                 match prepared {
                     Ok((signals, runtime)) => {

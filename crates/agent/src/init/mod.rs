@@ -1,5 +1,17 @@
 //! The duties of PID 1, and of whoever waits for children: one owner of wait for the whole program.
+//!
+//! ```text
+//!   children       all children of this program, and the thread that waits for them
+//!   dispositions   what children must not inherit
+//!   signals        what ends the sandbox, and what is passed on
+//!   main_command   an image's own program below this one
+//! ```
 
 mod children;
+mod dispositions;
+mod main_command;
+mod signals;
 
 pub use children::{ChildEnd, Children, Spawned};
+pub use main_command::run_main_command;
+pub use signals::EndingSignals;

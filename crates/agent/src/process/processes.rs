@@ -1,27 +1,51 @@
 //! All processes of an agent.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use podbay_protocol::{
-    Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize,
+    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize,
 };
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use super::driver::{Driver, Given, not_started};
+use super::entry::{Command, Entry};
 use super::error::{
     AcknowledgeError, ReadError, ResizeError, SignalError, StartRefusal, StdinError, UnknownProcess,
 };
-use super::reader::Piece;
+use super::input::Input;
+use super::reader::OutputReader;
+use super::registry::Registry;
+use super::request::{Digest, request};
 use super::settings::ProcessSettings;
+use super::spool::Spool;
 use crate::init::Children;
+
+/// SIGTERM.
+const TERM: i32 = 15;
+/// How long what was killed is waited for. What is not gone then can't be killed.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// All processes of an agent. Cheap to clone.
 #[derive(Clone)]
 pub struct Processes(Arc<Shared>);
 
 struct Shared {
-    _settings: ProcessSettings,
-    _children: Children,
+    settings: ProcessSettings,
+    children: Children,
+    spool: Arc<Spool>,
+    table: Mutex<Table>,
+    /// How many processes something is left of, forgotten ones too.
+    alive: watch::Sender<usize>,
+    /// Ordered once, obeyed by all.
+    closing: watch::Sender<Option<Command>>,
+}
+
+struct Table {
+    registry: Registry<Arc<Entry>>,
+    is_closing: bool,
 }
 
 /// A process that was asked for.
@@ -33,45 +57,117 @@ pub struct Started {
     pub created: bool,
 }
 
-/// Reads a process's output, live or after its end.
-#[derive(Debug)]
-pub struct OutputReader(());
-
-impl OutputReader {
-    /// The next piece; waits for one. `None` after the last.
-    pub async fn next(&mut self) -> Option<Piece> {
-        None
-    }
-}
-
 impl Processes {
     /// No processes yet.
     pub fn new(settings: ProcessSettings, children: Children) -> Self {
+        let spool = Spool::new(
+            settings.spool.clone(),
+            settings.spool_limit,
+            settings.stream_limit,
+        );
+        let table = Table {
+            registry: Registry::new(settings.kept, settings.kept_for),
+            is_closing: false,
+        };
         Self(Arc::new(Shared {
-            _settings: settings,
-            _children: children,
+            settings,
+            children,
+            spool,
+            table: Mutex::new(table),
+            alive: watch::Sender::new(0),
+            closing: watch::Sender::new(None),
         }))
     }
 
     /// Starts a process. Must be called within a tokio runtime. Asked again with the same specification, it gives the
     /// process that is there.
     pub fn start(&self, spec: ProcessSpec) -> Result<Started, StartRefusal> {
-        Err(StartRefusal::ShuttingDown { id: spec.id })
+        let shared = &self.0;
+        let digest = Digest::of(&spec);
+        let invalid = |problem| StartRefusal::Invalid {
+            id: spec.id.clone(),
+            problem,
+        };
+        let request = request(&spec, &shared.settings).map_err(invalid)?;
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (input, pieces) = request.stdin.then(Input::new).unzip();
+        let entry = Arc::new(Entry::new(
+            &spec,
+            digest,
+            &request,
+            &shared.settings,
+            Arc::clone(&shared.spool),
+            (input, commands),
+        ));
+        let number = {
+            let mut table = shared.table();
+            table.registry.purge(Instant::now());
+            if let Some(there) = table.registry.get(&spec.id) {
+                if there.digest != digest {
+                    return Err(StartRefusal::IdTaken { id: spec.id });
+                }
+                return Ok(Started {
+                    info: there.info(),
+                    created: false,
+                });
+            }
+            if table.registry.has_expired(&spec.id) {
+                return Err(StartRefusal::Expired { id: spec.id });
+            }
+            if table.is_closing {
+                return Err(StartRefusal::ShuttingDown { id: spec.id });
+            }
+            // Counted while the table is locked, so that a shutdown that begins now waits for it.
+            shared.alive.send_modify(|alive| *alive += 1);
+            table.registry.insert(spec.id.clone(), Arc::clone(&entry))
+        };
+        let given = Given {
+            children: shared.children.clone(),
+            commands: orders,
+            input: pieces,
+            program: shared.settings.program.clone(),
+            linger: shared.settings.linger,
+        };
+        let alive = Alive {
+            shared: Arc::clone(shared),
+            entry: Arc::clone(&entry),
+            number,
+        };
+        match Driver::start(Arc::clone(&entry), &request, given) {
+            Ok(driver) => drop(tokio::spawn(alive.look_after(driver))),
+            Err(error) => {
+                entry.end(not_started(&entry, &error));
+                drop(alive);
+            }
+        }
+        Ok(Started {
+            info: entry.info(),
+            created: true,
+        })
     }
 
     /// A process.
-    pub fn info(&self, _id: &ProcessId) -> Option<ProcessInfo> {
-        None
+    pub fn info(&self, id: &ProcessId) -> Option<ProcessInfo> {
+        self.entry(id).ok().map(|entry| entry.info())
     }
 
     /// All processes, in the order of their start.
     pub fn list(&self) -> Vec<ProcessInfo> {
-        Vec::new()
+        let entries: Vec<Arc<Entry>> = {
+            let mut table = self.0.table();
+            table.registry.purge(Instant::now());
+            table.registry.list().into_iter().cloned().collect()
+        };
+        entries.iter().map(|entry| entry.info()).collect()
     }
 
-    /// Drops a process's record and output. One that runs is killed with all it started.
+    /// Drops a process's record and output. One that runs is killed with all it started, and so is what one that has
+    /// ended left behind.
     pub fn forget(&self, id: &ProcessId) -> Result<(), UnknownProcess> {
-        Err(UnknownProcess { id: id.clone() })
+        let entry = self.0.table().registry.remove(id);
+        let entry = entry.ok_or_else(|| UnknownProcess { id: id.clone() })?;
+        entry.commands.send(Command::Kill).ok(); // Nobody obeys where nothing is left.
+        Ok(())
     }
 
     /// Reads a process's output from a place in each stream. With a `reader`, a process that waits for its reader
@@ -79,44 +175,153 @@ impl Processes {
     pub fn read(
         &self,
         id: &ProcessId,
-        _from: Offsets,
-        _reader: Option<ReaderId>,
+        from: Offsets,
+        reader: Option<ReaderId>,
     ) -> Result<OutputReader, ReadError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+        let entry = self.entry(id)?;
+        entry.check(from)?;
+        Ok(OutputReader::new(entry, from, reader))
     }
 
     /// Tells how much of a process's output `reader` has taken for good.
     pub fn acknowledge(
         &self,
         id: &ProcessId,
-        _reader: &ReaderId,
-        _taken: Offsets,
+        reader: &ReaderId,
+        taken: Offsets,
     ) -> Result<(), AcknowledgeError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+        self.entry(id)?.acknowledge(reader, taken)
     }
 
     /// Writes to a process's standard input what of `bytes`, which begin at `offset`, it has not taken yet; waits while
     /// it is slower. Returns how much it has taken then. Dropped, it may have taken some of them.
-    pub async fn write_stdin(&self, id: &ProcessId, _offset: u64, _bytes: Bytes) -> Result<u64, StdinError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+    pub async fn write_stdin(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, StdinError> {
+        let entry = self.entry(id)?;
+        let input = entry.input.as_ref().ok_or_else(|| StdinError::None { id: id.clone() })?;
+        input.write(id, offset, bytes).await
     }
 
     /// Ends a process's standard input: it reads an end of file once it has read what was written. Closing it again
     /// changes nothing.
     pub async fn close_stdin(&self, id: &ProcessId) -> Result<(), StdinError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+        let entry = self.entry(id)?;
+        let input = entry.input.as_ref().ok_or_else(|| StdinError::None { id: id.clone() })?;
+        input.close().await;
+        Ok(())
     }
 
-    /// Sends a signal.
-    pub fn signal(&self, id: &ProcessId, _signal: Signal, _target: SignalTarget) -> Result<(), SignalError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+    /// Sends a signal. SIGKILL to the tree kills whatever is below until nothing is.
+    ///
+    /// One that has ended gets none; but what it left behind does, by [`SignalTarget::Tree`].
+    pub fn signal(&self, id: &ProcessId, signal: Signal, target: SignalTarget) -> Result<(), SignalError> {
+        let entry = self.entry(id)?;
+        let tree = target == SignalTarget::Tree;
+        let ended = || SignalError::Ended { id: id.clone() };
+        if entry.has_ended() && !tree {
+            return Err(ended());
+        }
+        let number = signal.number();
+        let sent = entry.commands.send(Command::Signal { number, tree });
+        sent.map_err(|_| ended())
     }
 
     /// Sets the size of a process's terminal.
-    pub fn resize(&self, id: &ProcessId, _size: TerminalSize) -> Result<(), ResizeError> {
-        Err(UnknownProcess { id: id.clone() }.into())
+    pub fn resize(&self, id: &ProcessId, size: TerminalSize) -> Result<(), ResizeError> {
+        let entry = self.entry(id)?;
+        if !entry.has_terminal {
+            return Err(ResizeError::NoTerminal { id: id.clone() });
+        }
+        if entry.has_ended() {
+            return Err(ResizeError::Ended { id: id.clone() });
+        }
+        entry.resize(size);
+        Ok(())
     }
 
     /// Ends all processes: SIGTERM to all, after `grace` SIGKILL to what is left. None can be started any more.
-    pub async fn shut_down(&self, _grace: Duration) {}
+    pub async fn shut_down(&self, grace: Duration) {
+        let shared = &self.0;
+        shared.table().is_closing = true;
+        let mut alive = shared.alive.subscribe();
+        shared.closing.send_replace(Some(Command::Signal {
+            number: TERM,
+            tree: true,
+        }));
+        let none = alive.wait_for(|alive| *alive == 0);
+        if tokio::time::timeout(grace, none).await.is_ok() {
+            return;
+        }
+        shared.closing.send_replace(Some(Command::Kill));
+        let none = alive.wait_for(|alive| *alive == 0);
+        if tokio::time::timeout(KILLED_WITHIN, none).await.is_err() {
+            tracing::warn!("processes are left that can't be killed");
+        }
+    }
+
+    /// Those of which something is left, counted.
+    pub fn alive(&self) -> usize {
+        *self.0.alive.borrow()
+    }
+
+    fn entry(&self, id: &ProcessId) -> Result<Arc<Entry>, UnknownProcess> {
+        let table = self.0.table();
+        let entry = table.registry.get(id).cloned();
+        entry.ok_or_else(|| UnknownProcess { id: id.clone() })
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a process for as long as something is left of it.
+struct Alive {
+    shared: Arc<Shared>,
+    entry: Arc<Entry>,
+    number: u64,
+}
+
+impl Alive {
+    /// Looks after a process, and passes on what all are ordered.
+    async fn look_after(self, driver: Driver) {
+        let mut closing = self.shared.closing.subscribe();
+        let pass_on = async {
+            loop {
+                let order = *closing.borrow_and_update();
+                if let Some(order) = order {
+                    self.entry.commands.send(order).ok(); // Nobody obeys where nothing is left.
+                }
+                if closing.changed().await.is_err() {
+                    return std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            () = driver.run(|| self.note_end()) => {}
+            () = pass_on => {}
+        }
+    }
+
+    fn note_end(&self) {
+        let mut table = self.shared.table();
+        table
+            .registry
+            .ended(&self.entry.id, self.number, Instant::now());
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if !self.entry.has_ended() {
+            // The supervisor sees by its socket that nobody looks after its command any more, and kills it.
+            let message = "the agent's task that looked after it ended early, and it was killed";
+            self.entry.end(EndRecord::new(ProcessEnd::Lost {
+                message: message.to_owned(),
+            }));
+        }
+        self.note_end();
+        self.shared.alive.send_modify(|alive| *alive -= 1);
+    }
 }

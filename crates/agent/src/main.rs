@@ -1,0 +1,66 @@
+//! The agent's program, in its modes:
+//!
+//! * `podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT…]` runs an image's own program as the sandbox's main
+//!   command.
+//! * `podbay-agent supervise` is for itself alone: it stands above one command.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use podbay_agent::init::run_main_command;
+use podbay_agent::supervise::supervise;
+
+/// How long processes have to end by themselves, a little less than Kubernetes waits (30 s).
+const GRACE: Duration = Duration::from_secs(25);
+/// Exit code for a wrong use, as the command line has it.
+const USAGE: u8 = 2;
+/// This program, whatever has become of its file.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match words.split_first() {
+        Some((mode, [])) if mode == "supervise" => supervise(),
+        Some((mode, rest)) if mode == "init" => match init_arguments(rest) {
+            Some((grace, argv)) => init(grace, argv),
+            None => usage(),
+        },
+        _ => usage(),
+    }
+}
+
+/// `[--grace SECONDS] -- COMMAND [ARGUMENT…]`
+fn init_arguments(words: &[OsString]) -> Option<(Duration, Vec<OsString>)> {
+    let (grace, words) = match words {
+        [flag, seconds, rest @ ..] if flag == "--grace" => {
+            let seconds = seconds.to_str()?.parse().ok()?;
+            (Duration::try_from_secs_f64(seconds).ok()?, rest)
+        }
+        _ => (GRACE, words),
+    };
+    match words {
+        [dashes, argv @ ..] if dashes == "--" && !argv.is_empty() => Some((grace, argv.to_vec())),
+        _ => None,
+    }
+}
+
+fn init(grace: Duration, argv: Vec<OsString>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run_main_command(Path::new(OWN_PROGRAM), argv, grace)),
+        Err(error) => complain(&format!("podbay-agent: {error}")),
+    }
+}
+
+fn usage() -> ExitCode {
+    complain("usage: podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]");
+    ExitCode::from(USAGE)
+}
+
+fn complain(text: &str) -> ExitCode {
+    writeln!(std::io::stderr(), "{text}").ok(); // Nobody is left to be told.
+    ExitCode::FAILURE
+}

@@ -1,0 +1,176 @@
+//! A process's standard input: a log of offsets, so that nothing is written twice, and the task that writes it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use podbay_protocol::ProcessId;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe;
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::error::StdinError;
+
+/// The most that is handed over in one piece, in bytes.
+const PIECE: usize = 64 * 1024;
+/// How many pieces wait for the process.
+const PIECES: usize = 8;
+/// Ctrl-D, a terminal's end-of-file character unless it was changed (termios(3), `VEOF`).
+const END_OF_FILE: u8 = 0x04;
+
+/// Where a process's standard input is written.
+pub(super) struct Input {
+    /// Held while one writes: whoever comes after sees what was taken then. None once it is closed.
+    sender: Mutex<Option<mpsc::Sender<Bytes>>>,
+    taken: AtomicU64,
+    /// Whether the process has ended: nobody waits for it then.
+    ended: watch::Sender<bool>,
+}
+
+/// What a process's standard input comes out of.
+pub(super) type Pieces = mpsc::Receiver<Bytes>;
+
+impl Input {
+    pub(super) fn new() -> (Self, Pieces) {
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let input = Self {
+            sender: Mutex::new(Some(sender)),
+            taken: AtomicU64::new(0),
+            ended: watch::Sender::new(false),
+        };
+        (input, pieces)
+    }
+
+    /// How many bytes were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// The process has ended.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some.
+    pub(super) async fn write(&self, id: &ProcessId, offset: u64, mut bytes: Bytes) -> Result<u64, StdinError> {
+        let sender = self.sender.lock().await;
+        let taken = self.taken();
+        let Some(known) = taken.checked_sub(offset) else {
+            return Err(StdinError::Gap {
+                id: id.clone(),
+                taken,
+                offset,
+            });
+        };
+        let known = usize::try_from(known).map_or(bytes.len(), |known| known.min(bytes.len()));
+        let _ = bytes.split_to(known);
+        let mut ended = self.ended.subscribe();
+        while !bytes.is_empty() {
+            let closed = || StdinError::Closed {
+                id: id.clone(),
+                taken: self.taken(),
+            };
+            let open = sender.as_ref().ok_or_else(closed)?;
+            let permit = tokio::select! {
+                biased;
+                _ = ended.wait_for(|ended| *ended) => None,
+                permit = open.reserve() => permit.ok(),
+            };
+            let permit = permit.ok_or_else(closed)?;
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            self.taken.fetch_add(piece.len() as u64, Ordering::Release);
+            permit.send(piece);
+        }
+        Ok(self.taken())
+    }
+
+    /// Ends the input.
+    pub(super) async fn close(&self) {
+        *self.sender.lock().await = None;
+    }
+}
+
+/// Writes what comes, until the end, or until the process no longer reads.
+pub(super) async fn feed(mut sink: pipe::Sender, mut pieces: Pieces, is_terminal: bool) {
+    let mut last = b'\n';
+    while let Some(piece) = pieces.recv().await {
+        last = piece.last().copied().unwrap_or(last);
+        if sink.write_all(&piece).await.is_err() {
+            return; // A broken pipe: the process closed its input. Whoever writes learns it by the closed queue.
+        }
+    }
+    if is_terminal {
+        // In the middle of a line the first only hands the line over.
+        let times = if last == b'\n' { 1 } else { 2 };
+        sink.write_all(&[END_OF_FILE; 2][..times]).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> ProcessId {
+        "p".parse().unwrap()
+    }
+
+    async fn write(input: &Input, offset: u64, text: &'static str) -> Result<u64, StdinError> {
+        input.write(&id(), offset, Bytes::from_static(text.as_bytes())).await
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_twice_and_nothing_left_out() {
+        let (input, mut pieces) = Input::new();
+        assert_eq!(write(&input, 0, "abc").await, Ok(3));
+        assert_eq!(write(&input, 0, "abc").await, Ok(3)); // The answer was lost.
+        assert_eq!(write(&input, 1, "bcde").await, Ok(5));
+        assert_eq!(
+            write(&input, 9, "x").await,
+            Err(StdinError::Gap {
+                id: id(),
+                taken: 5,
+                offset: 9
+            })
+        );
+        input.close().await;
+        assert_eq!(write(&input, 3, "de").await, Ok(5)); // Repeated after the end: it is there.
+        assert_eq!(
+            write(&input, 5, "f").await,
+            Err(StdinError::Closed { id: id(), taken: 5 })
+        );
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            all.extend_from_slice(&piece);
+        }
+        assert_eq!(all, b"abcde");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_was_cut_off_goes_on_where_it_was() {
+        let (input, mut pieces) = Input::new();
+        let all = Bytes::from(vec![7; 2 * PIECES * PIECE]);
+        let id = id();
+        let cut = tokio::time::timeout(
+            std::time::Duration::from_millis(1),
+            input.write(&id, 0, all.clone()),
+        );
+        assert!(cut.await.is_err());
+        assert_eq!(input.taken(), (PIECES * PIECE) as u64);
+        let reader = tokio::spawn(async move {
+            let mut count = 0;
+            while let Some(piece) = pieces.recv().await {
+                count += piece.len();
+            }
+            count
+        });
+        assert_eq!(input.write(&id, 0, all.clone()).await, Ok(all.len() as u64));
+        input.close().await;
+        assert_eq!(reader.await.unwrap(), all.len());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_process_that_has_ended() {
+        let (input, _pieces) = Input::new();
+        input.end();
+        assert!(matches!(write(&input, 0, "x").await, Err(StdinError::Closed { .. })));
+    }
+}

@@ -1,0 +1,127 @@
+//! A supervisor as the agent holds it.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::Pid;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::sync::oneshot;
+
+use super::channel::{Received, pair, receive, send};
+use super::launch::Launch;
+use super::message::{Event, Order};
+use super::proc_fs::environment;
+use super::tree;
+use crate::init::{ChildEnd, Children};
+
+/// The mode of the program that supervises.
+pub(crate) const MODE: &str = "supervise";
+
+/// A supervisor that was started.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    /// A socket of packets: tokio has a type for these alone of datagrams, which is read and written alike.
+    control: UnixDatagram,
+    /// How it ends itself.
+    end: oneshot::Receiver<ChildEnd>,
+}
+
+/// What a supervisor tells.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Something of its command, maybe with the outer side of a terminal.
+    Event(Event, Option<OwnedFd>),
+    /// It has ended, and nothing is below it; or it was killed.
+    Gone,
+}
+
+impl Supervisor {
+    /// Starts the supervisor `program` for a command whose streams are `descriptors`. Within a tokio runtime.
+    pub(crate) fn start(
+        children: &Children,
+        program: &Path,
+        launch: &Launch,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<Self> {
+        let launch = launch.to_file()?;
+        let (here, there) = pair()?;
+        let with: Vec<BorrowedFd<'_>> = std::iter::once(launch.as_fd())
+            .chain(descriptors.iter().copied())
+            .collect();
+        // Nobody else has a hold on the other end yet: what is sent waits in the socket.
+        send(&here, &Order::Start, &with)?;
+        let here = std::os::unix::net::UnixDatagram::from(here);
+        here.set_nonblocking(true)?;
+        let control = UnixDatagram::from_std(here)?;
+        let mut command = Command::new(program);
+        command
+            .arg(MODE)
+            .env_clear() // The agent's key may be in ours.
+            .stdin(Stdio::from(there))
+            .process_group(0); // What our terminal sends to our group is not for it.
+        let end = children.spawn(&mut command)?.end;
+        Ok(Self { control, end })
+    }
+
+    /// Waits for what it tells next.
+    pub(crate) async fn told(&self) -> Told {
+        loop {
+            if self.control.readable().await.is_err() {
+                return Told::Gone; // The runtime is being shut down.
+            }
+            let received = self
+                .control
+                .try_io(Interest::READABLE, || Ok(receive::<Event>(&self.control)?));
+            match received {
+                Ok(Some(Received {
+                    message,
+                    descriptors,
+                })) => return Told::Event(message, descriptors.into_iter().next()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(None) => return Told::Gone,
+                Err(error) => {
+                    tracing::warn!(%error, "what a supervisor tells is not understood");
+                    return Told::Gone;
+                }
+            }
+        }
+    }
+
+    /// Gives it an order; waits while it has too many. One that has ended takes none.
+    pub(crate) async fn order(&self, order: Order) {
+        loop {
+            if self.control.writable().await.is_err() {
+                return;
+            }
+            let sent = self
+                .control
+                .try_io(Interest::WRITABLE, || Ok(send(&self.control, &order, &[])?));
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(()) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits for its own end, once it is gone. Whether it ended as it should.
+    pub(crate) async fn ended(self) -> bool {
+        matches!(self.end.await, Ok(ChildEnd::Exited(0)))
+    }
+}
+
+/// Kills what a supervisor that was killed has left: `command` is its command's id, `mark` the variable that its
+/// processes were started with. Blocks until they are gone, or are not ours to kill.
+pub(crate) fn kill_left(command: Option<Pid>, mark: &[u8]) {
+    let is_marked = |pid| {
+        environment(pid)
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark)
+    };
+    let left = || tree::of_lost_supervisor(command, is_marked);
+    tree::stop(left);
+    tree::kill(left);
+}

@@ -1,0 +1,98 @@
+//! Reading `/proc` (proc(5)). A process may go at any moment: what can't be read isn't there.
+
+use std::collections::HashMap;
+use std::fs;
+
+use rustix::process::{Pid, getpid};
+
+/// A process's place among the others, from `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    /// Its parent's; none if that is outside of the pid namespace.
+    pub(crate) parent: Option<Pid>,
+    /// Its session's leader's.
+    pub(crate) session: Option<Pid>,
+    /// Whether it is dead and only not waited for yet.
+    pub(crate) dead: bool,
+    /// When it was started, in clock ticks since boot. Tells it from a later process with its id.
+    pub(crate) started: u64,
+}
+
+/// Whether `/proc` is there and is that of our own pid namespace.
+pub(crate) fn is_ours() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|this| {
+        let this = this.to_str().and_then(|pid| pid.parse().ok());
+        this == Some(getpid().as_raw_nonzero().get())
+    })
+}
+
+/// All processes.
+pub(crate) fn processes() -> HashMap<Pid, Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return HashMap::new();
+    };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(Pid::from_raw)
+        .filter_map(|pid| Some((pid, process(pid)?)))
+        .collect()
+}
+
+/// A process.
+pub(crate) fn process(pid: Pid) -> Option<Process> {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    parse_stat(pid, &String::from_utf8_lossy(&stat))
+}
+
+/// The environment a process was started with; empty for a dead one and for one that is not ours to look into.
+pub(crate) fn environment(pid: Pid) -> Vec<u8> {
+    fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default()
+}
+
+/// Reads `pid (comm) state ppid pgrp session … starttime …`, where `starttime` is the 22nd; `comm` may hold
+/// anything, `)` too.
+fn parse_stat(pid: Pid, stat: &str) -> Option<Process> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let state = fields.next()?;
+    let parent = Pid::from_raw(fields.next()?.parse().ok()?);
+    let session = Pid::from_raw(fields.nth(1)?.parse().ok()?);
+    let started = fields.nth(15)?.parse().ok()?;
+    Some(Process {
+        pid,
+        parent,
+        session,
+        dead: matches!(state, "Z" | "X"),
+        started,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_line_is_read_whatever_the_program_is_called() {
+        let pid = |raw| Pid::from_raw(raw);
+        let line = "7 (a) Z 9 (b) S 3 5 2 0 -1 4194304 99 0 0 0 0 0 0 0 20 0 1 0 1234 11317248";
+        let expected = Process {
+            pid: pid(7).unwrap(),
+            parent: pid(3),
+            session: pid(2),
+            dead: false,
+            started: 1234,
+        };
+        assert_eq!(parse_stat(pid(7).unwrap(), line), Some(expected));
+        let zombie = parse_stat(pid(7).unwrap(), &line.replace("S 3", "Z 0")).unwrap();
+        assert_eq!((zombie.parent, zombie.dead), (None, true));
+        assert_eq!(parse_stat(pid(7).unwrap(), "7 (sh"), None);
+    }
+
+    #[test]
+    fn this_process_is_among_them() {
+        let all = processes();
+        let this = all.get(&getpid()).unwrap();
+        assert_eq!(this.parent, rustix::process::getppid());
+        assert!(is_ours());
+    }
+}
