@@ -42,7 +42,9 @@ async fn run(program: &Path, argv: Vec<OsString>, grace: Duration) -> io::Result
     let mut passed_on = PassedOn::listen()?;
     let launch = Launch {
         argv,
-        environment: std::env::vars_os().map(|(name, value)| variable(&name, &value)).collect(),
+        environment: std::env::vars_os()
+            .map(|(name, value)| variable(&name, &value))
+            .collect(),
         directory: None,
         manner: Manner {
             streams: Streams {
@@ -84,7 +86,10 @@ async fn run(program: &Path, argv: Vec<OsString>, grace: Duration) -> io::Result
         }
     };
     supervisor.order(Order::Kill).await;
-    if tokio::time::timeout(KILLED_WITHIN, gone(&supervisor)).await.is_err() {
+    if tokio::time::timeout(KILLED_WITHIN, gone(&supervisor))
+        .await
+        .is_err()
+    {
         complain("processes are left that can't be killed");
     }
     Ok(code)

@@ -20,10 +20,16 @@ fn candidates(own: &str) -> Vec<PathBuf> {
     let unified = own.lines().find_map(|line| line.strip_prefix("0::"));
     let memory = own.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|controller| controller == "memory").then_some(path)
+        controllers
+            .split(',')
+            .any(|controller| controller == "memory")
+            .then_some(path)
     });
     let mut files = Vec::new();
-    for (path, place, name) in [(unified, "", "memory.events"), (memory, "/memory", "memory.oom_control")] {
+    for (path, place, name) in [
+        (unified, "", "memory.events"),
+        (memory, "/memory", "memory.oom_control"),
+    ] {
         if let Some(path) = path {
             files.push(format!("{ROOT}{place}{}/{name}", path.trim_end_matches('/')).into());
             files.push(format!("{ROOT}{place}/{name}").into());
@@ -34,7 +40,8 @@ fn candidates(own: &str) -> Vec<PathBuf> {
 
 /// The line `oom_kill N`, of version 1 and 2 alike.
 fn parse_oom_kills(text: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -42,7 +49,10 @@ mod tests {
     use super::*;
 
     fn texts(own: &str) -> Vec<String> {
-        candidates(own).iter().map(|path| path.display().to_string()).collect()
+        candidates(own)
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
     }
 
     #[test]
@@ -64,8 +74,14 @@ mod tests {
 
     #[test]
     fn the_count_is_found_among_others() {
-        assert_eq!(parse_oom_kills("low 0\noom 3\noom_kill 2\noom_group_kill 0\n"), Some(2));
-        assert_eq!(parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"), Some(1));
+        assert_eq!(
+            parse_oom_kills("low 0\noom 3\noom_kill 2\noom_group_kill 0\n"),
+            Some(2)
+        );
+        assert_eq!(
+            parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+            Some(1)
+        );
         assert_eq!(parse_oom_kills("oom_kill_disable 0\n"), None);
     }
 }

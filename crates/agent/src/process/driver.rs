@@ -199,7 +199,10 @@ impl Carried {
             done.await
         };
         // A pump that panicked has nothing to say; its stream is told as cut.
-        names.into_iter().zip(pumped.into_iter().map(Result::ok)).collect()
+        names
+            .into_iter()
+            .zip(pumped.into_iter().map(Result::ok))
+            .collect()
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn conclude(seen: &Seen) -> ProcessEnd {
     match seen.command {
         // Once the supervisor is dead, the agent itself kills what is left: that tells nothing of the command.
         Some(ChildEnd::Signaled(KILL)) | None if seen.supervisor_lost => ProcessEnd::Lost {
-            message: "the process's supervisor was killed, and the agent then killed what it had started".to_owned(),
+            message: "the process's supervisor was killed, and the agent then killed what it had started"
+                .to_owned(),
         },
         Some(ChildEnd::Exited(code)) => ProcessEnd::Exited { code },
         Some(ChildEnd::Signaled(signal)) => ProcessEnd::Signaled { signal },
@@ -63,7 +64,10 @@ mod tests {
 
     #[test]
     fn what_the_command_did_is_told() {
-        assert_eq!(conclude(&seen(ChildEnd::Exited(3))), ProcessEnd::Exited { code: 3 });
+        assert_eq!(
+            conclude(&seen(ChildEnd::Exited(3))),
+            ProcessEnd::Exited { code: 3 }
+        );
         let signaled = conclude(&seen(ChildEnd::Signaled(15)));
         assert_eq!(signaled, ProcessEnd::Signaled { signal: 15 });
     }

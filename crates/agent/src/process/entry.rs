@@ -175,7 +175,10 @@ impl Entry {
                 reader: reader.clone(),
             });
         }
-        for (stream, asked) in [(StreamName::Stdout, taken.stdout), (StreamName::Stderr, taken.stderr)] {
+        for (stream, asked) in [
+            (StreamName::Stdout, taken.stdout),
+            (StreamName::Stderr, taken.stderr),
+        ] {
             let written = state.stream(stream).log.written();
             if asked > written {
                 return Err(AcknowledgeError::Ahead {
@@ -233,7 +236,10 @@ impl Entry {
     /// Whether output can be read from here.
     pub(super) fn check(&self, from: Offsets) -> Result<(), ReadError> {
         let state = self.lock();
-        for (stream, asked) in [(StreamName::Stdout, from.stdout), (StreamName::Stderr, from.stderr)] {
+        for (stream, asked) in [
+            (StreamName::Stdout, from.stdout),
+            (StreamName::Stderr, from.stderr),
+        ] {
             let log = &state.stream(stream).log;
             match log.at(asked, 0) {
                 At::Gone { first } => {

@@ -51,7 +51,12 @@ impl Input {
     }
 
     /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some.
-    pub(super) async fn write(&self, id: &ProcessId, offset: u64, mut bytes: Bytes) -> Result<u64, StdinError> {
+    pub(super) async fn write(
+        &self,
+        id: &ProcessId,
+        offset: u64,
+        mut bytes: Bytes,
+    ) -> Result<u64, StdinError> {
         let sender = self.sender.lock().await;
         let taken = self.taken();
         let Some(known) = taken.checked_sub(offset) else {
@@ -114,7 +119,9 @@ mod tests {
     }
 
     async fn write(input: &Input, offset: u64, text: &'static str) -> Result<u64, StdinError> {
-        input.write(&id(), offset, Bytes::from_static(text.as_bytes())).await
+        input
+            .write(&id(), offset, Bytes::from_static(text.as_bytes()))
+            .await
     }
 
     #[tokio::test]
@@ -171,6 +178,9 @@ mod tests {
     async fn nobody_waits_for_a_process_that_has_ended() {
         let (input, _pieces) = Input::new();
         input.end();
-        assert!(matches!(write(&input, 0, "x").await, Err(StdinError::Closed { .. })));
+        assert!(matches!(
+            write(&input, 0, "x").await,
+            Err(StdinError::Closed { .. })
+        ));
     }
 }

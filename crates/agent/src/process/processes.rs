@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use podbay_protocol::{
-    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize,
+    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget,
+    TerminalSize,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -197,7 +198,10 @@ impl Processes {
     /// it is slower. Returns how much it has taken then. Dropped, it may have taken some of them.
     pub async fn write_stdin(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, StdinError> {
         let entry = self.entry(id)?;
-        let input = entry.input.as_ref().ok_or_else(|| StdinError::None { id: id.clone() })?;
+        let input = entry
+            .input
+            .as_ref()
+            .ok_or_else(|| StdinError::None { id: id.clone() })?;
         input.write(id, offset, bytes).await
     }
 
@@ -205,7 +209,10 @@ impl Processes {
     /// changes nothing.
     pub async fn close_stdin(&self, id: &ProcessId) -> Result<(), StdinError> {
         let entry = self.entry(id)?;
-        let input = entry.input.as_ref().ok_or_else(|| StdinError::None { id: id.clone() })?;
+        let input = entry
+            .input
+            .as_ref()
+            .ok_or_else(|| StdinError::None { id: id.clone() })?;
         input.close().await;
         Ok(())
     }
@@ -306,9 +313,7 @@ impl Alive {
 
     fn note_end(&self) {
         let mut table = self.shared.table();
-        table
-            .registry
-            .ended(&self.entry.id, self.number, Instant::now());
+        table.registry.ended(&self.entry.id, self.number, Instant::now());
     }
 }
 

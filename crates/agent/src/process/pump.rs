@@ -53,9 +53,7 @@ pub(super) async fn carry(
         buffer: vec![0; PIECE],
     };
     let was_cut = pump.run(&mut phase).await;
-    let Pump {
-        hash, source, ..
-    } = pump;
+    let Pump { hash, source, .. } = pump;
     if was_cut {
         // Read on, so that what the process left behind is not killed by a closed pipe.
         tokio::spawn(discard(source));
@@ -210,7 +208,11 @@ fn append(entry: &Entry, name: StreamName, piece: &[u8]) -> usize {
         }
     };
     let kept = file.append(piece);
-    entry.lock().stream_mut(name).log.appended_to_file(kept, piece.len());
+    entry
+        .lock()
+        .stream_mut(name)
+        .log
+        .appended_to_file(kept, piece.len());
     kept
 }
 
@@ -273,7 +275,10 @@ fn ended(error: &io::Error) -> Step {
 
 /// Whether a read only came too early.
 fn is_nothing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 /// Reads on and throws away.

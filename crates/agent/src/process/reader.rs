@@ -147,9 +147,9 @@ impl OutputReader {
                 At::End | At::Ahead => {} // Nothing more yet; ahead nobody is who began where it is allowed.
             }
         }
-        state
-            .end()
-            .map_or(Step::Wait, |record| Step::Piece(Piece::End(Box::new(record.clone()))))
+        state.end().map_or(Step::Wait, |record| {
+            Step::Piece(Piece::End(Box::new(record.clone())))
+        })
     }
 
     /// Notes what is handed out.

@@ -56,7 +56,9 @@ impl Digest {
 /// The soft limit of open files that processes get: the agent's own, before it raised it.
 pub(super) fn open_files() -> Option<u64> {
     let current = getrlimit(Resource::Nofile).current;
-    current.is_none_or(|limit| limit > OPEN_FILES).then_some(OPEN_FILES)
+    current
+        .is_none_or(|limit| limit > OPEN_FILES)
+        .then_some(OPEN_FILES)
 }
 
 /// Checks a specification, and fills in what the agent adds.
@@ -115,8 +117,14 @@ fn environment(spec: &ProcessSpec, settings: &ProcessSettings, mark: &OsStr) -> 
     if spec.terminal.is_some() {
         variables.insert(OsStr::new("TERM"), OsStr::new(TERM));
     }
-    let own = settings.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
-    let asked = spec.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    let own = settings
+        .environment
+        .iter()
+        .map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+    let asked = spec
+        .environment
+        .iter()
+        .map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
     variables.extend(own.chain(asked));
     variables.remove(OsStr::new(MARK));
     let mut environment: Vec<OsString> = variables

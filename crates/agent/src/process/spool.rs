@@ -74,10 +74,12 @@ impl Spool {
     fn reserve(&self, count: u64) -> u64 {
         let mut granted = 0;
         // The closure never refuses.
-        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            granted = count.min(self.limit.saturating_sub(used));
-            Some(used + granted)
-        });
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                granted = count.min(self.limit.saturating_sub(used));
+                Some(used + granted)
+            });
         granted
     }
 

@@ -80,10 +80,7 @@ pub(crate) fn receive<M: DeserializeOwned>(socket: impl AsFd) -> rustix::io::Res
         return Ok(None); // No packet of ours is empty.
     }
     let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::BADMSG)?;
-    Ok(Some(Received {
-        message,
-        descriptors,
-    }))
+    Ok(Some(Received { message, descriptors }))
 }
 
 #[cfg(test)]

@@ -77,10 +77,9 @@ impl Supervisor {
                 .control
                 .try_io(Interest::READABLE, || Ok(receive::<Event>(&self.control)?));
             match received {
-                Ok(Some(Received {
-                    message,
-                    descriptors,
-                })) => return Told::Event(message, descriptors.into_iter().next()),
+                Ok(Some(Received { message, descriptors })) => {
+                    return Told::Event(message, descriptors.into_iter().next());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(None) => return Told::Gone,
                 Err(error) => {

@@ -147,7 +147,10 @@ pub(crate) fn variable(name: &OsStr, value: &OsStr) -> OsString {
 pub(crate) fn split_variable(variable: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = variable.as_bytes();
     let at = 1 + bytes.get(1..)?.iter().position(|byte| *byte == b'=')?;
-    Some((OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..])))
+    Some((
+        OsStr::from_bytes(&bytes[..at]),
+        OsStr::from_bytes(&bytes[at + 1..]),
+    ))
 }
 
 #[cfg(test)]

@@ -109,7 +109,10 @@ fn wait_for(descriptors: &[BorrowedFd<'_>], limit: Option<&Timespec>) -> io::Res
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno.into()),
     }
-    Ok(polled.iter().map(|descriptor| !descriptor.revents().is_empty()).collect())
+    Ok(polled
+        .iter()
+        .map(|descriptor| !descriptor.revents().is_empty())
+        .collect())
 }
 
 struct Supervisor<'a> {

@@ -60,7 +60,9 @@ impl StartError {
             | Self::Terminal { source }
             | Self::Privileges { source }
             | Self::User(UserError::Read { source, .. }) => source,
-            Self::User(UserError::Unknown { .. } | UserError::Number { .. }) => return "unknown_user".to_owned(),
+            Self::User(UserError::Unknown { .. } | UserError::Number { .. }) => {
+                return "unknown_user".to_owned();
+            }
             Self::Request { .. } => return "bad_request".to_owned(),
         };
         reason(source)
@@ -87,7 +89,8 @@ pub(super) fn start(launch: &Launch, descriptors: Vec<OwnedFd>) -> Result<Runnin
     };
     let streams = [manner.streams.stdin, manner.streams.stdout, manner.streams.stderr].map(&mut stream);
     if manner.no_new_privileges {
-        rustix::thread::set_no_new_privs(true).map_err(|errno| StartError::Privileges { source: errno.into() })?;
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|errno| StartError::Privileges { source: errno.into() })?;
     }
     if let Some(soft) = manner.open_files {
         let hard = getrlimit(Resource::Nofile).maximum;
@@ -119,7 +122,12 @@ fn command(launch: &Launch, identity: Option<&Identity>) -> Result<Command, Star
     })?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear();
-    command.envs(launch.environment.iter().filter_map(|variable| split_variable(variable)));
+    command.envs(
+        launch
+            .environment
+            .iter()
+            .filter_map(|variable| split_variable(variable)),
+    );
     if let Some(identity) = identity
         && !launch.manner.keep_home
     {
@@ -178,7 +186,8 @@ fn with_terminal(
         },
     };
     let (pty, inner) = blocking::open().map_err(terminal_failed)?;
-    pty.resize(Size::new(size.height, size.width)).map_err(terminal_failed)?;
+    pty.resize(Size::new(size.height, size.width))
+        .map_err(terminal_failed)?;
     let program = command.get_program().to_owned();
     let mut command = blocking::Command::from(command);
     let [stdin, stdout, stderr] = streams;
@@ -226,7 +235,11 @@ fn become_user(identity: &Identity) -> Result<Own, StartError> {
     let own = Own {
         uid: geteuid().as_raw(),
         gid: getegid().as_raw(),
-        groups: getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw()).collect(),
+        groups: getgroups()
+            .unwrap_or_default()
+            .iter()
+            .map(|gid| gid.as_raw())
+            .collect(),
     };
     let failed = |errno: nix::errno::Errno| StartError::Identity {
         uid: identity.uid,
@@ -275,7 +288,10 @@ mod tests {
             ("a", 7, "E2BIG", "a: Argument list too long (os error 7)"),
         ] {
             let error = program_failed(OsStr::new(program), io::Error::from_raw_os_error(errno));
-            assert_eq!((error.reason().as_str(), error.to_string().as_str()), (name, message));
+            assert_eq!(
+                (error.reason().as_str(), error.to_string().as_str()),
+                (name, message)
+            );
         }
     }
 }

@@ -64,7 +64,9 @@ fn resolve(choice: &UserChoice, passwd: &str, group: &str) -> Result<Identity, U
     let (account, uid, gid) = match choice {
         UserChoice::Name(name) => {
             let unknown = || UserError::Unknown { name: name.clone() };
-            let account = accounts.find(|account| account.name == name).ok_or_else(unknown)?;
+            let account = accounts
+                .find(|account| account.name == name)
+                .ok_or_else(unknown)?;
             let (uid, gid) = (account.uid, account.gid);
             (Some(account), uid, gid)
         }
@@ -156,11 +158,7 @@ mod tests {
     fn a_number_that_is_in_no_file_is_a_user_too() {
         assert_eq!(by_number(4321, None).unwrap(), identity(4321, 0, &[], "/"));
         assert_eq!(by_number(7, None).unwrap(), identity(7, 8, &[], "/"));
-        let none = resolve(
-            &UserChoice::Number(ProcessUser { uid: 1, gid: None }),
-            "",
-            "",
-        );
+        let none = resolve(&UserChoice::Number(ProcessUser { uid: 1, gid: None }), "", "");
         assert_eq!(none.unwrap(), identity(1, 0, &[], "/"));
     }
 
@@ -170,7 +168,10 @@ mod tests {
         assert_eq!(unknown.to_string(), "there is no user \"de\" in /etc/passwd");
         for number in [-1, i64::from(u32::MAX), 1 << 40] {
             assert!(matches!(by_number(number, None), Err(UserError::Number { .. })));
-            assert!(matches!(by_number(1, Some(number)), Err(UserError::Number { .. })));
+            assert!(matches!(
+                by_number(1, Some(number)),
+                Err(UserError::Number { .. })
+            ));
         }
     }
 }

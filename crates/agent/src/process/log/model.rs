@@ -50,7 +50,9 @@ impl Rig {
             return;
         }
         let start = self.offered;
-        let piece: Vec<u8> = (start..start + count).map(|number| (number % 251) as u8).collect();
+        let piece: Vec<u8> = (start..start + count)
+            .map(|number| (number % 251) as u8)
+            .collect();
         self.offered += count;
         let mut place = self.log.place(count);
         if place == Place::NewFile {
@@ -93,12 +95,18 @@ impl Rig {
         }
         let first = log.first();
         for offset in 0..=log.written() + 1 {
-            let rest = self.all.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+            let rest = self
+                .all
+                .get(usize::try_from(offset).unwrap()..)
+                .unwrap_or_default();
             match log.at(offset, 7) {
                 At::Bytes(bytes) => prop_assert_eq!(&bytes[..], &rest[..rest.len().min(7)]),
                 At::File { position, length } => {
                     let position = usize::try_from(position).unwrap();
-                    prop_assert_eq!(&self.file[position..position + length], &rest[..rest.len().min(7)]);
+                    prop_assert_eq!(
+                        &self.file[position..position + length],
+                        &rest[..rest.len().min(7)]
+                    );
                 }
                 At::Gone { first: told } => prop_assert!(told == first && offset < first),
                 At::End => prop_assert_eq!(offset, log.written()),

@@ -141,7 +141,11 @@ impl StreamLog {
             Kept::Nothing => Place::Nowhere,
             Kept::File { .. } => Place::File,
             Kept::Memory(bytes) => {
-                let limit = if self.went_on { self.window } else { SMALL.min(self.window) };
+                let limit = if self.went_on {
+                    self.window
+                } else {
+                    SMALL.min(self.window)
+                };
                 if goes_to_file && bytes.len() + length > limit {
                     Place::NewFile
                 } else {
@@ -311,7 +315,13 @@ mod tests {
         assert_eq!((memory.first, memory.bytes.len()), (0, 10));
         log.moved_to_file();
         log.appended_to_file(5, 5);
-        assert_eq!(log.at(8, 100), At::File { position: 8, length: 7 });
+        assert_eq!(
+            log.at(8, 100),
+            At::File {
+                position: 8,
+                length: 7
+            }
+        );
         log.appended_to_file(2, 5);
         assert_eq!((log.written(), log.is_truncated()), (17, true));
         assert_eq!((log.place(1), log.room()), (Place::Nowhere, usize::MAX));
