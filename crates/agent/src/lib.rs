@@ -9,3 +9,8 @@
 pub mod init;
 pub mod process;
 pub mod supervise;
+
+/// The README's example is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use rustix::stdio::{stderr, stdin, stdout};
 
 use super::children::Children;
 use super::signals::{EndingSignals, PassedOn};
-use crate::supervise::{Event, Launch, Manner, Order, Streams, Supervisor, Told, variable};
+use crate::supervise::{Event, Launch, Manner, Order, Streams, Supervisor, Told, kill_left, variable};
 
 /// What a shell adds to a signal's number to make an exit code of it.
 const BY_SIGNAL: i32 = 128;
@@ -58,10 +59,11 @@ async fn run(program: &Path, argv: Vec<OsString>, grace: Duration) -> io::Result
     };
     let streams: [BorrowedFd<'_>; 3] = [stdin(), stdout(), stderr()];
     let supervisor = Supervisor::start(&children, program, &launch, &streams)?;
+    let mut command = None;
     let code = loop {
         tokio::select! {
             told = supervisor.told() => match told {
-                Told::Event(Event::Started { .. }, _) => {}
+                Told::Event(Event::Started { pid }, _) => command = Pid::from_raw(pid),
                 Told::Event(Event::Ended { code, signal, .. }, _) => {
                     break code.or_else(|| signal.map(|signal| BY_SIGNAL + signal)).unwrap_or(FAILED);
                 }
@@ -70,7 +72,8 @@ async fn run(program: &Path, argv: Vec<OsString>, grace: Duration) -> io::Result
                     break if reason == "ENOENT" { NOT_FOUND } else { CANNOT_EXECUTE };
                 }
                 Told::Gone => {
-                    complain("the main command's supervisor was killed");
+                    complain("the main command's supervisor was killed, and so is what it had started");
+                    kill_left(command, None);
                     return Ok(FAILED);
                 }
             },

@@ -135,7 +135,7 @@ impl Driver {
         let outputs = watched.obey_while(carried.finish(linger)).await;
         let oom_kills = oom_kills().zip(oom_kills_before);
         watched.seen.oom_kills = oom_kills.map_or(0, |(after, before)| after.saturating_sub(before));
-        entry.end(record(&entry, &watched, outputs));
+        entry.end(record(&entry, &watched, &outputs));
         note_end();
         if told == End::OfCommand {
             watched.until_gone(&children, &mark).await;
@@ -380,14 +380,14 @@ impl Watched {
 /// Blocks for milliseconds, so in a thread of its own.
 async fn kill_rest_of_lost(command: Option<Pid>, mark: &[u8]) {
     let mark = mark.to_vec();
-    let killed = tokio::task::spawn_blocking(move || kill_left(command, &mark)).await;
+    let killed = tokio::task::spawn_blocking(move || kill_left(command, Some(&mark))).await;
     if let Err(error) = killed {
         tracing::error!(%error, "killing what a process has left");
     }
 }
 
 /// The record of a process's end.
-fn record(entry: &Entry, watched: &Watched, outputs: Vec<(StreamName, Option<Pumped>)>) -> EndRecord {
+fn record(entry: &Entry, watched: &Watched, outputs: &[(StreamName, Option<Pumped>)]) -> EndRecord {
     let end = match &watched.not_started {
         Some((reason, message)) => ProcessEnd::NotStarted {
             reason: reason.clone(),
@@ -410,25 +410,21 @@ fn record(entry: &Entry, watched: &Watched, outputs: Vec<(StreamName, Option<Pum
         usage.max_resident_bytes = used.max_resident_bytes;
         usage
     });
-    let mut pumped = outputs;
-    let mut of = |name: StreamName| {
-        let at = pumped.iter().position(|(this, _)| *this == name);
-        at.map(|at| pumped.swap_remove(at).1)
-    };
-    record.stdout = stream_end(entry, StreamName::Stdout, of(StreamName::Stdout));
-    record.stderr = stream_end(entry, StreamName::Stderr, of(StreamName::Stderr));
+    record.stdout = stream_end(entry, StreamName::Stdout, outputs);
+    record.stderr = stream_end(entry, StreamName::Stderr, outputs);
     record
 }
 
-/// What there is to say of an output. `pumped` is none if the process has no such stream, or was not started.
-fn stream_end(entry: &Entry, name: StreamName, pumped: Option<Option<Pumped>>) -> StreamEnd {
+/// What there is to say of an output. A process that has no such stream, or was not started, has not written to it.
+fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> StreamEnd {
     /// SHA-256 of nothing.
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let state = entry.lock();
     let log = &state.stream(name).log;
-    let (sha256, was_cut) = match pumped {
+    let output = outputs.iter().find(|(this, _)| *this == name);
+    let (sha256, was_cut) = match output.map(|(_, pumped)| pumped) {
         None => (Some(EMPTY.to_owned()), false),
-        Some(Some(pumped)) => (Some(pumped.sha256), pumped.was_cut),
+        Some(Some(pumped)) => (Some(pumped.sha256.clone()), pumped.was_cut),
         Some(None) => (None, true),
     };
     let mut end = StreamEnd::default();
@@ -447,7 +443,7 @@ pub(super) fn not_started(entry: &Entry, error: &io::Error) -> EndRecord {
         message: format!("starting its supervisor: {error}"),
     });
     record.seconds = Some(entry.started.elapsed().as_secs_f64());
-    record.stdout = stream_end(entry, StreamName::Stdout, None);
-    record.stderr = stream_end(entry, StreamName::Stderr, None);
+    record.stdout = stream_end(entry, StreamName::Stdout, &[]);
+    record.stderr = stream_end(entry, StreamName::Stderr, &[]);
     record
 }

@@ -76,8 +76,8 @@ mod tests {
     fn memory_is_the_reason_only_of_a_kill_that_nobody_ordered() {
         let end = |command, oom_kills, was_killed| {
             conclude(&Seen {
-                oom_kills,
                 was_killed,
+                oom_kills,
                 ..seen(command)
             })
         };

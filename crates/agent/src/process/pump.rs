@@ -149,17 +149,17 @@ impl Pump {
 
     /// Puts what was read into the log.
     async fn take(&mut self, count: usize) {
-        let kept = match self.to_memory(count) {
+        let kept = match self.put_into_memory(count) {
             Place::Memory => count,
             Place::Nowhere => 0,
-            Place::NewFile | Place::File => self.to_file(count).await,
+            Place::NewFile | Place::File => self.put_into_file(count).await,
         };
         self.hash.update(&self.buffer[..kept]);
         self.entry.tell_readers();
     }
 
     /// Puts what was read where it belongs, if that is memory.
-    fn to_memory(&self, count: usize) -> Place {
+    fn put_into_memory(&self, count: usize) -> Place {
         let mut state = self.entry.lock();
         let log = &mut state.stream_mut(self.name).log;
         let place = log.place(count);
@@ -171,7 +171,7 @@ impl Pump {
 
     /// Writes what was read to the file, apart from the threads that others need: a disk may be slow. How many bytes
     /// were kept.
-    async fn to_file(&mut self, count: usize) -> usize {
+    async fn put_into_file(&mut self, count: usize) -> usize {
         let (entry, name) = (Arc::clone(&self.entry), self.name);
         let piece = self.buffer[..count].to_vec();
         let written = tokio::task::spawn_blocking(move || append(&entry, name, &piece)).await;
@@ -191,21 +191,20 @@ fn append(entry: &Entry, name: StreamName, piece: &[u8]) -> usize {
         let stream = state.stream(name);
         (stream.file.clone(), stream.log.memory())
     };
-    let file = match file {
-        Some(file) => file,
-        None => {
-            let made = entry.spool.create(&memory.bytes).map(Arc::new);
-            let mut state = entry.lock();
-            let stream = state.stream_mut(name);
-            let Some(made) = made else {
-                stream.log.truncate();
-                return 0;
-            };
-            // Nobody but this writer adds to it, and a reader's acknowledgement takes nothing away.
-            stream.log.moved_to_file();
-            stream.file = Some(Arc::clone(&made));
-            made
-        }
+    let file = if let Some(file) = file {
+        file
+    } else {
+        let made = entry.spool.create(&memory.bytes).map(Arc::new);
+        let mut state = entry.lock();
+        let stream = state.stream_mut(name);
+        let Some(made) = made else {
+            stream.log.truncate();
+            return 0;
+        };
+        // Nobody but this writer adds to it, and a reader's acknowledgement takes nothing away.
+        stream.log.moved_to_file();
+        stream.file = Some(Arc::clone(&made));
+        made
     };
     let kept = file.append(piece);
     entry

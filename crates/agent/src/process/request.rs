@@ -5,7 +5,6 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use podbay_protocol::{ProcessSpec, Retention, TerminalSize};
-use rustix::process::{Resource, getrlimit};
 use sha2::{Digest as _, Sha256};
 
 use super::MARK;
@@ -19,9 +18,6 @@ const SHELL: &str = "/bin/sh";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a terminal is called when nobody says: what each terminal's users and programs know.
 const TERM: &str = "xterm";
-/// How many descriptors a process may open at first, if the agent itself may open more: some programs close all there
-/// could be, one by one.
-const OPEN_FILES: u64 = 1024;
 
 /// A request that can be carried out.
 pub(super) struct Request {
@@ -51,14 +47,6 @@ impl Digest {
         // Text, numbers and flags, maps with text for keys: JSON knows all of them.
         Self(Sha256::digest(serde_json::to_vec(spec).unwrap_or_default()).into())
     }
-}
-
-/// The soft limit of open files that processes get: the agent's own, before it raised it.
-pub(super) fn open_files() -> Option<u64> {
-    let current = getrlimit(Resource::Nofile).current;
-    current
-        .is_none_or(|limit| limit > OPEN_FILES)
-        .then_some(OPEN_FILES)
 }
 
 /// Checks a specification, and fills in what the agent adds.
@@ -161,7 +149,7 @@ fn manner(spec: &ProcessSpec, settings: &ProcessSettings) -> Result<Manner, Inva
         user: user_name.or_else(|| user.map(UserChoice::Number)),
         keep_home: spec.environment.get("HOME").is_some(),
         no_new_privileges: settings.no_new_privileges,
-        open_files: open_files(),
+        open_files: settings.open_files,
     })
 }
 

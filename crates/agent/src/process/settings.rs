@@ -41,6 +41,9 @@ pub struct ProcessSettings {
     pub user: Option<ProcessUser>,
     /// Whether processes are kept from gaining rights by set-user-id programs (`no_new_privs` of prctl(2)).
     pub no_new_privileges: bool,
+    /// How many descriptors a process may open at first (the soft limit of getrlimit(2)): what the agent was started with,
+    /// if it has [raised](crate::init::raise_open_files) its own. `None` is the agent's.
+    pub open_files: Option<u64>,
     /// What marks the processes of this agent: the variable [`MARK`](crate::process::MARK) is `<mark>/<process id>` in
     /// each of them.
     pub mark: String,
@@ -71,6 +74,7 @@ impl Default for ProcessSettings {
             directory: None,
             user: None,
             no_new_privileges: false,
+            open_files: None,
             mark: "podbay".to_owned(),
             window: WINDOW,
             reattach_grace: REATTACH_GRACE,

@@ -113,9 +113,12 @@ impl Supervisor {
 }
 
 /// Kills what a supervisor that was killed has left: `command` is its command's id, `mark` the variable that its
-/// processes were started with. Blocks until they are gone, or are not ours to kill.
-pub(crate) fn kill_left(command: Option<Pid>, mark: &[u8]) {
+/// processes were started with, if they have one. Blocks until they are gone, or are not ours to kill.
+pub(crate) fn kill_left(command: Option<Pid>, mark: Option<&[u8]>) {
     let is_marked = |pid| {
+        let Some(mark) = mark else {
+            return false;
+        };
         environment(pid)
             .split(|byte| *byte == 0)
             .any(|variable| variable == mark)

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal as NixSignal};
@@ -26,11 +27,11 @@ use crate::init::ChildEnd;
 
 /// The first descriptor that is no standard stream.
 const FIRST: i32 = 3;
-/// How long to wait for killed processes before looking for what was forked meanwhile. Each end is told anyway.
-const LOOK_AGAIN: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
+/// How long to wait for killed processes before looking for what was forked meanwhile, at first; each time twice as long.
+/// Each end is told anyway.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The longest such wait: what is still there is not ours to kill.
+const LOOK_AGAIN_AT_LAST: Duration = Duration::from_secs(1);
 
 /// The program's mode `supervise`: its standard input is the socket to the agent. Returns when nothing is below it.
 pub fn supervise() -> ExitCode {
@@ -133,6 +134,7 @@ impl Supervisor<'_> {
         child.thread_block()?;
         let ended = SignalFd::with_flags(&child, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let mut was_stopped = false;
+        let mut pause = LOOK_AGAIN;
         loop {
             if !self.reap() {
                 return Ok(());
@@ -143,8 +145,11 @@ impl Supervisor<'_> {
                     was_stopped = true;
                 }
                 self.kill();
+                pause = (pause * 2).min(LOOK_AGAIN_AT_LAST);
             }
-            let limit = self.is_killing.then_some(&LOOK_AGAIN);
+            // Its only error is a number that is too large for the system's.
+            let limit = Timespec::try_from(pause).ok().filter(|_| self.is_killing);
+            let limit = limit.as_ref();
             let readable = if self.agent_is_there {
                 wait_for(&[ended.as_fd(), self.control], limit)?
             } else {

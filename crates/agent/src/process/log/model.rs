@@ -51,7 +51,7 @@ impl Rig {
         }
         let start = self.offered;
         let piece: Vec<u8> = (start..start + count)
-            .map(|number| (number % 251) as u8)
+            .map(|number| u8::try_from(number % 251).unwrap())
             .collect();
         self.offered += count;
         let mut place = self.log.place(count);

@@ -331,7 +331,7 @@ mod tests {
     fn little_output_needs_no_file() {
         let mut log = StreamLog::new(Retention::Spool, 1 << 20);
         assert_eq!(log.place(SMALL), Place::Memory);
-        log.append(&[0; SMALL]);
+        log.append(&vec![0; SMALL]);
         assert_eq!(log.place(1), Place::NewFile);
     }
 

@@ -1,13 +1,11 @@
 //! Processes as a client sees them.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use bytes::Bytes;
 use podbay_agent::process::{AcknowledgeError, Piece, ReadError, SignalError, StartRefusal, StdinError};
 use podbay_protocol::{Offsets, ProcessEnd, Retention, Signal, SignalTarget, StreamName};
-use support::*;
 
 #[tokio::test]
 async fn a_process_gives_both_outputs_and_its_code() {
@@ -137,7 +135,11 @@ async fn standard_input_has_an_end() {
     let mut spec = program("p", &["cat"]);
     spec.stdin = true;
     processes.start(spec).unwrap();
-    let all = Bytes::from((0..3_000_000u32).map(|n| n as u8).collect::<Vec<_>>());
+    let all = Bytes::from(
+        (0..3_000_000_usize)
+            .map(|number| b"0123456789abc"[number % 13])
+            .collect::<Vec<_>>(),
+    );
     let writer = {
         let (processes, all) = (processes.clone(), all.clone());
         tokio::spawn(async move {
@@ -462,6 +464,30 @@ async fn a_killed_supervisor_takes_its_tree_along() {
         carrying(&format!("{mark}/p")).is_empty()
     })
     .await;
+}
+
+#[tokio::test]
+async fn it_may_be_kept_from_gaining_rights() {
+    for (kept, flag) in [(true, "1"), (false, "0")] {
+        let processes = processes_with(|settings| settings.no_new_privileges = kept);
+        let all = run(
+            &processes,
+            program("p", &["grep", "NoNewPrivs", "/proc/self/status"]),
+        )
+        .await;
+        assert_eq!(all.text(), format!("NoNewPrivs:\t{flag}\n"));
+    }
+}
+
+#[tokio::test]
+async fn it_has_the_limit_of_open_files_that_it_should_have() {
+    let own = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    for (setting, limit) in [(Some(200), Some(200)), (None, own)] {
+        let processes = processes_with(|settings| settings.open_files = setting);
+        let all = run(&processes, shell("p", "ulimit -Sn")).await;
+        let expected = limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+        assert_eq!(all.text().trim(), expected);
+    }
 }
 
 #[tokio::test]

@@ -1,17 +1,9 @@
-//! A process that the kernel kills for memory. This needs a memory cgroup to make one below; without, the test says that
-//! it is skipped.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this process has no agent in it: nobody else waits for its children"
-)]
-
-mod support;
-
+//! A process that the kernel kills for memory. This needs a memory cgroup to make one below.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::*;
 use podbay_protocol::ProcessEnd;
-use support::*;
 
 /// How much memory there is for the agent and its processes, in bytes.
 const LIMIT: &str = "134217728";
@@ -46,7 +38,7 @@ fn a_process_killed_for_memory_says_so() {
     let status = Command::new("sh")
         .args([
             "-c",
-            r#"echo $$ > "$1/cgroup.procs" && exec "$2" --exact within_little_memory --ignored --nocapture"#,
+            r#"echo $$ > "$1/cgroup.procs" && exec "$2" --exact memory::within_little_memory --ignored --nocapture"#,
         ])
         .arg("sh")
         .args([&cgroup, &this])

@@ -1,22 +1,13 @@
-//! The agent as PID 1, in a pid namespace of its own. This needs `unshare` and the right to use it; without, the tests
-//! say that they are skipped.
-//!
-//! What is tested within is a test of this file, which is ignored unless its neighbour runs it there.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this process has no agent in it: nobody else waits for its children"
-)]
-
-mod support;
-
+//! The agent as PID 1, in a pid namespace of its own. This needs `unshare` and the right to use it.
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
+use crate::support::*;
 use podbay_protocol::ProcessEnd;
 use rustix::process::{Pid, Signal, kill_process};
-use support::*;
+use tokio::time::Instant;
 
 /// The beginning of a command that makes its successor PID 1, with a `/proc` of its namespace.
 const AS_PID_1: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
@@ -47,7 +38,13 @@ fn init(words: &[&str]) -> Option<Command> {
 fn neighbour(name: &str) -> Option<ExitStatus> {
     let this = std::env::current_exe().unwrap();
     let this = this.to_str().unwrap().to_owned();
-    let mut command = as_pid_1(&[&this, "--exact", name, "--ignored", "--nocapture"])?;
+    let mut command = as_pid_1(&[
+        &this,
+        "--exact",
+        &format!("pid_one::{name}"),
+        "--ignored",
+        "--nocapture",
+    ])?;
     Some(command.status().unwrap())
 }
 
@@ -101,7 +98,7 @@ fn no_zombie_is_left_under_a_limit_of_processes() {
     let program: PathBuf = directory.path().join("podbay-agent");
     std::fs::copy(AGENT, &program).unwrap();
     let text = format!(
-        r#"n=0
+        r"n=0
         while [ $n -lt {count} ]; do
             (sh -c 'true &' &)
             n=$((n + 1))
@@ -113,7 +110,7 @@ fn no_zombie_is_left_under_a_limit_of_processes() {
             case $(cat $stat 2>/dev/null) in *') Z '*) zombies=$((zombies + 1)) ;; esac
         done
         echo zombies: $zombies
-        exec true"#
+        exec true"
     );
     let program = program.to_str().unwrap();
     let Some(mut command) = as_pid_1(&[
@@ -143,13 +140,13 @@ fn no_zombie_is_left_under_a_limit_of_processes() {
 /// A child of `unshare`: what is PID 1 in there.
 fn pid_1_of(unshare: &Child) -> Pid {
     let pid = unshare.id();
-    let deadline = StdInstant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         if let Some(child) = children.split_whitespace().next() {
             return Pid::from_raw(child.parse().unwrap()).unwrap();
         }
-        assert!(StdInstant::now() < deadline);
+        assert!(Instant::now() < deadline);
         std::thread::yield_now();
     }
 }
@@ -186,7 +183,7 @@ fn a_signal_ends_the_sandbox_within_the_grace_period() {
         let mut ready = [0; 6];
         std::io::Read::read_exact(&mut out, &mut ready).unwrap();
         assert_eq!(&ready, b"ready\n");
-        let begin = StdInstant::now();
+        let begin = Instant::now();
         kill_process(pid_1_of(&child), signal).unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), Some(code), "{text}");

@@ -2,13 +2,11 @@
 //!
 //! Counts are small here. `PODBAY_STORM=1` runs those that the reports had.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::*;
 use podbay_agent::process::Piece;
 use podbay_protocol::{Offsets, ProcessEnd, Retention, Signal, SignalTarget, TerminalSize};
-use support::*;
 use tokio::time::{Instant, timeout};
 
 /// A count, and the one of the report.

@@ -1,6 +1,4 @@
 //! An agent's processes within a test, and what of them a client would see.
-#![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(unreachable_pub, reason = "a module of several tests")]
 
 use std::time::Duration;
 
@@ -10,13 +8,13 @@ use podbay_protocol::{EndRecord, Offsets, ProcessEnd, ProcessId, ProcessSpec, Re
 use sha2::{Digest as _, Sha256};
 
 /// The program that supervises.
-pub const AGENT: &str = env!("CARGO_BIN_EXE_podbay-agent");
+pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_podbay-agent");
 
 /// Long enough on a busy machine, short enough for a test that hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings for tests: the tests' own PATH, and a mark for each test.
-pub fn settings() -> ProcessSettings {
+pub(crate) fn settings() -> ProcessSettings {
     let mut settings = ProcessSettings::default();
     settings.program = AGENT.into();
     settings.environment = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
@@ -25,30 +23,30 @@ pub fn settings() -> ProcessSettings {
 }
 
 /// No processes yet.
-pub fn processes() -> Processes {
+pub(crate) fn processes() -> Processes {
     processes_with(|_| {})
 }
 
 /// No processes yet, with changed settings.
-pub fn processes_with(change: impl FnOnce(&mut ProcessSettings)) -> Processes {
+pub(crate) fn processes_with(change: impl FnOnce(&mut ProcessSettings)) -> Processes {
     let mut settings = settings();
     change(&mut settings);
     Processes::new(settings, Children::of_this_program().unwrap())
 }
 
-pub fn id(text: &str) -> ProcessId {
+pub(crate) fn id(text: &str) -> ProcessId {
     text.parse().unwrap()
 }
 
-pub fn reader_id(text: &str) -> ReaderId {
+pub(crate) fn reader_id(text: &str) -> ReaderId {
     text.parse().unwrap()
 }
 
-pub fn program(name: &str, argv: &[&str]) -> ProcessSpec {
+pub(crate) fn program(name: &str, argv: &[&str]) -> ProcessSpec {
     ProcessSpec::new(id(name), argv.iter().map(|word| (*word).to_owned()).collect())
 }
 
-pub fn shell(name: &str, text: &str) -> ProcessSpec {
+pub(crate) fn shell(name: &str, text: &str) -> ProcessSpec {
     let mut spec = ProcessSpec::new(id(name), vec![]);
     spec.shell = Some(text.to_owned());
     spec
@@ -56,22 +54,22 @@ pub fn shell(name: &str, text: &str) -> ProcessSpec {
 
 /// All that was read of a process.
 #[derive(Debug, PartialEq)]
-pub struct All {
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub record: EndRecord,
+pub(crate) struct All {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) record: EndRecord,
 }
 
 impl All {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    pub fn error_text(&self) -> String {
+    pub(crate) fn error_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         match self.record.end {
             ProcessEnd::Exited { code } => code,
             ref other => panic!("{other:?}, having written {:?}", self.error_text()),
@@ -79,7 +77,7 @@ impl All {
     }
 }
 
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -87,7 +85,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Reads to the end, acknowledges, and checks that the record tells what was read.
-pub async fn read_all(processes: &Processes, name: &str) -> All {
+pub(crate) async fn read_all(processes: &Processes, name: &str) -> All {
     let reader = reader_id("all");
     let stream = processes
         .read(&id(name), Offsets::default(), Some(reader.clone()))
@@ -96,7 +94,7 @@ pub async fn read_all(processes: &Processes, name: &str) -> All {
 }
 
 /// The same, from where a reader is.
-pub async fn read_on(
+pub(crate) async fn read_on(
     processes: &Processes,
     name: &str,
     mut stream: OutputReader,
@@ -149,14 +147,14 @@ pub async fn read_on(
 }
 
 /// Runs a process to its end.
-pub async fn run(processes: &Processes, spec: ProcessSpec) -> All {
+pub(crate) async fn run(processes: &Processes, spec: ProcessSpec) -> All {
     let name = spec.id.to_string();
     assert!(processes.start(spec).unwrap().created, "{name}");
     read_all(processes, &name).await
 }
 
 /// Waits until a condition holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds() {
         assert!(tokio::time::Instant::now() < deadline, "still not: {what}");
@@ -165,7 +163,7 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// The processes that run and have this in their environment or their command line.
-pub fn carrying(text: &str) -> Vec<i32> {
+pub(crate) fn carrying(text: &str) -> Vec<i32> {
     let pids = std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());

@@ -1,11 +1,9 @@
 //! Processes with a terminal.
 
-mod support;
-
+use crate::support::*;
 use bytes::Bytes;
 use podbay_agent::process::ResizeError;
 use podbay_protocol::{ProcessEnd, ProcessSpec, TerminalSize};
-use support::*;
 
 fn with_terminal(mut spec: ProcessSpec) -> ProcessSpec {
     spec.terminal = Some(TerminalSize {
