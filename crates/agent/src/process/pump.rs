@@ -114,7 +114,8 @@ impl Pump {
             if source.readable().await.is_err() {
                 return Step::Ended; // The runtime is being shut down.
             }
-            match source.try_read(&mut buffer[..room]) {
+            let read = source.try_io(|| Ok(read_now(source, &mut buffer[..room])?));
+            match read {
                 Ok(0) => return Step::Ended,
                 Ok(count) => return Step::Read(count),
                 Err(error) if is_nothing(&error) => {}
@@ -125,16 +126,20 @@ impl Pump {
 
     /// Takes over what is in the pipe now. Whether it has ended.
     async fn drain(&mut self) -> bool {
-        // Asked of the kernel, and before the number of bytes: nothing can come after it.
         let is_closed = has_no_writer(&self.source);
-        // A writer that never rests must not hold us up.
+        // While somebody can write, what was there at the beginning: one that never rests must not hold us up. Else all to
+        // the end; of a terminal the kernel does not count what is on its way to the reader's side (flip buffers).
         let mut left = ioctl_fionread(&self.source).unwrap_or(0);
-        while left > 0 {
-            let limit = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-            match retry_on_intr(|| read(&self.source, &mut self.buffer[..limit])) {
+        while is_closed || left > 0 {
+            let limit = if is_closed {
+                PIECE
+            } else {
+                usize::try_from(left).map_or(PIECE, |left| left.min(PIECE))
+            };
+            match read_now(&self.source, &mut self.buffer[..limit]) {
                 Ok(0) => return true,
                 Ok(count) => {
-                    left -= count as u64;
+                    left = left.saturating_sub(count as u64);
                     self.take(count).await;
                 }
                 Err(Errno::AGAIN) => break,
@@ -144,7 +149,7 @@ impl Pump {
                 }
             }
         }
-        is_closed
+        false
     }
 
     /// Puts what was read into the log.
@@ -251,6 +256,15 @@ async fn changed(phase: &mut watch::Receiver<Phase>) -> Phase {
     match phase.changed().await {
         Ok(()) => *phase.borrow_and_update(),
         Err(_) => std::future::pending().await,
+    }
+}
+
+/// Reads what is there. The end of a terminal's output is an error (EIO) when its other side is closed; what was written
+/// just before that may come to light only then, so it is asked twice.
+fn read_now(source: &pipe::Receiver, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    match retry_on_intr(|| read(source, &mut *buffer)) {
+        Err(Errno::IO) => retry_on_intr(|| read(source, &mut *buffer)),
+        other => other,
     }
 }
 

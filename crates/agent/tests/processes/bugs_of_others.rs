@@ -163,7 +163,7 @@ async fn no_exit_code_is_stolen() {
 async fn the_tail_of_a_terminal_is_not_lost() {
     let processes = processes();
     let expected: String = (1..=20_000).map(|number| format!("{number}\r\n")).collect();
-    for number in 0..count(10, 1000) {
+    for number in 0..count(50, 1000) {
         let mut spec = shell(&format!("p{number}"), "seq 1 20000; exit 0");
         spec.terminal = Some(TerminalSize::default());
         let all = run(&processes, spec).await;
