@@ -1,6 +1,6 @@
 //! Starting a command, as a child of its supervisor.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -9,6 +9,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use podbay_protocol::TerminalSize;
 use process_wrap::std::{CommandWrap, ProcessSession};
 use pty_process::{Size, blocking};
+use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, chdir, getegid, geteuid, getgroups, getrlimit, setrlimit};
 
 use super::launch::{Launch, split_variable};
@@ -147,23 +148,41 @@ fn enter(launch: &Launch) -> Result<(), StartError> {
     })
 }
 
-fn program_failed(program: &OsStr, source: io::Error) -> StartError {
+fn program_failed(program: &OsStr, path: Option<&OsStr>, source: io::Error) -> StartError {
+    // execvp(3) says this of a name when one of the directories can't be searched, though no other has it either.
+    let is_denied = source.kind() == io::ErrorKind::PermissionDenied;
+    let is_name = !program.as_encoded_bytes().contains(&b'/');
+    let source = match path {
+        Some(path) if is_denied && is_name && !is_in(path, program) => Errno::NOENT.into(),
+        _ => source,
+    };
     StartError::Program {
         program: program.display().to_string(),
         source,
     }
 }
 
+/// Whether a directory of the search path is seen to have such a file.
+fn is_in(path: &OsStr, program: &OsStr) -> bool {
+    std::env::split_paths(path).any(|directory| directory.join(program).exists())
+}
+
+/// The search path that a command was given.
+fn search_path(command: &Command) -> Option<OsString> {
+    let path = command.get_envs().find(|(name, _)| *name == "PATH");
+    path.and_then(|(_, value)| value.map(OsStr::to_owned))
+}
+
 /// Its session has no terminal, so that a program which asks `/dev/tty` for a password fails at once instead of waiting.
 fn with_streams(command: &mut Command, streams: [Option<Stdio>; 3]) -> Result<Running, StartError> {
     let [stdin, stdout, stderr] = streams.map(|stream| stream.unwrap_or_else(Stdio::null));
     command.stdin(stdin).stdout(stdout).stderr(stderr);
-    let program = command.get_program().to_owned();
+    let (program, path) = (command.get_program().to_owned(), search_path(command));
     let command = std::mem::replace(command, Command::new(""));
     let child = CommandWrap::from(command)
         .wrap(ProcessSession)
         .spawn()
-        .map_err(|source| program_failed(&program, source))?;
+        .map_err(|source| program_failed(&program, path.as_deref(), source))?;
     Ok(Running {
         pid: pid(child.id())?,
         terminal: None,
@@ -188,7 +207,7 @@ fn with_terminal(
     let (pty, inner) = blocking::open().map_err(terminal_failed)?;
     pty.resize(Size::new(size.height, size.width))
         .map_err(terminal_failed)?;
-    let program = command.get_program().to_owned();
+    let (program, path) = (command.get_program().to_owned(), search_path(&command));
     let mut command = blocking::Command::from(command);
     let [stdin, stdout, stderr] = streams;
     if let Some(stdin) = stdin.or_else(|| (!input).then(Stdio::null)) {
@@ -202,7 +221,7 @@ fn with_terminal(
     }
     let child = command.spawn(inner).map_err(|error| {
         if let pty_process::Error::Io(error) = error {
-            program_failed(&program, error)
+            program_failed(&program, path.as_deref(), error)
         } else {
             terminal_failed(error)
         }
@@ -287,11 +306,22 @@ mod tests {
             ("/etc", 13, "EACCES", "/etc: Permission denied"),
             ("a", 7, "E2BIG", "a: Argument list too long (os error 7)"),
         ] {
-            let error = program_failed(OsStr::new(program), io::Error::from_raw_os_error(errno));
+            let error = program_failed(OsStr::new(program), None, io::Error::from_raw_os_error(errno));
             assert_eq!(
                 (error.reason().as_str(), error.to_string().as_str()),
                 (name, message)
             );
+        }
+    }
+    #[test]
+    fn a_directory_that_can_not_be_searched_makes_no_program_denied() {
+        let denied = || io::Error::from(Errno::ACCESS);
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("there"), "").unwrap();
+        for (program, name) in [("there", "EACCES"), ("nix", "ENOENT"), ("./nix", "EACCES")] {
+            let path = Some(directory.path().as_os_str());
+            let error = program_failed(OsStr::new(program), path, denied());
+            assert_eq!(error.reason(), name, "{program}");
         }
     }
 }
