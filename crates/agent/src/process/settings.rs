@@ -54,7 +54,8 @@ pub struct ProcessSettings {
     pub reattach_grace: Duration,
     /// How long after a process's end its output is waited for if processes it left behind keep it open.
     pub linger: Duration,
-    /// Where spool files are made; each is unlinked once opened. `None`: what does not stay in memory is truncated.
+    /// Where spool files are made; each is unlinked once opened. `None`: what does not stay in memory is truncated, and
+    /// what nobody has read of ended processes stays in memory, a window for each stream.
     pub spool: Option<PathBuf>,
     /// How many bytes all spool files hold together.
     pub spool_limit: u64,

@@ -317,6 +317,27 @@ async fn without_its_reader_a_process_goes_on_into_a_file() {
 }
 
 #[tokio::test]
+async fn what_nobody_has_read_of_an_ended_process_leaves_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let open_files = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        targets
+            .filter(|target| target.starts_with(directory.path()))
+            .count()
+    };
+    let processes = processes_with(|settings| settings.spool = Some(directory.path().to_owned()));
+    run_unread(&processes, shell("p", "seq 1 50000; seq 1 9 >&2")).await;
+    until("it is in a file", || open_files() == 1).await;
+    let all = read_all(&processes, "p").await;
+    assert_eq!((all.stdout.len(), all.error_text().len()), (288_894, 18));
+    // Read and acknowledged, it is dropped.
+    until("the file is closed", || open_files() == 0).await;
+    let gone = processes.read(&id("p"), Offsets::default(), None).unwrap_err();
+    assert!(matches!(gone, ReadError::Gone { first: 288_894, .. }), "{gone}");
+}
+
+#[tokio::test]
 async fn a_full_spool_truncates_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let processes = processes_with(|settings| {
