@@ -5,23 +5,21 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use podbay_protocol::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd, StreamName};
+use podbay_protocol::StreamName;
 use rustix::process::Pid;
-use tokio::net::unix::pipe;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::carried::Carried;
 use super::cgroup::oom_kills;
 use super::descriptor::{sink, source};
-use super::end::{Seen, conclude};
+use super::end::Seen;
 use super::entry::{Command, Entry};
-use super::input::{Pieces, feed};
-use super::pump::{Phase, Pumped, carry};
+use super::input::Pieces;
+use super::record::record;
 use super::request::{Request, Timeout};
 use crate::init::{ChildEnd, Children};
-use crate::supervise::{Event, Order, Supervisor, Told, Usage, kill_left, reason};
+use crate::supervise::{Event, Order, Supervisor, Told, Usage, kill_left};
 
 /// SIGKILL.
 const KILL: i32 = 9;
@@ -143,69 +141,6 @@ impl Driver {
     }
 }
 
-/// The streams of a process, being carried.
-struct Carried {
-    entry: Arc<Entry>,
-    phase: watch::Sender<Phase>,
-    outputs: Vec<(StreamName, JoinHandle<Pumped>)>,
-    feeder: Option<JoinHandle<()>>,
-}
-
-impl Carried {
-    fn new(entry: Arc<Entry>) -> Self {
-        Self {
-            entry,
-            phase: watch::Sender::new(Phase::Running),
-            outputs: Vec::new(),
-            feeder: None,
-        }
-    }
-
-    fn output(&mut self, name: StreamName, source: pipe::Receiver) {
-        let pump = carry(Arc::clone(&self.entry), name, source, self.phase.subscribe());
-        self.outputs.push((name, tokio::spawn(pump)));
-    }
-
-    fn input(&mut self, sink: pipe::Sender, pieces: Pieces, is_terminal: bool) {
-        self.feeder = Some(tokio::spawn(feed(sink, pieces, is_terminal)));
-    }
-
-    /// The outer side of a terminal, for both directions and for its size.
-    fn terminal(&mut self, terminal: OwnedFd, input: Option<Pieces>) -> io::Result<()> {
-        if let Some(pieces) = input {
-            self.input(sink(terminal.try_clone()?)?, pieces, true);
-        }
-        self.output(StreamName::Stdout, source(terminal.try_clone()?)?);
-        self.entry.has_got_terminal(terminal);
-        Ok(())
-    }
-
-    /// The process reads no more.
-    fn feeder_ends(&mut self) {
-        if let Some(feeder) = self.feeder.take() {
-            feeder.abort();
-        }
-    }
-
-    /// Waits until all that the process has written is in its log, and a while for what it left behind.
-    async fn finish(self, linger: Duration) -> Vec<(StreamName, Option<Pumped>)> {
-        self.phase.send_replace(Phase::Exited);
-        let (names, tasks): (Vec<_>, Vec<_>) = self.outputs.into_iter().unzip();
-        let mut done = join_all(tasks);
-        let pumped = if let Ok(pumped) = tokio::time::timeout(linger, &mut done).await {
-            pumped
-        } else {
-            self.phase.send_replace(Phase::Lingered);
-            done.await
-        };
-        // A pump that panicked has nothing to say; its stream is told as cut.
-        names
-            .into_iter()
-            .zip(pumped.into_iter().map(Result::ok))
-            .collect()
-    }
-}
-
 /// Why waiting for the end is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -216,15 +151,15 @@ enum End {
 }
 
 /// The supervisor, and what was seen so far.
-struct Watched {
+pub(super) struct Watched {
     supervisor: Supervisor,
     commands: mpsc::UnboundedReceiver<Command>,
     timeout: Option<Timeout>,
     deadline: Option<Instant>,
-    seen: Seen,
-    not_started: Option<(String, String)>,
-    usage: Option<Usage>,
-    pid: Option<Pid>,
+    pub(super) seen: Seen,
+    pub(super) not_started: Option<(String, String)>,
+    pub(super) usage: Option<Usage>,
+    pub(super) pid: Option<Pid>,
     /// The command's end, should it become our own child.
     orphan: Option<oneshot::Receiver<ChildEnd>>,
 }
@@ -384,66 +319,4 @@ async fn kill_rest_of_lost(command: Option<Pid>, mark: &[u8]) {
     if let Err(error) = killed {
         tracing::error!(%error, "killing what a process has left");
     }
-}
-
-/// The record of a process's end.
-fn record(entry: &Entry, watched: &Watched, outputs: &[(StreamName, Option<Pumped>)]) -> EndRecord {
-    let end = match &watched.not_started {
-        Some((reason, message)) => ProcessEnd::NotStarted {
-            reason: reason.clone(),
-            message: message.clone(),
-        },
-        // Before it was told that the command was started.
-        None if watched.pid.is_none() && watched.seen.supervisor_lost => ProcessEnd::NotStarted {
-            reason: "supervisor".to_owned(),
-            message: "the process that should supervise it ended before it started it".to_owned(),
-        },
-        None => conclude(&watched.seen),
-    };
-    let mut record = EndRecord::new(end);
-    record.seconds = Some(entry.started.elapsed().as_secs_f64());
-    record.oom_kills = watched.seen.oom_kills;
-    record.usage = watched.usage.map(|used| {
-        let mut usage = ResourceUsage::default();
-        usage.user_seconds = used.user_seconds;
-        usage.system_seconds = used.system_seconds;
-        usage.max_resident_bytes = used.max_resident_bytes;
-        usage
-    });
-    record.stdout = stream_end(entry, StreamName::Stdout, outputs);
-    record.stderr = stream_end(entry, StreamName::Stderr, outputs);
-    record
-}
-
-/// What there is to say of an output. A process that has no such stream, or was not started, has not written to it.
-fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> StreamEnd {
-    /// SHA-256 of nothing.
-    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-    let state = entry.lock();
-    let log = &state.stream(name).log;
-    let output = outputs.iter().find(|(this, _)| *this == name);
-    let (sha256, was_cut) = match output.map(|(_, pumped)| pumped) {
-        None => (Some(EMPTY.to_owned()), false),
-        Some(Some(pumped)) => (Some(pumped.sha256.clone()), pumped.was_cut),
-        Some(None) => (None, true),
-    };
-    let mut end = StreamEnd::default();
-    end.bytes = Some(log.written());
-    end.sha256 = sha256;
-    end.truncated = was_cut || log.is_truncated();
-    end.first = log.first();
-    end.spooled = log.went_on();
-    end
-}
-
-/// The record of a process whose supervisor could not be started.
-pub(super) fn not_started(entry: &Entry, error: &io::Error) -> EndRecord {
-    let mut record = EndRecord::new(ProcessEnd::NotStarted {
-        reason: reason(error),
-        message: format!("starting its supervisor: {error}"),
-    });
-    record.seconds = Some(entry.started.elapsed().as_secs_f64());
-    record.stdout = stream_end(entry, StreamName::Stdout, &[]);
-    record.stderr = stream_end(entry, StreamName::Stderr, &[]);
-    record
 }

@@ -7,7 +7,8 @@
 //!   log/        what is kept of an output, and who is waited for (pure)
 //!   end         how a process ended, from what was seen (pure)
 //!   entry       one process, shared by all who deal with it
-//!   driver      the task that looks after it
+//!   driver      the task that looks after it; record what it writes in the end
+//!   carried     its streams, in tasks of their own
 //!   pump        an output on its way into the log; spool the files it may go to
 //!   descriptor  pipes and terminals without blocking
 //!   input       standard input; reader what clients read; cgroup kills for memory
@@ -18,6 +19,7 @@
 //! was not seen is told as truncated. They themselves go on until the process is forgotten, its time-out passes, or the
 //! agent ends.
 
+mod carried;
 mod cgroup;
 mod descriptor;
 mod driver;
@@ -29,6 +31,7 @@ mod log;
 mod processes;
 mod pump;
 mod reader;
+mod record;
 mod registry;
 mod request;
 mod settings;

@@ -11,13 +11,14 @@ use podbay_protocol::{
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::driver::{Driver, Given, not_started};
+use super::driver::{Driver, Given};
 use super::entry::{Command, Entry};
 use super::error::{
     AcknowledgeError, ReadError, ResizeError, SignalError, StartRefusal, StdinError, UnknownProcess,
 };
 use super::input::Input;
 use super::reader::OutputReader;
+use super::record::not_started;
 use super::registry::Registry;
 use super::request::{Digest, request};
 use super::settings::ProcessSettings;

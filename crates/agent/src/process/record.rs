@@ -1,0 +1,77 @@
+//! The record of a process's end.
+
+use std::io;
+
+use podbay_protocol::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd, StreamName};
+
+use super::driver::Watched;
+use super::end::conclude;
+use super::entry::Entry;
+use super::pump::Pumped;
+use crate::supervise::reason;
+
+/// The record of a process's end.
+pub(super) fn record(
+    entry: &Entry,
+    watched: &Watched,
+    outputs: &[(StreamName, Option<Pumped>)],
+) -> EndRecord {
+    let end = match &watched.not_started {
+        Some((reason, message)) => ProcessEnd::NotStarted {
+            reason: reason.clone(),
+            message: message.clone(),
+        },
+        // Before it was told that the command was started.
+        None if watched.pid.is_none() && watched.seen.supervisor_lost => ProcessEnd::NotStarted {
+            reason: "supervisor".to_owned(),
+            message: "the process that should supervise it ended before it started it".to_owned(),
+        },
+        None => conclude(&watched.seen),
+    };
+    let mut record = EndRecord::new(end);
+    record.seconds = Some(entry.started.elapsed().as_secs_f64());
+    record.oom_kills = watched.seen.oom_kills;
+    record.usage = watched.usage.map(|used| {
+        let mut usage = ResourceUsage::default();
+        usage.user_seconds = used.user_seconds;
+        usage.system_seconds = used.system_seconds;
+        usage.max_resident_bytes = used.max_resident_bytes;
+        usage
+    });
+    record.stdout = stream_end(entry, StreamName::Stdout, outputs);
+    record.stderr = stream_end(entry, StreamName::Stderr, outputs);
+    record
+}
+
+/// What there is to say of an output. A process that has no such stream, or was not started, has not written to it.
+fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> StreamEnd {
+    /// SHA-256 of nothing.
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let state = entry.lock();
+    let log = &state.stream(name).log;
+    let output = outputs.iter().find(|(this, _)| *this == name);
+    let (sha256, was_cut) = match output.map(|(_, pumped)| pumped) {
+        None => (Some(EMPTY.to_owned()), false),
+        Some(Some(pumped)) => (Some(pumped.sha256.clone()), pumped.was_cut),
+        Some(None) => (None, true),
+    };
+    let mut end = StreamEnd::default();
+    end.bytes = Some(log.written());
+    end.sha256 = sha256;
+    end.truncated = was_cut || log.is_truncated();
+    end.first = log.first();
+    end.spooled = log.went_on();
+    end
+}
+
+/// The record of a process whose supervisor could not be started.
+pub(super) fn not_started(entry: &Entry, error: &io::Error) -> EndRecord {
+    let mut record = EndRecord::new(ProcessEnd::NotStarted {
+        reason: reason(error),
+        message: format!("starting its supervisor: {error}"),
+    });
+    record.seconds = Some(entry.started.elapsed().as_secs_f64());
+    record.stdout = stream_end(entry, StreamName::Stdout, &[]);
+    record.stderr = stream_end(entry, StreamName::Stderr, &[]);
+    record
+}
