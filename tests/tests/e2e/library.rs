@@ -1,7 +1,7 @@
 //! The library against a real cluster.
 
 use podbay_k8s_client::ClusterClient as _;
-use podbay_runtime::SessionState;
+use podbay_runtime::{OpenMode, SessionState};
 use podbay_tests::{DEBIAN, in_namespace};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -116,6 +116,37 @@ async fn a_port_of_a_session_is_reached_through_the_api_server() {
             break;
         }
         session.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: PODBAY_TEST_KUBECONFIG"]
+async fn a_failed_start_that_is_kept_can_be_started_again() {
+    in_namespace("failed", async |namespace| {
+        let podbay = namespace.library(&[]).await;
+        let open = |memory| {
+            let builder = podbay.session("demo").image(DEBIAN).memory(memory);
+            builder.env("WORD", "kept").keep_failed(true)
+        };
+        // No node is that large.
+        let failed = open("100Ti").open().await.unwrap_err();
+        let verdict = failed.verdict().unwrap().clone();
+        let listed = podbay.list("").await.unwrap();
+        assert_eq!(listed[0].state, SessionState::Failed(verdict));
+        let objects = namespace.objects().await;
+        assert_eq!(
+            (objects.get("pods"), objects.get("secrets")),
+            (None, Some(&1)),
+            "{objects:?}"
+        );
+        // The same specification can't succeed, and says so again; another one takes its place.
+        open("100Ti").open().await.unwrap_err();
+        let session = open("64Mi").mode(OpenMode::Replace).open().await.unwrap();
+        let outcome = session.exec(["sh", "-c", "echo $WORD"]).await.unwrap();
+        assert_eq!(outcome.stdout_content.text(), "kept\n");
+        session.close().await.unwrap();
+        namespace.wait_until_empty().await;
     })
     .await;
 }

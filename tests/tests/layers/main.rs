@@ -99,17 +99,21 @@ fn text(value: &Value) -> &str {
 #[test]
 fn crates_for_the_pod_reach_neither_kubernetes_nor_sessions() {
     let graph = Graph::load();
-    for package in ["podbay-archive", "podbay-process", "podbay-protocol"] {
+    for package in [
+        "podbay-agent",
+        "podbay-archive",
+        "podbay-process",
+        "podbay-protocol",
+    ] {
         let reached = graph.reached(package);
-        for other in [
-            "podbay-k8s-client",
-            "podbay-runtime",
-            "k8s-openapi",
-            "kube",
-            "hyper",
-        ] {
+        for other in ["podbay-k8s-client", "podbay-runtime", "k8s-openapi", "kube"] {
             assert!(!reached.contains(other), "{package} reaches {other}");
         }
+        // The agent is a server.
+        assert!(
+            package == "podbay-agent" || !reached.contains("hyper"),
+            "{package} reaches hyper"
+        );
     }
 }
 
@@ -128,11 +132,15 @@ fn what_is_pure_reaches_no_client() {
 #[test]
 fn each_crate_names_those_below_it_and_no_others() {
     let graph = Graph::load();
-    let below: [(&str, &[&str]); 10] = [
+    let below: [(&str, &[&str]); 11] = [
         ("podbay-archive", &[]),
         ("podbay-config", &[]),
         ("podbay-protocol", &[]),
         ("podbay-process", &["podbay-protocol"]),
+        (
+            "podbay-agent",
+            &["podbay-archive", "podbay-process", "podbay-protocol"],
+        ),
         ("podbay-manifests", &["podbay-config", "podbay-protocol"]),
         ("podbay-k8s-client", &["podbay-protocol"]),
         ("podbay-fake-cluster", &["podbay-k8s-client", "podbay-protocol"]),
