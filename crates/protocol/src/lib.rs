@@ -1,6 +1,7 @@
 //! Wire types of Podbay: what the command line, the runtime and the services that follow tell one another
 //! and their users, in serialisable form.
 //!
+//! * [`agent`]: the native API of the server inside a sandbox.
 //! * [`code`]: the stable code of every error a user can meet.
 //! * [`field`]: what a session is asked with.
 //! * [`hint`]: what to do about a failure.
@@ -15,6 +16,7 @@
 //!
 //! The crate knows no transport, no Kubernetes type and no clock: every value is given to it.
 
+pub mod agent;
 mod choices;
 pub mod code;
 pub mod field;

@@ -1,0 +1,45 @@
+//! The native API of the server inside a sandbox, version 1, as both sides of it tell one another.
+//!
+//! It is spoken over HTTP/1.1 and cleartext HTTP/2 on one port. Every request but those to [`path::ALIVE`],
+//! [`path::SERVER_INFO`] and [`path::PROOF`] carries the session's key in the header [`KEY_HEADER`]; before a client sends
+//! it, it has the server prove that it knows it ([`proof`]).
+//!
+//! * [`path`]: where each resource is.
+//! * [`error`]: what an answer says that is no success.
+//! * [`frame`]: the outputs of a process as a stream of frames, decoded however they are cut.
+//! * [`files`]: what is known of a file, and requests about files.
+//! * [`process`]: requests about processes.
+//! * [`proof`]: what the server signs with its key.
+//! * [`info`]: what the server says of itself.
+//! * [`raw_text`]: names of files, which need not be text.
+
+pub mod error;
+pub mod files;
+pub mod frame;
+pub mod info;
+pub mod path;
+pub mod process;
+pub mod proof;
+pub mod raw_text;
+
+pub use error::{AgentError, AgentErrorCode};
+pub use files::{FileKind, FileList, FileStat, NamedFile};
+pub use frame::{Frame, FrameDecoder};
+pub use info::ServerInfo;
+pub use raw_text::RawText;
+
+/// The version of the API that this crate describes.
+pub const API_VERSION: u32 = 1;
+
+/// The oldest version that a server with this crate answers.
+pub const OLDEST_API_VERSION: u32 = 1;
+
+/// The header that carries the session's key, as OpenHands' clients send it.
+pub const KEY_HEADER: &str = "x-session-api-key";
+
+/// The trailer of a body that was read from files: lower-case hexadecimal SHA-256 of the body. HTTP/1.1 carries it to
+/// clients that say `TE: trailers` (RFC 9110, 6.5.1).
+pub const HASH_TRAILER: &str = "x-podbay-sha256";
+
+/// The trailer of a tree: how many members its archive has.
+pub const MEMBERS_TRAILER: &str = "x-podbay-members";
