@@ -7,6 +7,7 @@
 //! Linux alone.
 
 pub mod init;
+pub mod key;
 pub mod process;
 pub mod supervise;
 
