@@ -49,6 +49,11 @@ impl Drop for Started {
     }
 }
 
+/// Lets the processes know which key to expect, and the environment not have it.
+fn backwards(key: &str) -> String {
+    key.chars().rev().collect()
+}
+
 fn environ(pid: u32) -> std::io::Result<String> {
     std::fs::read(PathBuf::from(format!("/proc/{pid}/environ")))
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -99,7 +104,7 @@ fn stage_second() {
     );
     println!(
         "key: {}",
-        key.is(std::env::var("TEST_EXPECTED").unwrap().as_bytes())
+        key.is(backwards(&std::env::var("TEST_EXPECTED").unwrap()).as_bytes())
     );
     println!("ready: {}", std::process::id());
     // Until it is killed.
@@ -121,7 +126,7 @@ fn start(extra: &[(&str, &str)]) -> Started {
 
 #[test]
 fn a_key_in_the_environment_is_not_there_any_longer() {
-    let mut child = start(&[("TEST_EXPECTED", KEY)]);
+    let mut child = start(&[("TEST_EXPECTED", &backwards(KEY))]);
     assert_eq!(child.line("before: "), "true");
     for (start, wanted) in [
         ("environment: ", "false"),
@@ -146,7 +151,7 @@ fn a_file_goes_before_the_environment_which_is_cleaned_all_the_same() {
     let file = directory.path().join("key");
     std::fs::write(&file, "of-the-file").unwrap();
     let mut child = start(&[
-        ("TEST_EXPECTED", "of-the-file"),
+        ("TEST_EXPECTED", &backwards("of-the-file")),
         ("TEST_KEY_FILE", file.to_str().unwrap()),
     ]);
     assert_eq!(child.line("environment: "), "false");

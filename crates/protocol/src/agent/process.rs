@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::{Offsets, ProcessId, ProcessInfo, Signal, SignalTarget};
+use crate::process::{Offsets, ProcessInfo, ReaderId, Signal, SignalTarget};
 
 /// All processes: the answer to `GET` of [`super::path::PROCESSES`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct ProcessList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
     /// The reader's name, chosen by it.
-    pub reader: ReaderName,
+    pub reader: ReaderId,
     /// All before this offset of standard output.
     pub stdout: u64,
     /// All before this offset of standard error.
@@ -32,9 +32,6 @@ impl Acknowledgement {
         }
     }
 }
-
-/// The name of a reader of outputs: of the same letters, and as long, as a process's id.
-pub type ReaderName = ProcessId;
 
 /// How much of a log of bytes the server has: the answer to a write at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
