@@ -6,6 +6,7 @@
 //!
 //! Linux alone.
 
+pub mod files;
 pub mod init;
 pub mod key;
 pub mod process;

@@ -3,6 +3,7 @@
 //! The tests named `stage_…` are the process: it is this program, started by the test that looks at it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::disallowed_methods, reason = "nothing reaps here but the test itself")]
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! What is known of a file, and requests about files.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::raw_text::RawText;
@@ -134,6 +136,41 @@ impl Written {
     }
 }
 
+/// The name of a transfer that can be resumed, chosen by the client: 1 to 64 letters, digits, dashes and underscores of
+/// ASCII. Two transfers into one directory have different ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TransferId(String);
+
+/// The text is no name of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no name of a transfer: 1 to 64 letters, digits, dashes and underscores")]
+pub struct InvalidTransferId {
+    /// The text.
+    pub text: String,
+}
+
+impl TransferId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TransferId {
+    type Err = InvalidTransferId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTransferId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTransferId {
+                text: text.to_owned(),
+            })
+        }
+    }
+}
+
 /// A tree that was written: the answer to `PUT` of [`super::path::TREES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeWritten {
@@ -167,6 +204,16 @@ mod tests {
             r#"{"entries":[{"name":"x","stat":{"kind":"symlink","size":3,"mode":0,"uid":0,"gid":0,"modified":0,"modified_nanoseconds":0,"link":{"hex":"61ff"}}}]}"#
         );
         assert_eq!(serde_json::from_str::<FileList>(&text).unwrap(), list);
+    }
+
+    #[test]
+    fn a_transfer_has_a_name_that_can_be_part_of_a_files() {
+        for text in ["a", "A-b_9", &"x".repeat(64)] {
+            assert_eq!(text.parse::<TransferId>().unwrap().as_str(), text);
+        }
+        for text in ["", ".", "a/b", "é", &"x".repeat(65)] {
+            assert!(text.parse::<TransferId>().is_err(), "{text:?}");
+        }
     }
 
     #[test]
