@@ -1,6 +1,9 @@
 //! The server inside a sandbox: processes as resources, files, and the duties of PID 1.
 //!
 //! * [`process`]: processes whose output is never lost silently.
+//! * [`files`]: files and trees of files.
+//! * [`server`]: both as resources of an HTTP server.
+//! * [`key`]: the session's key, which clients present and hostile code must not get.
 //! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
 //! * [`supervise`]: the process of its own that stands above each command.
 //!
@@ -10,6 +13,7 @@ pub mod files;
 pub mod init;
 pub mod key;
 pub mod process;
+pub mod server;
 pub mod supervise;
 
 /// The README's example is run as a test.

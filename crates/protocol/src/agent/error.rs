@@ -36,6 +36,8 @@ choices! {
         NotStarted = "not_started",
         /// What was asked for is not kept any longer; `stream` and `first` say what is.
         OutputGone = "output_gone",
+        /// The process waits for another reader, who attached later.
+        OtherReader = "other_reader",
         /// The input is written behind the end of what the server has; `offset` says how much that is.
         StdinGap = "stdin_gap",
         /// The process has no standard input, or its end was written, or it reads no longer.
@@ -109,7 +111,7 @@ pub struct AgentError {
     /// With [`AgentErrorCode::OutputGone`]: the first offset that is still kept, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
-    /// With [`AgentErrorCode::StdinGap`] and [`AgentErrorCode::TransferGap`]: how much the server has, in bytes.
+    /// With [`AgentErrorCode::StdinGap`], [`AgentErrorCode::StdinClosed`] and [`AgentErrorCode::TransferGap`]: how much the server has, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
     /// With [`AgentErrorCode::RangeNotSatisfiable`]: the size of the file, in bytes.

@@ -1,0 +1,96 @@
+//! From a request to its answer: route, key, handler.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use http::{HeaderMap, Method, Request};
+use podbay_protocol::agent::{AgentError, AgentErrorCode, KEY_HEADER};
+
+use super::answer::{self, Answer, Served};
+use super::body::RequestBody;
+use super::connection::Connection;
+use super::query::{Query, invalid};
+use super::route::{NoRoute, Route};
+use super::{Services, handlers};
+
+/// A request whose sender may ask it.
+pub(super) struct Asked {
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    pub(super) body: RequestBody,
+}
+
+/// Answers a request. A fault of ours in doing so is told, and ends nothing but the request.
+pub(super) async fn answer(connection: &Connection, request: Request<RequestBody>) -> Served {
+    let is_head = request.method() == Method::HEAD;
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let answer = match AssertUnwindSafe(find(connection, request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(_) => {
+            tracing::error!(
+                request = what,
+                "a fault of the agent: the request was not answered"
+            );
+            answer::error(&AgentError::new(
+                AgentErrorCode::Internal,
+                "a fault of the agent: the request was not answered",
+            ))
+        }
+    };
+    Ok(if is_head {
+        answer::without_body(answer)
+    } else {
+        answer
+    })
+}
+
+async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer {
+    let services = connection.services();
+    let (head, body) = request.into_parts();
+    let route = match Route::find(&head.method, head.uri.path()) {
+        Ok(route) => route,
+        Err(NoRoute::Method(allowed)) => return answer::method_not_allowed(allowed),
+        Err(NoRoute::Id(problem)) => return answer::error(&invalid(problem)),
+        Err(NoRoute::Unknown) => {
+            let message = format!("the API has no path {}", head.uri.path());
+            return answer::error(&AgentError::new(AgentErrorCode::UnknownPath, message));
+        }
+    };
+    let has_key = may_ask(services, &head.headers);
+    if has_key {
+        connection.presented_the_key();
+    } else if !route.is_open() {
+        return answer::error(&AgentError::new(
+            AgentErrorCode::Unauthorized,
+            format!("the header {KEY_HEADER} does not carry the key of this session"),
+        ));
+    }
+    let busy = (!route.is_open()).then(|| services.activity.begin());
+    let answered = match Query::parse(head.uri.query()) {
+        Ok(query) => {
+            let asked = Asked {
+                query,
+                headers: head.headers,
+                body,
+            };
+            handlers::handle(services, route, asked).await
+        }
+        Err(error) => Err(error),
+    };
+    match answered {
+        // The server is busy until the answer is sent.
+        Ok(answer) => answer::keeping(answer, busy),
+        Err(error) => answer::error(&error),
+    }
+}
+
+/// Whether exactly one key is presented, and it is the session's; without a session's key, everybody may (only this
+/// machine can, then).
+fn may_ask(services: &Services, headers: &HeaderMap) -> bool {
+    let Some(key) = &services.key else { return true };
+    let mut presented = headers.get_all(KEY_HEADER).into_iter();
+    match (presented.next(), presented.next()) {
+        (Some(one), None) => key.is(one.as_bytes()),
+        _ => false,
+    }
+}

@@ -1,0 +1,88 @@
+//! The server: HTTP/1.1 and cleartext HTTP/2 on one port.
+//!
+//! ```text
+//!   listen      where; without a key only for this machine
+//!   accept      connections taken in, counted (admission, pure) and ended
+//!   preface     which protocol a connection speaks
+//!   http1       on hyper; http2 on h2, with windows that grow and shrink (window, pure)
+//!   connection  what requests of one connection have in common
+//!   dispatch    route (pure), key, handler; a panic answers 500
+//!   query, body what a request brings; answer what it gets
+//!   activity    whether there is something to do
+//!   handlers/   one file for each group of resources
+//! ```
+//!
+//! What a client may take is bounded by [`Limits`]: connections, heads, and the time that either takes to arrive.
+
+mod accept;
+mod activity;
+mod admission;
+mod answer;
+mod body;
+mod connection;
+mod dispatch;
+mod handlers;
+mod http1;
+mod http2;
+mod limits;
+mod listen;
+mod preface;
+mod query;
+mod route;
+mod window;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::files::Disk;
+use crate::key::SessionKey;
+use crate::process::Processes;
+use activity::Activity;
+
+pub use limits::Limits;
+pub use listen::{NeedsKey, address, listen};
+
+/// What the server serves.
+pub struct Services {
+    key: Option<SessionKey>,
+    pod_uid: String,
+    processes: Processes,
+    disk: Disk,
+    activity: Activity,
+    idle: Duration,
+}
+
+impl Services {
+    /// Processes and files for those who have `key`; without one, for everybody, so that it is for the caller to see to
+    /// it that nobody else can connect ([`address`]). `pod_uid` is what the proof of the key says of the pod; it is
+    /// empty where there is none.
+    pub fn new(key: Option<SessionKey>, pod_uid: impl Into<String>, processes: Processes) -> Self {
+        Self {
+            key,
+            pod_uid: pod_uid.into(),
+            processes,
+            disk: Disk::default(),
+            activity: Activity::new(),
+            idle: Limits::default().idle,
+        }
+    }
+
+    /// How long nobody has asked for anything, nor been answered.
+    pub fn idle(&self) -> Duration {
+        self.activity.times().1
+    }
+}
+
+/// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
+pub async fn serve(
+    listener: TcpListener,
+    mut services: Services,
+    limits: Limits,
+    ends: impl Future<Output = ()> + Send,
+) {
+    services.idle = limits.idle;
+    accept::serve(listener, Arc::new(services), limits, ends).await;
+}
