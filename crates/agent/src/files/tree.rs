@@ -38,7 +38,7 @@ pub enum Packed {
 }
 
 /// Packs what is at `path` into an archive, with `name` as the name of its first member; without one, what is in the
-/// directory. What can be told before the first byte is an error here.
+/// directory, as `tar -C path .` does. What can be told before the first byte is an error here.
 pub async fn pack(
     disk: &Disk,
     path: AbsolutePath,
@@ -71,7 +71,8 @@ pub async fn pack(
             hash: Sha256::new(),
         };
         let packing = Packing {
-            name: name.as_deref(),
+            // With an entry for the directory itself before what is in it: those who extract expect it.
+            name: Some(name.as_deref().unwrap_or(b".")),
             limits: LIMITS,
             skip_links,
             owner: Owner::default(),
@@ -118,7 +119,8 @@ pub struct Unpacking {
 
 impl Unpacking {
     /// Begins: with a `name`, the archive's only root has to have it, and goes where `cp -r` would put it: into the
-    /// directory `path`, or under that name if nothing is there. Without one, what is in the archive goes into `path`.
+    /// directory `path`, or under that name if nothing is there. Without one, what is in the archive goes into `path`;
+    /// it begins with an entry `./`, as `tar -C path .` makes it.
     pub async fn begin(
         disk: &Disk,
         path: AbsolutePath,

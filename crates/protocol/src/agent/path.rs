@@ -26,7 +26,8 @@ pub const REMOVE: &str = "/podbay/v1/files/remove";
 pub const MOVE: &str = "/podbay/v1/files/move";
 /// How much of a resumable transfer the server has.
 pub const TRANSFER: &str = "/podbay/v1/files/transfer";
-/// Directories and files as archives.
+/// Directories and files as archives of tar. With a parameter `name`, that is what the first member is called, and all others
+/// are below it; without one, the first member is `./`, the directory itself.
 pub const TREES: &str = "/podbay/v1/trees";
 
 /// One process.

@@ -1,0 +1,11 @@
+//! The server as its clients see it, over both protocols.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod client;
+mod files;
+mod hostile;
+mod http2;
+mod open;
+mod processes;
+mod transfers;
+mod trees;
