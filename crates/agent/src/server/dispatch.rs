@@ -1,5 +1,6 @@
 //! From a request to its answer: route, key, handler.
 
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
@@ -20,28 +21,29 @@ pub(super) struct Asked {
     pub(super) body: RequestBody,
 }
 
-/// Answers a request. A fault of ours in doing so is told, and ends nothing but the request.
+/// Answers a request.
 pub(super) async fn answer(connection: &Connection, request: Request<RequestBody>) -> Served {
     let is_head = request.method() == Method::HEAD;
     let what = format!("{} {}", request.method(), request.uri().path());
-    let answer = match AssertUnwindSafe(find(connection, request)).catch_unwind().await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::error!(
-                request = what,
-                "a fault of the agent: the request was not answered"
-            );
-            answer::error(&AgentError::new(
-                AgentErrorCode::Internal,
-                "a fault of the agent: the request was not answered",
-            ))
-        }
-    };
+    let answer = guarded(&what, find(connection, request)).await;
     Ok(if is_head {
         answer::without_body(answer)
     } else {
         answer
     })
+}
+
+/// A fault of ours in answering is told, and ends nothing but the request.
+async fn guarded(what: &str, answering: impl Future<Output = Answer>) -> Answer {
+    if let Ok(answer) = AssertUnwindSafe(answering).catch_unwind().await {
+        return answer;
+    }
+    tracing::error!(
+        request = what,
+        "a fault of the agent: the request was not answered"
+    );
+    let message = format!("a fault of the agent: {what} was not answered");
+    answer::error(&AgentError::new(AgentErrorCode::Internal, message))
 }
 
 async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer {
@@ -92,5 +94,23 @@ fn may_ask(services: &Services, headers: &HeaderMap) -> bool {
     match (presented.next(), presented.next()) {
         (Some(one), None) => key.is(one.as_bytes()),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_answers_500_and_no_more() {
+        let answer = guarded("GET /x", async { panic!("on purpose") }).await;
+        assert_eq!(answer.status(), 500);
+        let Ok(body) = answer.into_body().collect().await else {
+            panic!("no body")
+        };
+        let error: AgentError = serde_json::from_slice(&body.to_bytes()).unwrap();
+        assert_eq!(error.code, AgentErrorCode::Internal);
     }
 }

@@ -108,7 +108,7 @@ impl Agent {
         let address = listener.local_addr().unwrap();
         let (end, ends) = oneshot::channel();
         let served = tokio::spawn(serve(listener, services, limits, async {
-            ends.await.unwrap_or(())
+            ends.await.unwrap_or(());
         }));
         Self {
             address,
@@ -278,16 +278,12 @@ pub(crate) async fn over_http2(
             cut: false,
         };
         while let Some(data) = body.data().await {
-            match data {
-                Ok(data) => {
-                    body.flow_control().release_capacity(data.len()).unwrap();
-                    reply.body.extend(data);
-                }
-                Err(_) => {
-                    reply.cut = true;
-                    return reply;
-                }
-            }
+            let Ok(data) = data else {
+                reply.cut = true;
+                return reply;
+            };
+            body.flow_control().release_capacity(data.len()).unwrap();
+            reply.body.extend(data);
         }
         reply.trailers = body.trailers().await.ok().flatten().unwrap_or_default();
         reply

@@ -28,7 +28,9 @@ async fn start(agent: &Agent, spec: &ProcessSpec) -> http::StatusCode {
     reply.status
 }
 
-fn decoder(from: Offsets) -> FrameDecoder<fn(&[u8]) -> serde_json::Result<EndRecord>> {
+type ReadEnd = fn(&[u8]) -> serde_json::Result<EndRecord>;
+
+fn decoder(from: Offsets) -> FrameDecoder<ReadEnd> {
     FrameDecoder::new(from, |json| serde_json::from_slice(json))
 }
 
