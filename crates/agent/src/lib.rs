@@ -3,6 +3,7 @@
 //! * [`process`]: processes whose output is never lost silently.
 //! * [`files`]: files and trees of files.
 //! * [`server`]: both as resources of an HTTP server.
+//! * [`serve`]: the program's mode that is PID 1 of a sandbox.
 //! * [`key`]: the session's key, which clients present and hostile code must not get.
 //! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
 //! * [`supervise`]: the process of its own that stands above each command.
@@ -13,6 +14,7 @@ pub mod files;
 pub mod init;
 pub mod key;
 pub mod process;
+pub mod serve;
 pub mod server;
 pub mod supervise;
 

@@ -1,5 +1,6 @@
 //! The agent's program, in its modes:
 //!
+//! * `podbay-agent serve` is the server of a sandbox, as its PID 1; its arguments are in [`serve::Arguments`].
 //! * `podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT…]` runs an image's own program as the sandbox's main
 //!   command.
 //! * `podbay-agent supervise` is for itself alone: it stands above one command.
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use podbay_agent::init::run_main_command;
+use podbay_agent::serve::{self, ServeError};
 use podbay_agent::supervise::supervise;
 
 /// How long processes have to end by themselves, a little less than Kubernetes waits (30 s).
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     match words.split_first() {
         Some((mode, [])) if mode == "supervise" => supervise(),
+        Some((mode, rest)) if mode == "serve" => serve(rest),
         Some((mode, rest)) if mode == "init" => match init_arguments(rest) {
             Some((grace, argv)) => init(grace, argv),
             None => usage(),
@@ -55,8 +58,29 @@ fn init(grace: Duration, argv: Vec<OsString>) -> ExitCode {
     }
 }
 
+fn serve(words: &[OsString]) -> ExitCode {
+    match serve::run(words.to_vec()) {
+        Ok(code) => code,
+        Err(error) => {
+            let mut text = format!("podbay-agent: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(error) = source {
+                text = format!("{text}: {error}");
+                source = error.source();
+            }
+            complain(&text);
+            match error {
+                ServeError::Arguments(_) => ExitCode::from(USAGE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
 fn usage() -> ExitCode {
-    complain("usage: podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]");
+    complain(
+        "usage: podbay-agent serve [ARGUMENT...]\n       podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]",
+    );
     ExitCode::from(USAGE)
 }
 

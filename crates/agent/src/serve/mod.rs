@@ -1,0 +1,126 @@
+//! The mode `serve`: the server of a sandbox, as PID 1 of its container.
+//!
+//! In this order: the key is taken, which may replace the process; the process is made one that nobody of its user can
+//! look into; then threads are started, and the port is opened. SIGTERM and SIGINT end all processes first, within the
+//! grace period and while clients can still read how they ended, and then the server.
+
+mod arguments;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+
+pub use arguments::{Arguments, WrongArguments};
+
+use crate::init::{Children, EndingSignals, raise_open_files};
+use crate::key::handover::{self, Sources};
+use crate::key::protect::protect_process;
+use crate::key::source::VARIABLES;
+use crate::key::{KeyError, SessionKey};
+use crate::process::{ProcessSettings, Processes};
+use crate::server::{self, Limits, NeedsKey, Services};
+
+/// Threads that carry bytes: more make streams no faster.
+const WORKERS: usize = 2;
+/// Threads for files, trees and spool files, at most.
+const BLOCKING_THREADS: usize = 64;
+
+/// Why the server did not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The arguments can't be read.
+    #[error(transparent)]
+    Arguments(#[from] WrongArguments),
+    /// There is no key where there should be one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The address is one that needs a key.
+    #[error(transparent)]
+    Address(#[from] NeedsKey),
+    /// The system refused something.
+    #[error("{doing}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn system(doing: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::System { doing, source }
+}
+
+/// Serves with these arguments until it is told to end. Must be called before any thread is started.
+pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
+    let arguments = Arguments::parse(words)?;
+    let sources = Sources {
+        stdin: arguments.key_on_stdin,
+        file: arguments.key_file.as_deref(),
+    };
+    let key = handover::take(sources, || handover::this_program(arguments::KEY_ON_STDIN))?;
+    let address = server::address(arguments.port, key.is_some(), arguments.address)?;
+    protect_process(arguments.no_new_privileges).map_err(system("protecting this process from others"))?;
+    let open_files = raise_open_files().map_err(system("raising the limit of open files"))?;
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(WORKERS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(system("starting threads"))?;
+    let ended = runtime.block_on(async {
+        let mut ending = EndingSignals::listen().map_err(system("listening for signals"))?;
+        let listener = server::listen(address)
+            .await
+            .map_err(system("listening on the port"))?;
+        announce(&listener).map_err(system("telling the address"))?;
+        let children = Children::of_this_program().map_err(system("waiting for children"))?;
+        let processes = Processes::new(settings(&arguments, open_files), children);
+        serve(listener, key, &arguments, processes, &mut ending).await;
+        Ok(ExitCode::SUCCESS)
+    });
+    // A call on a file that hangs is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(
+    listener: TcpListener,
+    key: Option<SessionKey>,
+    arguments: &Arguments,
+    processes: Processes,
+    ending: &mut EndingSignals,
+) {
+    let services = Services::new(key, arguments.pod_uid.clone(), processes.clone());
+    let ends = async {
+        ending.next().await;
+        processes.shut_down(arguments.grace).await;
+    };
+    server::serve(listener, services, Limits::default(), ends).await;
+}
+
+/// Whoever started us may have left the choice of the port to the system.
+fn announce(listener: &TcpListener) -> io::Result<()> {
+    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)
+}
+
+fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
+    let mut settings = ProcessSettings::default();
+    settings.environment = std::env::vars_os()
+        .filter(|(name, _)| VARIABLES.iter().all(|variable| *variable != name))
+        .collect();
+    settings.open_files = open_files;
+    settings.no_new_privileges = arguments.no_new_privileges;
+    settings.directory.clone_from(&arguments.directory);
+    settings.spool.clone_from(&arguments.spool);
+    if let Some(limit) = arguments.spool_limit {
+        settings.spool_limit = limit;
+        settings.stream_limit = settings.stream_limit.min(limit);
+    }
+    settings
+}
