@@ -110,17 +110,19 @@ fn announce(listener: &TcpListener) -> io::Result<()> {
 }
 
 fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
-    let mut settings = ProcessSettings::default();
-    settings.environment = std::env::vars_os()
+    let environment = std::env::vars_os()
         .filter(|(name, _)| VARIABLES.iter().all(|variable| *variable != name))
         .collect();
-    settings.open_files = open_files;
-    settings.no_new_privileges = arguments.no_new_privileges;
-    settings.directory.clone_from(&arguments.directory);
-    settings.spool.clone_from(&arguments.spool);
-    if let Some(limit) = arguments.spool_limit {
-        settings.spool_limit = limit;
-        settings.stream_limit = settings.stream_limit.min(limit);
+    let defaults = ProcessSettings::default();
+    let spool_limit = arguments.spool_limit.unwrap_or(defaults.spool_limit);
+    ProcessSettings {
+        environment,
+        open_files,
+        no_new_privileges: arguments.no_new_privileges,
+        directory: arguments.directory.clone(),
+        spool: arguments.spool.clone(),
+        spool_limit,
+        stream_limit: defaults.stream_limit.min(spool_limit),
+        ..defaults
     }
-    settings
 }

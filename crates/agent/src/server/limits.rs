@@ -12,7 +12,8 @@ pub struct Limits {
     pub strangers: usize,
     /// How long a connection may be open without having presented the key.
     pub stranger_time: Duration,
-    /// How long the head of a request, or the preface of a connection, may take to arrive.
+    /// How long the head of a request, or the preface of a connection, may take to arrive. A connection of HTTP/1.1 on
+    /// which nothing is asked for that long is closed, too.
     pub header_time: Duration,
     /// Header fields of a request.
     pub headers: usize,
@@ -32,7 +33,7 @@ impl Default for Limits {
             connections: 256,
             strangers: 64,
             stranger_time: Duration::from_secs(30),
-            header_time: Duration::from_secs(10),
+            header_time: Duration::from_secs(30),
             headers: 64,
             header_bytes: 32 << 10,
             ping: Duration::from_secs(30),

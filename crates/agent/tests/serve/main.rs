@@ -1,6 +1,8 @@
 //! The program in its mode `serve`, seen from outside: as its clients see it, and as hostile code of its user does.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::disallowed_methods, reason = "nothing reaps here but the test itself")]
+
+mod memory;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
