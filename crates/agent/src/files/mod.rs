@@ -37,7 +37,7 @@ pub use list::Listing;
 pub use path::AbsolutePath;
 pub use range::ByteRange;
 pub use read::Content;
-pub use tree::{Packed, Unpacking, pack};
+pub use tree::{Packed, Packing, Unpacking, pack};
 pub use write::{Order, Resumed, Writing, abandon_transfer, transferred};
 
 /// Bytes of a file that are read or written at once.

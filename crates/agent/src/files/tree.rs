@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use podbay_archive::{
-    Closed, Destination, Extraction, Limits, Packing, Policy, Report, Sink, Source, Stopped, tar::Owner,
+    Closed, Destination, Extraction, Limits, Policy, Report, Sink, Source, Stopped, tar::Owner,
 };
 use podbay_protocol::agent::files::TreeWritten;
 use podbay_protocol::agent::raw_text::to_hex;
@@ -37,6 +37,13 @@ pub enum Packed {
     },
 }
 
+/// A tree being packed.
+#[derive(Debug)]
+pub struct Packing {
+    first: Option<Packed>,
+    rest: mpsc::Receiver<Result<Packed, FileError>>,
+}
+
 /// Packs what is at `path` into an archive, with `name` as the name of its first member; without one, what is in the
 /// directory, as `tar -C path .` does. What can be told before the first byte is an error here.
 pub async fn pack(
@@ -44,7 +51,7 @@ pub async fn pack(
     path: AbsolutePath,
     name: Option<Vec<u8>>,
     skip_links: bool,
-) -> Result<mpsc::Receiver<Result<Packed, FileError>>, FileError> {
+) -> Result<Packing, FileError> {
     let permit = disk.packer().await?;
     let path = path.as_path().to_owned();
     let source = {
@@ -64,13 +71,13 @@ pub async fn pack(
         ));
     }
     // The archive waits in the reader's windows, not here.
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, mut rest) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
         let mut sink = Pieces {
             sender,
             hash: Sha256::new(),
         };
-        let packing = Packing {
+        let packing = podbay_archive::Packing {
             // With an entry for the directory itself before what is in it: those who extract expect it.
             name: Some(name.as_deref().unwrap_or(b".")),
             limits: LIMITS,
@@ -91,7 +98,22 @@ pub async fn pack(
         }
         drop(permit);
     });
-    Ok(receiver)
+    let first = rest.recv().await.ok_or(FileError::Fault)??;
+    Ok(Packing {
+        first: Some(first),
+        rest,
+    })
+}
+
+impl Packing {
+    /// What comes next; the last is the archive's end or an error. Packing ends when this is dropped.
+    pub async fn next(&mut self) -> Result<Packed, FileError> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        // The thread says how it ended, unless it ended by a fault.
+        self.rest.recv().await.unwrap_or(Err(FileError::Fault))
+    }
 }
 
 struct Pieces {

@@ -87,7 +87,11 @@ impl Window {
         if self.target == LARGE || self.moved < 2 * u64::from(self.target) {
             return false;
         }
-        let next = self.target.saturating_mul(STEP).min(LARGE);
+        let next = if self.target > LARGE / (2 * STEP) {
+            LARGE
+        } else {
+            self.target * STEP
+        };
         let more = u64::from(next - SMALL).saturating_sub(self.held);
         if !budget.take(more) {
             return false;

@@ -33,9 +33,9 @@ pub(super) async fn pack(services: &Services, mut asked: Asked) -> Result<Answer
         .map_err(wire)?;
     let pieces = stream::unfold(Some(packed), |packed| async {
         let mut packed = packed?;
-        match packed.recv().await {
-            Some(Ok(Packed::Piece(piece))) => Some((Ok(Frame::data(piece)), Some(packed))),
-            Some(Ok(Packed::End { sha256, members })) => {
+        match packed.next().await {
+            Ok(Packed::Piece(piece)) => Some((Ok(Frame::data(piece)), Some(packed))),
+            Ok(Packed::End { sha256, members }) => {
                 let mut trailers = HeaderMap::new();
                 if let Ok(sha256) = HeaderValue::try_from(sha256) {
                     trailers.insert(HASH_TRAILER, sha256);
@@ -43,12 +43,10 @@ pub(super) async fn pack(services: &Services, mut asked: Asked) -> Result<Answer
                 trailers.insert(MEMBERS_TRAILER, members.into());
                 Some((Ok(Frame::trailers(trailers)), None))
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "a tree broke off");
                 Some((Err(BrokenAnswer), None))
             }
-            // The thread ended by a fault.
-            None => Some((Err(BrokenAnswer), None)),
         }
     });
     let mut answer = answer::stream("application/x-tar", pieces);
