@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::of_signal;
@@ -35,6 +36,10 @@ const ENDING: [Signal; 12] = [
 /// Those that mean what the command makes of them: passed on, they begin no end.
 const MESSAGES: [Signal; 2] = [Signal::USR1, Signal::USR2];
 
+/// How soon after a signal another one of the same kind is its echo. coreutils' `timeout` sends its signal to its child and then
+/// to its own process group, in which the child is; a person takes longer to press a key again.
+const ECHO: Duration = Duration::from_millis(200);
+
 /// Listens to the signals that ask this process to end.
 #[derive(Clone, Debug)]
 pub(crate) struct Signals {
@@ -42,6 +47,8 @@ pub(crate) struct Signals {
     cancel: CancellationToken,
     again: CancellationToken,
     command: Arc<Mutex<Option<Command>>>,
+    /// The last one that was heeded, and when.
+    last: Arc<Mutex<Option<(Signal, Instant)>>>,
 }
 
 /// The command that signals are passed on to.
@@ -61,6 +68,7 @@ impl Signals {
             cancel: CancellationToken::new(),
             again: CancellationToken::new(),
             command: Arc::default(),
+            last: Arc::default(),
         };
         let ignored = ignored_signals();
         for ending in ENDING.into_iter().filter(|ending| ignored & mask(*ending) == 0) {
@@ -75,7 +83,22 @@ impl Signals {
         Ok(this)
     }
 
+    /// Whether a signal is the same one once more. Messages are never: each means something to the command.
+    fn is_echo(&self, signal: Signal) -> bool {
+        let now = Instant::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_echo = !MESSAGES.contains(&signal)
+            && last.is_some_and(|(heeded, when)| heeded == signal && now.duration_since(when) < ECHO);
+        if !is_echo {
+            *last = Some((signal, now));
+        }
+        is_echo
+    }
+
     fn hear(&self, signal: Signal) {
+        if self.is_echo(signal) {
+            return;
+        }
         if self.cancel.is_cancelled() {
             self.again.cancel();
             return;
@@ -162,6 +185,7 @@ mod tests {
             cancel: CancellationToken::new(),
             again: CancellationToken::new(),
             command: Arc::default(),
+            last: Arc::default(),
         }
     }
 
@@ -202,10 +226,30 @@ mod tests {
     async fn a_second_signal_kills_and_a_third_ends_at_once() {
         let signals = signals();
         let _told = signals.pass_on(Duration::from_secs(5));
-        signals.hear(Signal::INT);
-        signals.hear(Signal::INT);
+        for _ in 0..2 {
+            signals.hear(Signal::INT);
+            tokio::time::advance(ECHO).await;
+        }
         assert!(signals.cancel.is_cancelled() && !signals.again.is_cancelled());
         signals.hear(Signal::INT);
         assert!(signals.again.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_timeout_sends_twice_is_one() {
+        let signals = signals();
+        let mut told = signals.pass_on(Duration::from_secs(5));
+        for _ in 0..3 {
+            signals.hear(Signal::TERM);
+            tokio::time::advance(ECHO / 4).await;
+        }
+        assert_eq!((told.recv().await, told.try_recv().is_err()), (Some(15), true));
+        assert!(!signals.cancel.is_cancelled());
+        // Another kind is none, nor is a message.
+        signals.hear(Signal::USR1);
+        signals.hear(Signal::USR1);
+        assert_eq!((told.recv().await, told.recv().await), (Some(10), Some(10)));
+        signals.hear(Signal::INT);
+        assert!(signals.cancel.is_cancelled());
     }
 }

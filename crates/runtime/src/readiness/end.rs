@@ -212,6 +212,13 @@ pub(super) fn start_failure(message: &str) -> Verdict {
     if lacks_program {
         return Verdict::new(Cause::ImageUnsupported, message, missing_program(message));
     }
+    // runc: `container init was OOM-killed (memory limit too low?)`. Nothing of the session's has run: no task is to blame.
+    if message.contains("OOM-killed") || message.contains("oom-killed") {
+        return Verdict {
+            blame: Blame::Configuration,
+            ..out_of_memory(message)
+        };
+    }
     Verdict::new(Cause::ContainerStart, message, Hint::TryAnotherNode)
 }
 

@@ -490,6 +490,19 @@ fn a_server_that_stopped_answering_is_not_waited_for_to_the_end() {
 }
 
 #[test]
+fn a_memory_limit_too_low_to_start_is_the_configurations_fault() {
+    let message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
+                   failed: unable to start container process: container init was OOM-killed (memory limit too low?)";
+    let pod =
+        scheduled(&json!({"terminated": {"exitCode": 128, "reason": "StartError", "message": message}}));
+    let verdict = end_of_pod(&pod).unwrap();
+    assert_eq!(
+        (verdict.cause, verdict.blame, verdict.retry),
+        (Cause::OutOfMemory, Blame::Configuration, Retry::MoreResources)
+    );
+}
+
+#[test]
 fn a_program_that_is_missing_is_named_with_the_image_that_has_it() {
     let hint = |program: &str| {
         let message = format!("exec: \"{program}\": stat {program}: no such file or directory");
