@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::agent::AgentConfig;
 use crate::declaration::{Group, settings};
 use crate::error::ConfigError;
 use crate::file::Positions;
@@ -50,6 +51,8 @@ settings! {
         sandbox: SandboxConfig;
         /// `[podbay]`
         podbay: PodbayConfig;
+        /// `[agent]`
+        agent: AgentConfig;
     }
 
     private { provenance: Provenance; }

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::error::Fault;
 use crate::kubernetes::KubernetesConfig;
 use crate::reader::Reader;
-use crate::vocabulary::{NetworkMode, ProfileName, WorkloadKind, WorkspaceVolume};
+use crate::vocabulary::{AgentDelivery, NetworkMode, ProfileName, WorkloadKind, WorkspaceVolume};
 use crate::warning::Warning;
 
 const SELECTOR_KEY: &str = "kubernetes.node_selector_key";
@@ -38,6 +38,9 @@ const INGRESS: &str = "kubernetes.ingress";
 const ONLY_LISTED: &str =
     "lists are for the mode \"default\"; a session that asks for that mode itself (--network) has them";
 const NOT_SERVED: &str = "no host is served to the outside";
+
+const AGENT_DELIVERY: &str = "agent.delivery";
+const AGENT_IMAGE: &str = "agent.image";
 
 /// What cannot be meant.
 const CONTRADICTIONS: &[Pair] = &[
@@ -182,6 +185,18 @@ const CONTRADICTIONS: &[Pair] = &[
         clash: |config| config.kubernetes.uid_from_cluster && config.kubernetes.fs_group.is_some(),
         reason: "the cluster chooses the group of the volumes, or you do",
     },
+    Pair {
+        keys: &[AGENT_DELIVERY, AGENT_IMAGE],
+        clash: |config| {
+            let delivery = config.agent.delivery;
+            config.agent.image.is_none()
+                && matches!(
+                    delivery,
+                    AgentDelivery::InitContainer | AgentDelivery::ImageVolume
+                )
+        },
+        reason: "name the image that has the agent",
+    },
 ];
 
 /// What has no effect as things stand.
@@ -240,6 +255,21 @@ const IDLE: &[Pair] = &[
         keys: &["sandbox.cuda_visible_devices", "sandbox.enable_gpu"],
         clash: |config| !config.sandbox.enable_gpu,
         reason: "GPUs are asked for with enable_gpu = true alone",
+    },
+    Pair {
+        keys: &[AGENT_IMAGE, AGENT_DELIVERY],
+        clash: |config| matches!(config.agent.delivery, AgentDelivery::None | AgentDelivery::Upload),
+        reason: "the agent does not come out of an image",
+    },
+    Pair {
+        keys: &["agent.binary", AGENT_DELIVERY],
+        clash: |config| !matches!(config.agent.delivery, AgentDelivery::Auto | AgentDelivery::Upload),
+        reason: "no agent is uploaded",
+    },
+    Pair {
+        keys: &["agent.binary", AGENT_IMAGE],
+        clash: |config| config.agent.delivery == AgentDelivery::Auto && config.agent.image.is_some(),
+        reason: "with an image no agent is uploaded",
     },
 ];
 

@@ -14,7 +14,7 @@ use crate::raw::Raw;
 use crate::setting::{self, Section};
 use crate::warning::Warning;
 
-const OUR_SECTIONS: [&str; 3] = ["kubernetes", "sandbox", "podbay"];
+const OUR_SECTIONS: [&str; 4] = ["kubernetes", "sandbox", "podbay", "agent"];
 /// Largest edit distance at which an unknown section counts as a misspelling of a known one: all that is in it would be
 /// passed over otherwise. None of OpenHands' sections is as near.
 const MISSPELLINGS: [(&str, usize); 4] = [
@@ -120,6 +120,8 @@ impl<'a> File<'a> {
                 ("kubernetes", value) => self.read_section(Section::Kubernetes, at, value),
                 ("sandbox", value) => self.read_section(Section::Sandbox, at, value),
                 ("podbay", value) => self.read_section(Section::Podbay, at, value),
+                ("agent", DeValue::Table(table)) => self.read_agent(table),
+                ("agent", value) => self.read_section(Section::Agent, at, value),
                 (openhands::CORE, DeValue::Table(core)) => self.read_core(core),
                 (openhands::CORE, _) => self.faults.push(Fault::NotASection {
                     place: self.place(at),
@@ -175,6 +177,25 @@ impl<'a> File<'a> {
                 Some(setting) => self.read_core_setting(setting, value),
                 None if openhands::CORE_KEYS.contains(&name) => {}
                 None => self.read_unknown("core.", name, at, value.get_ref()),
+            }
+        }
+    }
+
+    /// `[agent]` is a section of OpenHands too: what is not ours is passed over, and warned of where it is not known to be
+    /// theirs.
+    fn read_agent(&mut self, agent: &DeTable<'_>) {
+        for (name, value) in agent {
+            let at = name.span().start;
+            let name = name.get_ref().as_ref();
+            if setting::names_in(Section::Agent).any(|known| known == name) {
+                self.take(Section::Agent, name, value);
+            } else if !openhands::AGENT_KEYS.contains(&name) && !matches!(value.get_ref(), DeValue::Table(_))
+            {
+                self.warnings.push(Warning::Unknown {
+                    place: self.place(at),
+                    name: Section::Agent.key(&on_one_line(name)),
+                    nearest: nearest_key(Section::Agent, name),
+                });
             }
         }
     }
@@ -261,6 +282,7 @@ fn keys_of(name: &str, apart_from: Section) -> Vec<String> {
         Section::Kubernetes,
         Section::Sandbox,
         Section::Podbay,
+        Section::Agent,
     ];
     sections
         .into_iter()

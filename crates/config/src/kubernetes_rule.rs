@@ -8,7 +8,8 @@ use crate::rule::{Rule, TOLERATIONS, accept, anything, each, each_entry, is_blan
 use crate::runtime::Runtime;
 use crate::toleration::Toleration;
 use crate::vocabulary::{
-    CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind, WorkspaceVolume,
+    AgentDelivery, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind,
+    WorkspaceVolume,
 };
 
 /// The API's limit for user and group ids (`IsValidUserID`).
@@ -193,6 +194,8 @@ pub(crate) const PROFILE: Rule<Option<ProfileName>> =
     anything("restricted, baseline or privileged; empty is the same as not set");
 pub(crate) const WORKLOAD: Rule<WorkloadKind> = anything("pod or job");
 pub(crate) const WORKSPACE_VOLUME: Rule<WorkspaceVolume> = anything("auto, empty_dir, pvc or host_path");
+pub(crate) const AGENT_DELIVERY: Rule<AgentDelivery> =
+    anything("auto, none, upload, init_container or image_volume");
 pub(crate) const NETWORK: Rule<NetworkMode> = anything("none, default or open");
 pub(crate) const RUNTIME_CLASS: Rule<Option<RemoteRuntimeClass>> =
     anything("none, sysbox or gvisor; empty is the same as not set");

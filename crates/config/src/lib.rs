@@ -1,6 +1,6 @@
 //! Every setting of Podbay, declared once.
 //!
-//! A declaration in [`KubernetesConfig`], [`SandboxConfig`], [`PodbayConfig`] or at the top level of
+//! A declaration in [`KubernetesConfig`], [`SandboxConfig`], [`PodbayConfig`], [`AgentConfig`] or at the top level of
 //! [`Config`] states a setting's key, type, unit, default, what it accepts and its documentation. The
 //! struct, the defaults, the environment names ([`Setting::environment`]), the checks, the reference page
 //! ([`reference_markdown`]), the JSON Schema ([`schema`]) and the example file ([`example_toml`]) all come from it, so
@@ -31,6 +31,7 @@
 //! The crate knows no cluster: quantities are parsed, and names, addresses and pieces of the Kubernetes API
 //! ([`ApiObject`]) checked, where objects are made.
 
+mod agent;
 mod api_object;
 mod choice;
 mod collection;
@@ -73,6 +74,7 @@ mod vocabulary;
 mod warning;
 mod yaml;
 
+pub use agent::AgentConfig;
 pub use api_object::{ApiObject, ApiObjects};
 pub use config::Config;
 pub use entry::Entry;
@@ -91,7 +93,8 @@ pub use schema::schema;
 pub use setting::{Effect, Section, Setting, settings};
 pub use toleration::Toleration;
 pub use vocabulary::{
-    CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind, WorkspaceVolume,
+    AgentDelivery, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind,
+    WorkspaceVolume,
 };
 pub use warning::Warning;
 

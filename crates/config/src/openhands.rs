@@ -2,15 +2,46 @@
 
 /// Sections of OpenHands that are none of ours; they are passed over in silence. From `load_from_toml` of its
 /// `core/config/utils.py`.
-pub(crate) const SECTIONS: [&str; 8] = [
+pub(crate) const SECTIONS: [&str; 7] = [
     "llm",
-    "agent",
     "security",
     "mcp",
     "condenser",
     "model_routing",
     "extended",
     "cli",
+];
+
+/// Keys of `[agent]` that concern only OpenHands; they are passed over in silence, as are the tables inside it, one for each
+/// of its agents. The fields of its `AgentConfig` up to 1.6, and those that its older files have.
+pub(crate) const AGENT_KEYS: [&str; 27] = [
+    "classpath",
+    "cli_mode",
+    "condenser",
+    "disabled_microagents",
+    "enable_browsing",
+    "enable_browsing_delegate",
+    "enable_cmd",
+    "enable_condensation_request",
+    "enable_editor",
+    "enable_finish",
+    "enable_history_truncation",
+    "enable_jupyter",
+    "enable_llm_editor",
+    "enable_mcp",
+    "enable_plan_mode",
+    "enable_prompt_extensions",
+    "enable_som_visual_browsing",
+    "enable_stuck_detection",
+    "enable_think",
+    "extended",
+    "function_calling",
+    "llm_config",
+    "memory_enabled",
+    "memory_max_threads",
+    "model_routing",
+    "runtime",
+    "system_prompt_filename",
 ];
 
 /// The section in which OpenHands has what is at the top level here.

@@ -30,7 +30,8 @@ unschedulable_grace_seconds = 300 # an autoscaler adds nodes
 ```
 
 Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors; unknown variables that begin with `PODBAY_` or
-`OH_K8S_` are warned of, apart from what Kubernetes sets for Services. Empty variables are ignored. Of two
+`OH_K8S_` are warned of, apart from what Kubernetes sets for Services, and so are unknown keys in `[agent]`, a section that
+OpenHands has too. Empty variables are ignored. Of two
 variables of one setting with different values the stronger holds, with a warning. Variables without a prefix, such
 as `DEBUG`, may be meant for another program: what cannot be read is ignored with a warning. `KUBECONFIG` is no
 setting: it is read as kubectl reads it.
@@ -54,6 +55,7 @@ pub fn reference_markdown() -> String {
                 Section::Kubernetes => "\n## `[kubernetes]`\n",
                 Section::Sandbox => "\n## `[sandbox]`\n",
                 Section::Podbay => "\n## `[podbay]`\n",
+                Section::Agent => "\n## `[agent]`\n",
             });
         }
         entry(&mut page, setting);

@@ -37,6 +37,11 @@ pub fn schema() -> Value {
             }),
         );
     }
+    // Open, because OpenHands has a section of this name.
+    properties.insert(
+        Section::Agent.name().unwrap_or_default().to_owned(),
+        json!({ "type": "object", "properties": self::properties(Section::Agent) }),
+    );
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Podbay",

@@ -66,6 +66,8 @@ pub enum Section {
     Sandbox,
     /// `[podbay]`
     Podbay,
+    /// `[agent]`
+    Agent,
 }
 
 /// Every setting, in the order of the reference page.
@@ -97,6 +99,7 @@ impl Section {
             Section::Kubernetes => Some("kubernetes"),
             Section::Sandbox => Some("sandbox"),
             Section::Podbay => Some("podbay"),
+            Section::Agent => Some("agent"),
         }
     }
 
@@ -116,6 +119,8 @@ impl Section {
             Section::Kubernetes => &["PODBAY_KUBERNETES_", "OH_K8S_", "KUBERNETES_"],
             Section::Sandbox => &["PODBAY_SANDBOX_", "SANDBOX_"],
             Section::Podbay => &["PODBAY_"],
+            // Not `AGENT_` too: those are OpenHands' own.
+            Section::Agent => &["PODBAY_AGENT_"],
         }
     }
 }

@@ -53,6 +53,20 @@ choices! {
         HostPath = "host_path",
     }
 
+    /// How Podbay's agent comes into a pod.
+    pub enum AgentDelivery {
+        /// By the best way that there is, and not at all where there is none.
+        Auto = "auto",
+        /// Not at all.
+        None = "none",
+        /// From this machine, through the API server's exec.
+        Upload = "upload",
+        /// An init container copies it out of its image.
+        InitContainer = "init_container",
+        /// Its image is mounted.
+        ImageVolume = "image_volume",
+    }
+
     /// What a sandbox may reach over the network.
     pub enum NetworkMode {
         /// Nothing but its server's clients, which reach it.
@@ -79,5 +93,6 @@ impl Exact for CleanupPolicy {}
 impl Exact for ProfileName {}
 impl Exact for WorkloadKind {}
 impl Exact for WorkspaceVolume {}
+impl Exact for AgentDelivery {}
 impl Exact for NetworkMode {}
 impl Exact for RemoteRuntimeClass {}

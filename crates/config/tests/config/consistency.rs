@@ -107,6 +107,21 @@ fn contradictions() {
 }
 
 #[test]
+fn an_agent_out_of_an_image_needs_the_image() {
+    for delivery in ["image_volume", "init_container"] {
+        let text = format!("[agent]\ndelivery = '{delivery}'");
+        let error = load(&text, &[]).expect_err(&text);
+        let [fault @ Fault::Contradiction { .. }] = error.faults() else {
+            panic!("{error}")
+        };
+        let expected =
+            format!("agent.delivery = \"{delivery}\" does not go with agent.image not set (default): name");
+        assert!(fault.to_string().contains(&expected), "{fault}");
+        assert!(load(&format!("{text}\nimage = 'a'"), &[]).is_ok());
+    }
+}
+
+#[test]
 fn gpus_are_counted_in_one_place() {
     let text = "[kubernetes]\nextended_resources = { 'nvidia.com/gpu' = 2 }\n[sandbox]\nenable_gpu = true";
     let error = load(text, &[]).expect_err(text);
@@ -189,6 +204,18 @@ fn what_has_no_effect_as_things_stand_is_told() {
         (
             "[sandbox]\ncuda_visible_devices = '0'",
             "sandbox.cuda_visible_devices has no effect with sandbox.enable_gpu = false (default)",
+        ),
+        (
+            "[agent]\ndelivery = 'upload'\nimage = 'a'",
+            "agent.image has no effect with agent.delivery = \"upload\" (",
+        ),
+        (
+            "[agent]\ndelivery = 'none'\nbinary = '/a'",
+            "agent.binary has no effect with agent.delivery = \"none\" (",
+        ),
+        (
+            "[agent]\nimage = 'a'\nbinary = '/a'",
+            "agent.binary has no effect with agent.image = \"a\" (",
         ),
     ] {
         let config = load(text, &[]).unwrap_or_else(|error| panic!("{error}"));

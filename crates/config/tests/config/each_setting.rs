@@ -130,7 +130,7 @@ fn bad_values_are_faults_with_place_value_and_what_is_allowed() {
         for name in &setting.environment {
             let bad = as_text(sample.bad);
             // Any text is a path.
-            if key == "kubernetes.kubeconfig" {
+            if ["kubernetes.kubeconfig", "agent.binary"].contains(&key) {
                 continue;
             }
             let variables = [partners, &[(name.as_str(), bad.as_str())]].concat();
@@ -207,6 +207,13 @@ fn words_are_documented() {
                 .collect(),
         ),
         (
+            "agent.delivery",
+            podbay_config::AgentDelivery::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        ),
+        (
             "kubernetes.workload",
             podbay_config::WorkloadKind::ALL
                 .iter()
@@ -239,10 +246,10 @@ fn words_are_documented() {
         for word in words {
             assert!(setting.allowed.contains(word), "{key}: {word}");
             let text = file_with(key, &format!("'{}'", word.to_uppercase()));
-            let partners: &[_] = if word == "host_path" {
-                &[("PODBAY_KUBERNETES_WORKSPACE_HOST_PATH", "/a")]
-            } else {
-                &[]
+            let partners: &[_] = match word {
+                "host_path" => &[("PODBAY_KUBERNETES_WORKSPACE_HOST_PATH", "/a")],
+                "init_container" | "image_volume" => &[("PODBAY_AGENT_IMAGE", "a")],
+                _ => &[],
             };
             let config = load(&text, partners).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(seen(&config, key).0, Some(format!("\"{word}\"")));

@@ -103,3 +103,16 @@ fn the_top_level_goes_before_core() {
     assert_eq!((used.line, used.column), (Some(1), Some(35)));
     assert_eq!((ignored.line, ignored.column), (Some(3), Some(35)));
 }
+
+#[test]
+fn the_section_agent_is_ours_and_theirs() {
+    let file = "[agent]\nllm_config = 'a'\nport = 9000\nimagee = 'a'\n[agent.CodeActAgent]\nllm_config = 'b'";
+    let config = load(file, &[]).unwrap();
+    assert_eq!(config.agent.port, 9000);
+    let texts: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    let [text] = texts.as_slice() else {
+        panic!("{texts:?}")
+    };
+    let expected = "config.toml:4:1: agent.imagee is not known and ignored; did you mean agent.image?";
+    assert!(text.ends_with(expected), "{text}");
+}

@@ -18,7 +18,7 @@ const TABLES: &str = "[{ name = 'a' }, { name = 'b' }]";
 
 pub(crate) fn samples() -> impl Iterator<Item = Sample> {
     [
-        TOP_LEVEL, CLUSTER, WORKSPACE, IMAGE, PLACEMENT, SECURITY, NETWORK, SANDBOX, IGNORED, PODBAY,
+        TOP_LEVEL, CLUSTER, WORKSPACE, IMAGE, PLACEMENT, SECURITY, NETWORK, SANDBOX, IGNORED, PODBAY, AGENT,
     ]
     .into_iter()
     .flatten()
@@ -350,6 +350,14 @@ const PODBAY: &[Line] = &[
     ("podbay.exec_ping_interval_seconds", "15", "7", "0"),
     // More than the interval's default.
     ("podbay.exec_ping_timeout_seconds", "45", "100", "0"),
+];
+
+const AGENT: &[Line] = &[
+    ("agent.delivery", "\"auto\"", "'upload'", "'uploads'"),
+    ("agent.image", "", "'registry.example/podbay-agent:1'", BLANK),
+    ("agent.binary", "", "'/opt/podbay-agent'", "['/a']"),
+    ("agent.port", "10022", "8090", "0"),
+    ("agent.spool_size", "\"1Gi\"", "'4Gi'", BLANK),
 ];
 
 /// What must be set with a setting for it to be valid, as variables.
