@@ -23,6 +23,36 @@ while :; do
 done
 ";
 
+/// The same until a signal (USR1) says that the agent, which is the script's arguments, is there: then the shell becomes the
+/// agent, which so is PID 1 too.
+///
+/// * The agent and its key are renamed to their places before the signal is sent. A signal that comes before the shell has
+///   a handler is ignored, as PID 1 may; the look at the file before each wait makes up for it.
+/// * The sleep is ended and waited for first, so that the agent begins with no child that it knows nothing of.
+pub const SCRIPT_UNTIL_AGENT: &str = "\
+become() {
+  [ -x \"$1\" ] || return 0
+  [ -z \"$!\" ] || { kill \"$!\"; wait \"$!\"; } 2>/dev/null
+  exec \"$@\"
+}
+trap 'exit 143' HUP INT QUIT TERM WINCH 37
+trap 'become \"$@\"' USR1
+while :; do
+  become \"$@\"
+  sleep 3600 &
+  wait \"$!\"
+  case $? in
+    126|127) echo 'podbay: this image has no sleep to wait with' >&2; exit 127 ;;
+  esac
+done
+";
+
+/// The container's command until the agent that `agent` starts is brought.
+pub(crate) fn command_until(agent: Vec<String>) -> Vec<String> {
+    let shell = ["/bin/sh", "-c", SCRIPT_UNTIL_AGENT, "podbay"].map(Into::into);
+    shell.into_iter().chain(agent).collect()
+}
+
 /// The container's command.
 pub(crate) fn command() -> Vec<String> {
     ["/bin/sh", "-c", SCRIPT].map(Into::into).into()
@@ -30,7 +60,7 @@ pub(crate) fn command() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{BufRead as _, Read as _, Write as _};
     use std::process::{Command, Output, Stdio};
 
     use super::*;
@@ -72,5 +102,106 @@ mod tests {
         let output = run("", "");
         assert_eq!(output.status.code(), Some(127));
         assert!(String::from_utf8_lossy(&output.stderr).contains("podbay: this image has no sleep"));
+    }
+
+    /// The script that waits for an agent, which is a script too here, in its own directory.
+    struct Waiting {
+        shell: std::process::Child,
+        stdout: std::io::BufReader<std::process::ChildStdout>,
+        directory: tempfile::TempDir,
+    }
+
+    impl Waiting {
+        /// Begun, and asleep with its handlers set.
+        fn begin() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            write_program(
+                &directory.path().join("sleep"),
+                "echo asleep; exec /bin/sleep 5 >/dev/null",
+            );
+            let path = format!(
+                "{}:{}",
+                directory.path().display(),
+                std::env::var("PATH").unwrap()
+            );
+            let mut shell = Command::new("/bin/sh")
+                .args(["-c", SCRIPT_UNTIL_AGENT, "podbay"])
+                .arg(directory.path().join("agent"))
+                .args(["[::]:7", "a  b"])
+                .env("PATH", path)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdout = std::io::BufReader::new(shell.stdout.take().unwrap());
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            assert_eq!(line, "asleep\n");
+            Self {
+                shell,
+                stdout,
+                directory,
+            }
+        }
+
+        /// Puts the agent in its place at once, as a rename does.
+        fn bring(&self) {
+            let (new, agent) = (
+                self.directory.path().join("new"),
+                self.directory.path().join("agent"),
+            );
+            write_program(&new, "echo \"$$\" \"$@\"");
+            std::fs::rename(new, agent).unwrap();
+        }
+
+        fn signal(&self, signal: &str) {
+            let pid = self.shell.id().to_string();
+            let status = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+            assert!(status.success());
+        }
+
+        /// The exit code, and what was written after it fell asleep for the first time.
+        fn end(mut self) -> (Option<i32>, String) {
+            let mut said = String::new();
+            self.stdout.read_to_string(&mut said).unwrap();
+            (self.shell.wait().unwrap().code(), said)
+        }
+    }
+
+    fn write_program(path: &std::path::Path, script: &str) {
+        std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn the_shell_becomes_the_agent_once_it_is_told() {
+        let waiting = Waiting::begin();
+        // Nothing is there yet.
+        waiting.signal("USR1");
+        waiting.bring();
+        waiting.signal("USR1");
+        let agent = format!("{} [::]:7 a  b\n", waiting.shell.id());
+        let (code, said) = waiting.end();
+        assert_eq!(code, Some(0));
+        // The process is the same one. It may have slept once more in between.
+        assert_eq!(said.trim_start_matches("asleep\n"), agent);
+    }
+
+    #[test]
+    fn an_agent_that_was_there_before_is_become_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let agent = directory.path().join("agent");
+        write_program(&agent, "exit 7");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", SCRIPT_UNTIL_AGENT, "podbay"]).arg(agent);
+        assert_eq!(command.status().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn one_that_waits_for_an_agent_ends_as_the_other_does() {
+        for signal in ["TERM", "HUP", "37"] {
+            let waiting = Waiting::begin();
+            waiting.signal(signal);
+            assert_eq!(waiting.end(), (Some(143), String::new()), "{signal}");
+        }
     }
 }

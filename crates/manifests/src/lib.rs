@@ -60,7 +60,10 @@ mod settings;
 mod user;
 mod word;
 
-pub use agent_delivery::AgentDelivery;
+pub use agent_delivery::{
+    AGENT_DIRECTORY, AGENT_KEY_FILE, AGENT_NAME, AGENT_PROGRAM, AGENT_SIZE_LIMIT, AGENT_SPOOL_DIRECTORY,
+    AgentDelivery, AgentImage, AgentMeans,
+};
 pub use api_object::ApiObjectError;
 pub use cidr::{Cidr, CidrError};
 pub use difference::Difference;

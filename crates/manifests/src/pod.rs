@@ -9,14 +9,20 @@ use crate::network_policy;
 use crate::owner::Owner;
 use crate::session_spec::SessionSpec;
 
+mod agent;
 mod conflicts;
 mod container;
 mod environment;
 mod probes;
+mod reserved;
 mod security;
 mod volumes;
 
+pub(crate) use agent::POD_UID_VARIABLE;
 pub(crate) use conflicts::conflicts as mount_conflicts;
+pub(crate) use reserved::{
+    WHY as AGENT_PATHS_WHY, is_agents as is_agents_mount, is_volume as is_agents_volume, reserved_paths,
+};
 pub use volumes::{HOME_PATH, SOURCE_PATH};
 
 /// Name of the only container.
@@ -75,6 +81,7 @@ fn pod_spec(spec: &SessionSpec) -> PodSpec {
     });
     PodSpec {
         containers: vec![container::container(spec)],
+        init_containers: container::init(spec).map(|container| vec![container]),
         // A container that ended is a session that ended: started again it would look alive, with its
         // processes and files outside the workspace gone.
         restart_policy: Some("Never".into()),

@@ -43,6 +43,7 @@ pub(crate) fn volume_level(volume: &Volume) -> Profile {
         volume.downward_api.is_some(),
         volume.empty_dir.is_some(),
         volume.ephemeral.is_some(),
+        volume.image.is_some(),
         volume.persistent_volume_claim.is_some(),
         volume.projected.is_some(),
         volume.secret.is_some(),

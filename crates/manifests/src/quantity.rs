@@ -57,6 +57,12 @@ impl Quantity {
         self.nano.is_multiple_of(NANO)
     }
 
+    /// The whole bytes of it.
+    pub(crate) fn bytes(&self) -> u64 {
+        // No amount is more than 2^63 - 1.
+        u64::try_from(self.nano / NANO).unwrap_or(u64::MAX)
+    }
+
     /// Whether it is written in multiples of one (`1.1Gi`, `0.5k`), so that a broken amount is a rounded one.
     pub(crate) fn is_in_multiples(&self) -> bool {
         let suffix = self.suffix();

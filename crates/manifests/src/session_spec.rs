@@ -22,6 +22,7 @@ use crate::session_owner::SessionOwner;
 use crate::user::RunAs;
 
 mod addresses;
+mod agent;
 mod errors;
 mod exposure;
 mod image;
@@ -135,8 +136,15 @@ impl SessionSpec {
     }
 
     /// How the agent comes into its pod.
-    pub fn agent(&self) -> AgentDelivery {
-        self.agent
+    pub fn agent(&self) -> &AgentDelivery {
+        &self.agent
+    }
+
+    /// The same with the agent's image mounted, where an init container would copy the agent out of it.
+    #[must_use]
+    pub fn with_agent_mounted(mut self) -> Self {
+        self.agent = self.agent.mounted();
+        self
     }
 
     /// Namespace of all of the session's objects.

@@ -6,6 +6,7 @@ use crate::request::SessionRequest;
 use crate::session_spec::{SessionSecrets, SessionSpec, SpecErrors};
 
 mod addresses;
+mod agents;
 mod amounts;
 mod differences;
 mod effects;

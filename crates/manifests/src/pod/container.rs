@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::{CONTAINER, SERVER_PORT_NAME, VSCODE_PORT_NAME, environment, probes, security, volumes};
+use super::{CONTAINER, SERVER_PORT_NAME, VSCODE_PORT_NAME, agent, environment, probes, security, volumes};
 use crate::empty::{non_empty, non_empty_list};
 use crate::keep_alive;
 use crate::session_spec::{ResourceBounds, SessionSpec};
@@ -31,10 +31,16 @@ pub(super) fn container(spec: &SessionSpec) -> Container {
             ..plain
         },
         None => Container {
-            command: Some(keep_alive::command()),
+            command: Some(agent::command(spec).unwrap_or_else(keep_alive::command)),
             ..plain
         },
     }
+}
+
+/// The init container, if there is one.
+pub(super) fn init(spec: &SessionSpec) -> Option<Container> {
+    // Devices are for the session alone.
+    agent::init_container(spec, amounts_of(spec, &BTreeMap::new()))
 }
 
 fn ports(spec: &SessionSpec) -> Vec<ContainerPort> {
@@ -58,6 +64,10 @@ fn ports(spec: &SessionSpec) -> Vec<ContainerPort> {
 }
 
 fn resources(spec: &SessionSpec) -> ResourceRequirements {
+    amounts_of(spec, &spec.resources.extended)
+}
+
+fn amounts_of(spec: &SessionSpec, extended: &BTreeMap<String, u32>) -> ResourceRequirements {
     let resources = &spec.resources;
     let pairs = [
         ("cpu", Some(&resources.cpu)),
@@ -65,8 +75,7 @@ fn resources(spec: &SessionSpec) -> ResourceRequirements {
         ("ephemeral-storage", resources.ephemeral_storage.as_ref()),
     ];
     // The API takes extended resources only with equal requests and limits.
-    let extended = resources
-        .extended
+    let extended = extended
         .iter()
         .map(|(name, count)| (name.clone(), ApiQuantity(count.to_string())));
     let amounts = |of: fn(&ResourceBounds) -> Option<ApiQuantity>| {

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
-use super::HOME_PATH;
 use super::volumes::{self, SOURCE_PATH};
+use super::{HOME_PATH, agent};
 use crate::profile::Profile;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY, SESSION_KEY_VARIABLE, env_key};
 use crate::server::ServerKind;
@@ -42,6 +42,10 @@ pub(super) fn environment(spec: &SessionSpec) -> Vec<EnvVar> {
             env.push(from_secret(spec, AGENT_SERVER_KEY_VARIABLE, SESSION_KEY.into()));
         }
     }
+    if agent::takes_key_from_variable(spec) {
+        env.push(from_secret(spec, SESSION_KEY_VARIABLE, SESSION_KEY.into()));
+    }
+    env.extend(agent::environment(spec));
     env.extend(
         spec.env
             .iter()

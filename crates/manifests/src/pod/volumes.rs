@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
 };
 
+use super::agent;
 use crate::profile::Profile;
 use crate::session_spec::{CacheSpec, SessionSpec, VolumeSource, WorkspaceSpec};
 
@@ -15,9 +16,9 @@ pub const HOME_PATH: &str = "/home/sandbox";
 pub const SOURCE_PATH: &str = "/app/openhands";
 
 /// As OpenHands names it.
-const WORKSPACE: &str = "workspace-volume";
+pub(super) const WORKSPACE: &str = "workspace-volume";
 const HOME: &str = "home";
-const CACHE: &str = "cache";
+pub(super) const CACHE: &str = "cache";
 const SOURCE: &str = "source";
 const CA_BUNDLE: &str = "ca-bundle";
 /// Where programs put temporary files, and the volumes that stand there when the image's can't be written.
@@ -48,11 +49,13 @@ pub(super) fn pip_cache(cache: &CacheSpec) -> String {
 
 pub(super) fn volumes(spec: &SessionSpec) -> Vec<Volume> {
     let own = own(spec).into_iter().map(|mounted| mounted.volume);
+    let own = own.chain(agent::volumes(spec));
     own.chain(spec.storage.volumes.iter().cloned()).collect()
 }
 
 pub(super) fn mounts(spec: &SessionSpec) -> Vec<VolumeMount> {
     let own = own(spec).into_iter().flat_map(|mounted| mounted.mounts);
+    let own = own.chain(agent::mounts(spec));
     own.chain(spec.storage.mounts.iter().cloned()).collect()
 }
 

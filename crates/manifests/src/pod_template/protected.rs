@@ -5,7 +5,7 @@ use podbay_protocol::Field;
 
 use super::PodTemplateError;
 use crate::labels::is_own_key;
-use crate::pod::CONTAINER;
+use crate::pod::{AGENT_PATHS_WHY, CONTAINER, is_agents_mount, is_agents_volume};
 use crate::session_spec::SessionSpec;
 
 /// Every change from `before` to `after` that would break the session of `spec`.
@@ -24,6 +24,64 @@ pub(super) fn changes(before: &Pod, after: &Pod, spec: &SessionSpec) -> Vec<PodT
             &format!("spec.containers[{CONTAINER}]"),
             "this container is the session",
         )),
+    }
+    found.extend(of_agent(before, after));
+    found
+}
+
+/// Changes of what brings the agent in, and further mounts of what is the agent's.
+fn of_agent(before: &Pod, after: &Pod) -> Vec<PodTemplateError> {
+    let mut found = Vec::new();
+    let volumes = |pod: &Pod| {
+        pod.spec
+            .iter()
+            .filter_map(|spec| spec.volumes.clone())
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    let after_volumes = volumes(after);
+    for volume in volumes(before)
+        .iter()
+        .filter(|volume| is_agents_volume(&volume.name))
+    {
+        if !after_volumes.contains(volume) {
+            let path = format!("spec.volumes[{}]", volume.name);
+            found.push(protected(&path, AGENT_PATHS_WHY));
+        }
+    }
+    let init = |pod: &Pod| {
+        let containers = pod.spec.iter().filter_map(|spec| spec.init_containers.clone());
+        containers.flatten().collect::<Vec<_>>()
+    };
+    let kept = init(after);
+    for container in init(before).iter().filter(|container| !kept.contains(container)) {
+        let path = format!("spec.initContainers[{}]", container.name);
+        found.push(protected(&path, "it brings Podbay's agent"));
+    }
+    let mounts = |pod: &Pod| {
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers).cloned();
+        let all: Vec<Container> = init(pod).into_iter().chain(containers).collect();
+        let mounts = |container: Container| {
+            let mounts = container.volume_mounts.into_iter().flatten();
+            mounts
+                .filter(is_agents_mount)
+                .map(|mount| (container.name.clone(), mount))
+                .collect::<Vec<_>>()
+        };
+        all.into_iter().flat_map(mounts).collect::<Vec<_>>()
+    };
+    let (before, after) = (mounts(before), mounts(after));
+    for (container, mount) in &after {
+        if !before.contains(&(container.clone(), mount.clone())) {
+            let path = format!("the mount {} of the container {container}", mount.mount_path);
+            found.push(protected(&path, AGENT_PATHS_WHY));
+        }
+    }
+    for (container, mount) in before {
+        if !after.iter().any(|(_, kept)| kept.mount_path == mount.mount_path) {
+            let path = format!("the mount {} of the container {container}", mount.mount_path);
+            found.push(protected(&path, AGENT_PATHS_WHY));
+        }
     }
     found
 }

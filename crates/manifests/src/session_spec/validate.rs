@@ -12,14 +12,15 @@ use super::problems::{PRIVILEGED, PROFILE, Problems};
 use super::reason::Reason;
 use super::{
     ANNOTATION_KEY, ExposureSpec, NetworkSpec, PlacementSpec, PullSpec, ResourceSpec, SecuritySpec,
-    ServerSpec, SessionSecrets, SessionSpec, SpecErrors, StorageSpec, WorkloadSpec, image, network, security,
-    storage,
+    ServerSpec, SessionSecrets, SessionSpec, SpecErrors, StorageSpec, WorkloadSpec, agent, image, network,
+    security, storage,
 };
-use crate::agent_delivery::AgentDelivery;
+use crate::agent_delivery::{AgentDelivery, AgentMeans};
 use crate::environment::{self, EnvName};
 use crate::labels::{UserLabels, is_annotation_key, is_own_key};
 use crate::names::SessionNames;
 use crate::path::ContainerPath;
+use crate::pod::POD_UID_VARIABLE;
 use crate::pod_template::{PodTemplate, PodTemplateError};
 use crate::record::CreationValues;
 use crate::request::SessionRequest;
@@ -39,15 +40,27 @@ const MAX_BYTES: usize = 1024 * 1024;
 impl SessionSpec {
     /// Checks `request` and fills in what it leaves open from `config`.
     ///
-    /// The errors name every field that is wrong, what it came from and what is allowed.
+    /// The errors name every field that is wrong, what it came from and what is allowed. Of the ways to bring an agent, only
+    /// those that the configuration alone can tell of are taken: see [`SessionSpec::validate_with`].
     pub fn validate(
         id: SessionId,
         namespace: &str,
         config: &Config,
         request: SessionRequest,
     ) -> Result<(Self, SessionSecrets), SpecErrors> {
+        Self::validate_with(id, namespace, config, request, AgentMeans::default())
+    }
+
+    /// The same by one who has these ways to bring an agent into the pod.
+    pub fn validate_with(
+        id: SessionId,
+        namespace: &str,
+        config: &Config,
+        request: SessionRequest,
+        means: AgentMeans,
+    ) -> Result<(Self, SessionSecrets), SpecErrors> {
         let mut problems = Problems(Vec::new());
-        let made = assemble(&mut problems, id, namespace, config, request);
+        let made = assemble(&mut problems, id, namespace, config, request, means);
         let made = made.filter(|_| problems.0.is_empty());
         let made = made.and_then(|(spec, secrets)| {
             check_whole(&mut problems, &spec);
@@ -64,6 +77,7 @@ fn assemble(
     namespace: &str,
     config: &Config,
     mut request: SessionRequest,
+    means: AgentMeans,
 ) -> Option<(SessionSpec, SessionSecrets)> {
     let namespace = problems.take(namespace_field(config), namespace.parse());
     let image = image::image(problems, config, request.image.as_ref());
@@ -91,6 +105,19 @@ fn assemble(
     });
     let annotations = annotations(problems, config);
     let pod_template = pod_template(problems, config);
+    let agent = agent::delivery(
+        problems,
+        config,
+        means,
+        &agent::Surroundings {
+            server: server.as_ref(),
+            network: &network,
+            exposure: exposure.as_ref(),
+        },
+    );
+    if let Some(agent) = &agent {
+        agents_variables(problems, agent, config, &env);
+    }
     let spec = SessionSpec {
         id,
         owner: request.owner,
@@ -110,7 +137,7 @@ fn assemble(
         labels,
         annotations,
         pod_template,
-        agent: AgentDelivery::None,
+        agent: agent?,
     };
     Some((spec, SessionSecrets { env }))
 }
@@ -139,6 +166,7 @@ fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
         return;
     }
     let pod = crate::pod::before_template(spec);
+    problems.0.extend(crate::pod::reserved_paths(&pod));
     problems.0.extend(crate::pod::mount_conflicts(&pod));
     let pod = match &spec.pod_template {
         None => pod,
@@ -222,6 +250,31 @@ fn environment(
         problems.push(SpecProblem::invalid(ENV, source));
     }
     variables
+}
+
+/// Variables that the agent reads: the session's key, where it comes out of an image, and whose pod it is in.
+fn agents_variables(
+    problems: &mut Problems,
+    agent: &AgentDelivery,
+    config: &Config,
+    variables: &BTreeMap<EnvName, SecretString>,
+) {
+    let key = agent.image().map(|_| SESSION_KEY_VARIABLE);
+    let uid = (!agent.is_none()).then_some(POD_UID_VARIABLE);
+    for name in key.into_iter().chain(uid) {
+        if !variables.keys().any(|given| given.as_str() == name) {
+            continue;
+        }
+        let configured = config.sandbox.runtime_startup_env_vars.contains_key(name);
+        let setting = if configured { STARTUP_ENV } else { ENV };
+        problems.push(SpecProblem::new(
+            [setting, Field::Setting("agent.delivery")],
+            Reason::Reserved {
+                name: name.to_owned(),
+                why: "Podbay's agent reads it",
+            },
+        ));
+    }
 }
 
 fn annotations(problems: &mut Problems, config: &Config) -> BTreeMap<String, String> {

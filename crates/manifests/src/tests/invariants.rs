@@ -193,7 +193,9 @@ proptest! {
         let mut variables = BTreeSet::new();
         for variable in container.env.iter().flatten() {
             prop_assert!(variables.insert(&variable.name), "{} is there twice", variable.name);
-            if let Some(from) = &variable.value_from {
+            if let Some(from) = &variable.value_from
+                && from.field_ref.is_none()
+            {
                 let reference = from.secret_key_ref.as_ref().unwrap();
                 prop_assert_eq!(&reference.name, &names.secret());
                 prop_assert!(keys.contains_key(&reference.key));

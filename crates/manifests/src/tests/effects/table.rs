@@ -1,8 +1,8 @@
 //! One change for each setting that this crate answers for.
 
 use podbay_config::{
-    ApiObject, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, Toleration,
-    WorkloadKind, WorkspaceVolume,
+    AgentDelivery, ApiObject, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass,
+    Toleration, WorkloadKind, WorkspaceVolume,
 };
 use serde_json::json;
 
@@ -57,6 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
     all.extend(resources_and_placement());
     all.extend(security_and_workload());
     all.extend(network_and_exposure());
+    all.extend(agent());
     all
 }
 
@@ -249,6 +250,17 @@ fn security_and_workload() -> Vec<Case> {
         "kubernetes.annotations" => |c| c.kubernetes.annotations = [("mesh/inject".into(), "no".into())].into();
         "kubernetes.pod_template" => |c| {
             c.kubernetes.pod_template = Some(object(&json!({ "spec": { "hostname": "box" } })));
+        };
+    }
+}
+
+fn agent() -> Vec<Case> {
+    cases! {
+        "agent.delivery" => |c| c.agent.delivery = AgentDelivery::Upload;
+        "agent.image" => |c| c.agent.image = Some("registry.example/podbay-agent:1".into());
+        "agent.port", given |c| c.agent.delivery = AgentDelivery::Upload => |c| c.agent.port = 9000;
+        "agent.spool_size", given |c| c.agent.delivery = AgentDelivery::Upload => |c| {
+            c.agent.spool_size = "4Gi".into();
         };
     }
 }

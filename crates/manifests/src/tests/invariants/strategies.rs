@@ -1,6 +1,6 @@
 //! Sessions of all kinds.
 
-use podbay_config::{ApiObject, Config, NetworkMode, WorkloadKind};
+use podbay_config::{AgentDelivery, ApiObject, Config, NetworkMode, WorkloadKind};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -15,8 +15,13 @@ use crate::session_owner::SessionOwner;
 use crate::session_spec::{SessionSecrets, SessionSpec};
 
 /// Changes of the configuration that fit one another and every request.
-const CHANGES: [fn(&mut Config); 24] = [
+const CHANGES: [fn(&mut Config); 26] = [
     |c| c.debug = true,
+    |c| c.agent.delivery = AgentDelivery::Upload,
+    |c| {
+        c.agent.delivery = AgentDelivery::Auto;
+        c.agent.image = Some("registry.example/podbay-agent:1".into());
+    },
     |c| c.kubernetes.pvc_storage_class = Some("fast".into()),
     |c| c.kubernetes.pvc_snapshot = Some("before".into()),
     |c| c.kubernetes.cache_claim = Some("cache".into()),
