@@ -11,6 +11,7 @@ use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::port_forward::PortForward;
+use crate::version::ServerVersion;
 
 /// The calls Podbay makes to a cluster. Implementations: `LiveClient` (feature `live`) over an API server, the
 /// mock of feature `mock`, the scripted cluster of the crate `podbay-fake-cluster`, and the embedded one of `podbay-embedded`.
@@ -86,6 +87,12 @@ pub trait ClusterClient: Send + Sync + 'static {
     ///
     /// A cluster that has no way to its pods' ports is [`ErrorKind::Unsupported`].
     async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error>;
+
+    /// The version of Kubernetes that the cluster's API server is of; `None` where there is no such thing, or where it is not
+    /// said in a form that can be read.
+    async fn version(&self) -> Result<Option<ServerVersion>, Error> {
+        Ok(None)
+    }
 }
 
 /// How to delete.

@@ -4,6 +4,7 @@
 //!   client.rs    the trait           object.rs  what it handles      error.rs  what can go wrong, by meaning
 //!   cluster.rs   which cluster is meant
 //!   exec.rs, logs.rs                 a command, a log, as their callers see them
+//!   version.rs                       the API server's version
 //!   http_route.rs                    the one kind that Kubernetes' own types lack
 //!   live/                            the trait over an API server, by kube (feature `live`)
 //!   remote_command/                  the exec subresource's protocol: codec without I/O; queues and driver (feature `live`)
@@ -35,6 +36,7 @@ pub mod object;
 pub mod port_forward;
 pub mod remote_command;
 pub mod retry;
+pub mod version;
 
 pub use client::{ClusterClient, DeleteOptions, Interruption, WatchEvent, WatchPolicy};
 pub use cluster::{Cluster, default_kubeconfig_places};
@@ -46,6 +48,7 @@ pub use live::LiveClient;
 pub use logs::{LogRequest, LogStream};
 pub use object::{Kind, Object, ObjectKey};
 pub use port_forward::PortForward;
+pub use version::ServerVersion;
 
 /// The README's example is run as a test.
 #[cfg(doctest)]

@@ -46,6 +46,7 @@ use crate::object::{Kind, Object, ObjectKey};
 use crate::port_forward::{ForwardStream, PortForward};
 use crate::remote_command::{self, DriverOptions, Protocol, Streams};
 use crate::retry::Repeatable;
+use crate::version::ServerVersion;
 
 /// Who we are in `managedFields`.
 const FIELD_MANAGER: &str = "podbay";
@@ -322,6 +323,15 @@ impl ClusterClient for LiveClient {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
         let operation = format!("get {key}");
         of_kind!(key.kind, K => self.get_one::<K>(&operation, key).await)
+    }
+
+    async fn version(&self) -> Result<Option<ServerVersion>, Error> {
+        let ask = || self.client.apiserver_version();
+        let info = self
+            .caller
+            .call("ask for the version", Repeatable::Always, ask)
+            .await?;
+        Ok(ServerVersion::parse(&info.major, &info.minor))
     }
 
     async fn list(&self, kind: Kind, namespace: &str, selector: &str) -> Result<Vec<Object>, Error> {

@@ -154,3 +154,19 @@ async fn no_server_is_told_as_such() {
     assert!(!error.may_have_happened());
     assert!(error.message.unwrap().contains("refused"));
 }
+
+#[tokio::test]
+async fn the_servers_version_is_read_of_clusters_that_decorate_it_too() {
+    let info = |minor: &str| {
+        json!({
+            "major": "1", "minor": minor, "gitVersion": "v1.35.1", "gitCommit": "c", "gitTreeState": "clean",
+            "buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.25", "compiler": "gc", "platform": "linux/amd64"
+        })
+    };
+    for (minor, read) in [("35+", Some("1.35")), ("new", None)] {
+        let server = Server::start([Answer::Json(200, info(minor))]).await;
+        let version = client(server.port, DEADLINE).await.version().await.unwrap();
+        assert_eq!(version.map(|version| version.to_string()).as_deref(), read);
+        assert_eq!(server.requests(), ["GET /version"]);
+    }
+}
