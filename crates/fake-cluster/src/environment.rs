@@ -36,7 +36,8 @@ pub enum EnvironmentError {
     },
     /// A `valueFrom` this kubelet does not know.
     #[error(
-        "environment variable {0}: its valueFrom is none this cluster knows (secretKeyRef, configMapKeyRef)"
+        "environment variable {0}: its valueFrom is none this cluster knows (secretKeyRef, configMapKeyRef, fieldRef of \
+         metadata.name, metadata.namespace and metadata.uid)"
     )]
     Source(String),
 }
@@ -74,6 +75,12 @@ pub fn environment<'a>(
     {
         let value = match value_from {
             None => Some(expand(value.as_deref().unwrap_or_default(), &environment)),
+            Some(EnvVarSource {
+                field_ref: Some(field),
+                ..
+            }) => Some(
+                of_metadata(pod, &field.field_path).ok_or_else(|| EnvironmentError::Source(name.clone()))?,
+            ),
             Some(source) => references.value(name, source)?,
         };
         if let Some(value) = value {
@@ -81,6 +88,18 @@ pub fn environment<'a>(
         }
     }
     Ok(environment)
+}
+
+/// A field of the pod's metadata that a variable may stand for.
+fn of_metadata(pod: &Pod, path: &str) -> Option<Vec<u8>> {
+    let metadata = &pod.metadata;
+    let field = match path {
+        "metadata.name" => &metadata.name,
+        "metadata.namespace" => &metadata.namespace,
+        "metadata.uid" => &metadata.uid,
+        _ => return None,
+    };
+    Some(field.clone().unwrap_or_default().into_bytes())
 }
 
 /// The objects a container's environment may name.
@@ -284,5 +303,33 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_field_of_the_metadata_is_its_value() {
+        let pod: Pod = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+            "spec": {"containers": [{"name": "c", "env": [
+                {"name": "UID_OF_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+            ]}]},
+        }))
+        .unwrap();
+        let container = pod.spec.as_ref().unwrap().containers[0].clone();
+        let made = environment(&pod, &container, &|_| None).unwrap();
+        assert_eq!(made["UID_OF_POD"], b"u");
+        let mut other = container;
+        let variable = &mut other.env.as_mut().unwrap()[0];
+        variable
+            .value_from
+            .as_mut()
+            .unwrap()
+            .field_ref
+            .as_mut()
+            .unwrap()
+            .field_path = "status.podIP".into();
+        assert!(matches!(
+            environment(&pod, &other, &|_| None),
+            Err(EnvironmentError::Source(_))
+        ));
     }
 }

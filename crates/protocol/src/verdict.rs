@@ -138,6 +138,8 @@ choices! {
         ImagePull = "image_pull",
         /// The image lacks what the session's command needs (no `/bin/sh` for the keep-alive).
         ImageUnsupported = "image_unsupported",
+        /// The image of Podbay's own agent can't be pulled; the session's image has nothing to do with it.
+        AgentImage = "agent_image",
         /// No node matches the node selector or affinity.
         NodeMismatch = "node_mismatch",
         /// Every node that would do has a taint the pod doesn't tolerate.
@@ -189,6 +191,7 @@ impl Cause {
             | Self::ImageDenied
             | Self::ImageInvalid
             | Self::ImageUnsupported
+            | Self::AgentImage
             | Self::NodeMismatch
             | Self::Taint
             | Self::TooLarge
@@ -219,6 +222,7 @@ impl Cause {
             | Self::ImageDenied
             | Self::ImageInvalid
             | Self::ImageUnsupported
+            | Self::AgentImage
             | Self::NodeMismatch
             | Self::Taint
             | Self::PodSecurity
@@ -249,7 +253,8 @@ impl Cause {
             | Self::ImageDenied
             | Self::ImageInvalid
             | Self::ImagePull
-            | Self::ImageUnsupported => ErrorCode::Build,
+            | Self::ImageUnsupported
+            | Self::AgentImage => ErrorCode::Build,
             Self::Deadline => ErrorCode::Timeout,
             Self::Evicted
             | Self::Preempted

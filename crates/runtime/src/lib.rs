@@ -45,6 +45,7 @@
 //!   transport/     what reaches into a session, with stated capabilities: processes and files
 //!   session/       a session: its builder, its handle, its description
 //!   lifecycle/     objects created and removed
+//!   delivery/      the agent brought into a session's pod
 //!   wait/          waiting for what the cluster does
 //!   context.rs     the client, the configuration, what sessions share; calls about one session
 //!   events.rs      the events of a pod, listed once for all who wait for it
@@ -66,6 +67,7 @@ pub mod command;
 mod connect;
 mod context;
 pub mod copy;
+mod delivery;
 pub mod dial;
 pub mod error;
 mod events;
@@ -89,7 +91,7 @@ pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
-    Description, OpenReport, Session, SessionBuilder, Starting, Summary, unheeded_on_this_machine,
+    AgentLine, Description, OpenReport, Session, SessionBuilder, Starting, Summary, unheeded_on_this_machine,
 };
 
 pub use podbay_config::Config;

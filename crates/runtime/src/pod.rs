@@ -41,7 +41,7 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             readiness_gates: spec.readiness_gates,
             image_pull_secrets: spec.image_pull_secrets,
             restart_policy: spec.restart_policy,
-            volumes: kept(spec.volumes.into_iter().flatten().filter(of_claim)),
+            volumes: kept(spec.volumes.into_iter().flatten().filter(of_claim_or_image)),
             init_containers: kept(spec.init_containers.into_iter().flatten().map(name_and_policy)),
             ..PodSpec::default()
         }),
@@ -57,8 +57,8 @@ fn kept<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     (!kept.is_empty()).then_some(kept)
 }
 
-const fn of_claim(volume: &Volume) -> bool {
-    volume.persistent_volume_claim.is_some()
+const fn of_claim_or_image(volume: &Volume) -> bool {
+    volume.persistent_volume_claim.is_some() || volume.image.is_some()
 }
 
 fn name_and_policy(container: Container) -> Container {

@@ -160,7 +160,13 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
         started_again,
         differences,
         times,
+        without_agent,
     } = report;
+    if let Some(why) = without_agent {
+        warn(format_args!(
+            "session {id:?} has no agent, and commands and files go by the API server's exec: {why}"
+        ));
+    }
     if *recreated {
         warn(format_args!(
             "session {id:?} had lost its pod and has a new one: of its files only a persistent workspace was kept"

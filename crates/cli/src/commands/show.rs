@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use podbay_protocol::StartFailure;
 use podbay_runtime::Description;
 use podbay_runtime::Summary;
-use podbay_runtime::session::EventLine;
+use podbay_runtime::session::{AgentLine, EventLine};
 
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_cluster};
@@ -62,6 +62,7 @@ fn text(description: &Description, now: Timestamp) -> String {
         claim,
         workload,
         network,
+        agent,
         server_url,
         vscode_url,
         web_hosts,
@@ -129,6 +130,9 @@ fn text(description: &Description, now: Timestamp) -> String {
     row("Claim", claim.clone().unwrap_or_else(none));
     row("Workload", workload.clone());
     row("Network", network.clone());
+    if let Some(agent) = agent {
+        row("Agent", agent_text(agent));
+    }
     if let Some(url) = server_url {
         row("Server", url.clone());
     }
@@ -139,16 +143,29 @@ fn text(description: &Description, now: Timestamp) -> String {
         row("VS Code", url.clone());
     }
     row("Environment", list(env.clone()));
-    row(
-        "Labels",
-        list(
-            labels
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect(),
-        ),
-    );
+    let pair = |(key, value): (&String, &String)| format!("{key}={value}");
+    row("Labels", list(labels.iter().map(pair).collect()));
     table.to_text() + &events_text(events, events_error.as_deref(), now)
+}
+
+/// How the agent came in, and whether it is there.
+fn agent_text(agent: &AgentLine) -> String {
+    let AgentLine {
+        delivery,
+        image,
+        port,
+        running,
+    } = agent;
+    let from = image
+        .as_ref()
+        .map(|image| format!(" from {image}"))
+        .unwrap_or_default();
+    let state = match running {
+        Some(true) => format!("runs, port {port}"),
+        Some(false) => "does not run".to_owned(),
+        None => "not known whether it runs".to_owned(),
+    };
+    format!("{delivery}{from} ({state})")
 }
 
 /// What the cluster says of the session's pod.
@@ -210,6 +227,7 @@ mod tests {
             claim: Some("podbay-demo-workspace".into()),
             workload: "pod".into(),
             network: "default".into(),
+            agent: None,
             server_url: Some("http://openhands-runtime-demo-svc.default.svc.cluster.local:8080".into()),
             vscode_url: Some("http://demo.localhost/?folder=/workspace".into()),
             web_hosts: [("http://demo-3000.localhost".to_owned(), 3000)].into(),
@@ -223,6 +241,31 @@ mod tests {
     #[test]
     fn in_words() {
         insta::assert_snapshot!(text(&description(), Timestamp::from_second(60).unwrap()));
+    }
+
+    #[test]
+    fn the_agent_is_told_with_how_it_came_in() {
+        let mut description = description();
+        for (image, running, row) in [
+            (None, Some(true), "Agent:         upload (runs, port 10022)\n"),
+            (None, Some(false), "Agent:         upload (does not run)\n"),
+            (
+                Some("a:1"),
+                None,
+                "Agent:         upload from a:1 (not known whether it runs)\n",
+            ),
+        ] {
+            description.agent = Some(AgentLine {
+                delivery: "upload",
+                image: image.map(str::to_owned),
+                port: 10022,
+                running,
+            });
+            let told = text(&description, Timestamp::from_second(60).unwrap());
+            assert!(told.contains(row), "{row:?} is not in:\n{told}");
+            let told = serde_json::json!(description);
+            assert_eq!(told["agent"]["running"], serde_json::json!(running));
+        }
     }
 
     #[test]

@@ -252,16 +252,18 @@ fn environment(
     variables
 }
 
-/// Variables that the agent reads: the session's key, where it comes out of an image, and whose pod it is in.
+/// Variables that the agent reads: the session's key, and whose pod it is in. The first is taken out of the environment of
+/// commands wherever there is an agent.
 fn agents_variables(
     problems: &mut Problems,
     agent: &AgentDelivery,
     config: &Config,
     variables: &BTreeMap<EnvName, SecretString>,
 ) {
-    let key = agent.image().map(|_| SESSION_KEY_VARIABLE);
-    let uid = (!agent.is_none()).then_some(POD_UID_VARIABLE);
-    for name in key.into_iter().chain(uid) {
+    if agent.is_none() {
+        return;
+    }
+    for name in [SESSION_KEY_VARIABLE, POD_UID_VARIABLE] {
         if !variables.keys().any(|given| given.as_str() == name) {
             continue;
         }

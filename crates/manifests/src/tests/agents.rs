@@ -145,15 +145,14 @@ fn the_variables_that_the_agent_reads_are_its_own() {
         env: [variable(name, "mine")].into(),
         ..SessionRequest::default()
     };
-    assert!(validate(&Config::default(), with("PODBAY_POD_UID")).is_ok());
-    assert!(validate(&config(Setting::Upload), with("PODBAY_POD_UID")).is_err());
-    let request = with("SESSION_API_KEY");
-    assert!(validate(&config(Setting::Upload), request.clone()).is_ok());
-    for delivery in [Setting::InitContainer, Setting::ImageVolume] {
-        let errors = validate(&config(delivery), request.clone()).unwrap_err();
-        let (fields, reason) = first(&errors);
-        assert_eq!(fields, [Field::Env, Field::Setting("agent.delivery")]);
-        assert!(matches!(reason, Reason::Reserved { name, .. } if name == "SESSION_API_KEY"));
+    for name in ["PODBAY_POD_UID", "SESSION_API_KEY"] {
+        assert!(validate(&Config::default(), with(name)).is_ok());
+        for delivery in WAYS {
+            let errors = validate(&config(delivery), with(name)).unwrap_err();
+            let (fields, reason) = first(&errors);
+            assert_eq!(fields, [Field::Env, Field::Setting("agent.delivery")]);
+            assert!(matches!(reason, Reason::Reserved { name: reserved, .. } if reserved == name));
+        }
     }
 }
 

@@ -83,6 +83,8 @@ pub enum Hint {
     RaiseInitContainerMemory,
     /// The name and tag are to be checked.
     CheckImageName,
+    /// The agent's image, which the configuration names, is not to be had.
+    CheckAgentImage,
     /// The image is never pulled, and not on the node.
     LoadImage,
     /// The repository does not exist or is private.

@@ -140,6 +140,9 @@ pub(super) fn sentence(hint: &Hint, words: &dyn Words) -> Cow<'static, str> {
         Hint::CloseToEndAll => Cow::Borrowed("closing the session ends all that runs in it"),
         Hint::UseImageWithShellForCommands => Cow::Borrowed("commands are carried by the image's /bin/sh until an agent is in the pod: use an image that has one"),
         Hint::CheckImageName => Cow::Borrowed("check the image's name and tag, and that it was pushed"),
+        Hint::CheckAgentImage => Cow::Borrowed("agent.image names the image that Podbay's agent comes out of: check its name and tag, that it was pushed for \
+             the nodes' architecture, and that kubernetes.image_pull_secret opens its registry; agent.delivery = \"none\" goes \
+             on without an agent"),
         Hint::LoadImage => Cow::Borrowed("the image is not on the node, and is never pulled (kubernetes.pull_policy = \"Never\"): load it on the \
              node, or set IfNotPresent"),
         Hint::CheckInitContainer => Cow::Borrowed("the init container comes from kubernetes.pod_template or from an admission webhook of the cluster; \

@@ -6,6 +6,7 @@
 //!   start.rs     the steps of a plan, and the wait for the pod     (client required)
 //!   apply.rs     one object: create, or adopt what is ours         (client required)
 //!   workload.rs  the pod, or the Job that makes it                 (client required)
+//!   agent.rs     how the agent comes into the pod              (client required)
 //!   exposure.rs  Services, Ingresses, routes                       (client required)
 //!   network.rs   the policies that sessions share                  (client required)
 //!   limit.rs     the limit on concurrent sessions                  (client required)
@@ -21,6 +22,7 @@
 //! The record is the idempotency point: who creates it owns the start, who finds it adopts what is there and
 //! creates what is missing. Deleting it deletes all by garbage collection, whatever this process still does.
 
+mod agent;
 mod apply;
 mod close;
 mod expiry;

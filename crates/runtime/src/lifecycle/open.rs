@@ -20,6 +20,7 @@ use super::retry::RetryPolicy;
 use super::start::{CreatedObjects, Started};
 use super::workload;
 use crate::context::{Context, SessionContext, WatchScope, is_owned};
+use crate::delivery::Means;
 use crate::error::Error;
 use crate::index::SessionIndex;
 
@@ -33,6 +34,8 @@ pub(crate) struct OpenOperation {
     pub(crate) mode: OpenMode,
     /// Whether a session that this call creates, and whose start fails, stays as a failed one.
     pub(crate) keep_failed: bool,
+    /// What of an agent is at hand.
+    pub(crate) means: Means,
     pub(crate) retries: RetryPolicy,
     /// Told of each step as it begins.
     pub(crate) state: watch::Sender<SessionState>,
@@ -49,6 +52,8 @@ pub(crate) struct OpenOutcome {
     /// The seconds of each step; `None` if the session was there and ready.
     pub(crate) times: Option<PhaseTimes>,
     pub(crate) origin: Origin,
+    /// Why there is no agent, although one was meant.
+    pub(crate) without_agent: Option<String>,
 }
 
 /// How an opened session came to be there.
@@ -100,6 +105,7 @@ impl OpenOperation {
     /// steps before; of thousands that start at once that is most of the memory. `self` is in a box because a future keeps
     /// room for an argument twice: as it came, and as it is used.
     pub(crate) async fn open(mut self: Box<Self>) -> Result<OpenOutcome, Error> {
+        self.choose_delivery().await;
         let index = self.ctx.index(&self.spec.names());
         let mut retried = 0;
         loop {
@@ -147,7 +153,15 @@ impl OpenOperation {
             Err(error) => (CreatedObjects::default(), Err(error)),
         };
         match (started, place) {
-            (Ok(Started { pod, times }), place) => Ok(OpenOutcome {
+            (
+                Ok(Started {
+                    pod,
+                    times,
+                    without_agent,
+                }),
+                place,
+            ) => Ok(OpenOutcome {
+                without_agent,
                 pod,
                 times,
                 origin: Origin::of(&place, &created),
@@ -299,6 +313,7 @@ mod tests {
             values: creation_values(),
             mode: OpenMode::default(),
             keep_failed: false,
+            means: Means::look(&Config::default()).unwrap(),
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             cancel: CancellationToken::new(),
         }

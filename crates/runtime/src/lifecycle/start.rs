@@ -38,6 +38,8 @@ pub(super) struct Started {
     pub(super) pod: String,
     /// The seconds of each step; `None` if it was ready already.
     pub(super) times: Option<PhaseTimes>,
+    /// Why there is no agent, although one was meant.
+    pub(super) without_agent: Option<String>,
 }
 
 /// Who makes the pod.
@@ -114,10 +116,17 @@ impl OpenOperation {
             Ok(source) => self.wait(record, source, begun, receiver).await,
             Err(error) => Err(error),
         };
-        let started = started.map(|(pod, times)| Started {
-            pod,
-            times: (!existed || !was_ready_at_once(&times)).then_some(times),
-        });
+        let started = match started {
+            Ok((pod, times)) => {
+                let brought = self.bring_agent(record, &pod, &times).await;
+                brought.map(|without_agent| Started {
+                    pod,
+                    times: (!existed || !was_ready_at_once(&times)).then_some(times),
+                    without_agent,
+                })
+            }
+            Err(error) => Err(error),
+        };
         (created, started)
     }
 

@@ -5,7 +5,7 @@ use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
 use super::end::{end_of_pod, start_failure};
 use super::phase::{condition, runs};
-use super::{image, init, preparation, probe, scheduling};
+use super::{agent, image, init, preparation, probe, scheduling};
 use crate::pod::container;
 
 /// Something that looks wrong, and for how long it may.
@@ -118,7 +118,7 @@ pub(super) fn waiting(pod: &Pod, status: &ContainerStatus, events: &[Event]) -> 
         } else {
             Patience::None
         };
-        let verdict = image::with_missing_secret(verdict, events);
+        let verdict = agent::of_waiting(pod, status, image::with_missing_secret(verdict, events));
         return Some(Symptom { verdict, patience });
     }
     let (cause, hint, patience) = match reason {

@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
 use podbay_manifests::ServerKind;
 use podbay_protocol::{Blame, Cause, Hint, Retry, Verdict};
 
-use super::init;
 use super::phase::condition;
+use super::{agent, init};
 use crate::pod::container;
 use crate::pod::has_final_phase;
 
@@ -210,7 +210,11 @@ pub(super) fn start_failure(message: &str) -> Verdict {
         || message.contains("executable file not found")
         || message.contains("exec format error");
     if lacks_program {
-        return Verdict::new(Cause::ImageUnsupported, message, missing_program(message));
+        return agent::of_start(Verdict::new(
+            Cause::ImageUnsupported,
+            message,
+            missing_program(message),
+        ));
     }
     // runc: `container init was OOM-killed (memory limit too low?)`. Nothing of the session's has run: no task is to blame.
     if message.contains("OOM-killed") || message.contains("oom-killed") {

@@ -10,6 +10,7 @@
 //!
 //! Pure: values and the time come in, decisions go out. [`crate::wait`] feeds it.
 
+mod agent;
 mod diagnosis;
 mod end;
 mod image;

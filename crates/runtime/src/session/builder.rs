@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podbay_config::{NetworkMode, WorkloadKind};
-use podbay_manifests::{Difference, Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec};
+use podbay_manifests::{
+    AgentMeans, Difference, Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec,
+};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -15,6 +17,7 @@ use super::on_host;
 use super::starting::Starting;
 use crate::backend::BackendKind;
 use crate::context::{Podbay, parse_id, parse_owner};
+use crate::delivery::Means;
 use crate::error::Error;
 use crate::lifecycle::{OpenMode, OpenOperation, RetryPolicy, creation_values};
 
@@ -54,6 +57,9 @@ pub struct OpenReport {
     pub differences: Vec<Difference>,
     /// The seconds of each step; none where the session was there and ready.
     pub times: Option<PhaseTimes>,
+    /// Why the agent that was meant for the session could not be brought in; commands and files go by the API server's exec
+    /// then. None where it was, and where none was meant.
+    pub without_agent: Option<String>,
 }
 
 impl SessionBuilder {
@@ -199,11 +205,14 @@ impl SessionBuilder {
 
     /// What would be made, without a call to the cluster.
     pub fn render(&self, values: podbay_manifests::SecretValues) -> Result<SessionObjects, Error> {
-        let (spec, secrets) = self.validate()?;
+        // Where no agent is to be had, what would be made is shown without.
+        let means = Means::look(self.podbay.config())
+            .map_or_else(|_| AgentMeans::default(), |means| means.of_manifests());
+        let (spec, secrets) = self.validate(means)?;
         Ok(podbay_manifests::render(&spec, &secrets, values))
     }
 
-    fn validate(&self) -> Result<(SessionSpec, SessionSecrets), Error> {
+    fn validate(&self, means: AgentMeans) -> Result<(SessionSpec, SessionSecrets), Error> {
         let mut request = self.request.clone();
         request.owner = match &self.owner {
             Some(name) => Some(parse_owner(name)?),
@@ -215,11 +224,12 @@ impl SessionBuilder {
         }
         let on_host =
             (self.podbay.kind() == BackendKind::Local).then(|| on_host::without_pods(self.podbay.config()));
-        SessionSpec::validate(
+        SessionSpec::validate_with(
             parse_id(&self.id)?,
             self.podbay.namespace(),
             on_host.as_ref().unwrap_or_else(|| self.podbay.config()),
             request,
+            means,
         )
         .map_err(|source| Error::Spec {
             session: self.id.clone(),
@@ -239,7 +249,8 @@ impl SessionBuilder {
     /// Begins to open the session, as [`SessionBuilder::open`] does, and returns at once. Fails if what was asked is not
     /// valid: then nothing was created. To be called inside a tokio runtime.
     pub fn start(self) -> Result<Starting, Error> {
-        let (spec, secrets) = self.validate()?;
+        let means = Means::look(self.podbay.config())?;
+        let (spec, secrets) = self.validate(means.of_manifests())?;
         let Self {
             podbay: Podbay(ctx, _),
             id: _,
@@ -258,6 +269,7 @@ impl SessionBuilder {
             values: creation_values(),
             mode,
             keep_failed,
+            means,
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             // The caller's token may be for more than this start.
             cancel: cancel.child_token(),

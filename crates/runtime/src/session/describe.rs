@@ -66,6 +66,9 @@ pub struct Description {
     pub workload: String,
     /// What it may reach: `default`, `none` or `open`.
     pub network: String,
+    /// How its agent came in, where one is meant to be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentLine>,
     /// Where its server is reached in the cluster; it takes the session's key (`X-Session-API-Key`).
     pub server_url: Option<String>,
     /// Where a browser finds its VS Code.
@@ -82,6 +85,20 @@ pub struct Description {
     /// Why the events could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_error: Option<String>,
+}
+
+/// A session's agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentLine {
+    /// How it was meant to come in: `upload`, `init_container` or `image_volume`.
+    pub delivery: &'static str,
+    /// The image that it comes out of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Where it listens in the pod.
+    pub port: u16,
+    /// Whether it runs; none where that can't be told. Where it does not, commands and files go by the API server's exec.
+    pub running: Option<bool>,
 }
 
 /// An event about a session's pod.
@@ -141,6 +158,7 @@ pub(crate) fn summarise(
 pub(crate) fn describe(
     record: &Record,
     pod: Option<&Pod>,
+    agent_runs: Option<bool>,
     events: Result<Vec<Event>, String>,
     now: Timestamp,
 ) -> Description {
@@ -170,6 +188,7 @@ pub(crate) fn describe(
         claim: spec.claim().map(|_| names.claim()),
         workload: spec.workload().to_string(),
         network: spec.network().to_string(),
+        agent: agent(spec, agent_runs),
         server_url: spec.server_url(),
         vscode_url: spec.vscode_url(None),
         web_hosts: spec.web_hosts(),
@@ -179,6 +198,16 @@ pub(crate) fn describe(
         events: events.iter().flatten().map(line).collect(),
         events_error,
     }
+}
+
+fn agent(spec: &SessionSpec, running: Option<bool>) -> Option<AgentLine> {
+    let agent = spec.agent();
+    Some(AgentLine {
+        port: agent.port()?,
+        delivery: agent.as_str(),
+        image: agent.image().map(|image| image.named().to_string()),
+        running,
+    })
 }
 
 fn line(event: &Event) -> EventLine {

@@ -17,10 +17,11 @@ use secrecy::SecretString;
 use super::builder::OpenReport;
 use super::describe::{self, Description};
 use crate::context::{Podbay, SessionContext};
+use crate::delivery::is_running;
 use crate::dial::SandboxAddress;
 use crate::error::Error;
 use crate::lifecycle::{self, Closed};
-use crate::pod::pod_rank;
+use crate::pod::{container, pod_rank};
 use crate::state::{pod_is_gone, session_state};
 use crate::wait::{ReadyWait, wait_until_ready};
 
@@ -160,12 +161,29 @@ impl Session {
             let read = self.podbay.0.client.events(&key, uid).await;
             events = read.map_err(|error| error.to_string());
         }
+        let agent_runs = match &pod {
+            Some(pod) => self.agent_runs(&record, pod).await,
+            None => Some(false),
+        };
         Ok(describe::describe(
             &record,
             pod.as_ref(),
+            agent_runs,
             events,
             Timestamp::now(),
         ))
+    }
+
+    /// Whether the agent runs in this pod: where it is the container's command it does if that runs; where it was to be
+    /// uploaded, a look into the pod tells.
+    async fn agent_runs(&self, record: &Record, pod: &Pod) -> Option<bool> {
+        let runs = container(pod)
+            .and_then(|status| status.state.as_ref())
+            .is_some_and(|state| state.running.is_some());
+        if !runs || !record.spec.agent().is_upload() {
+            return Some(runs);
+        }
+        is_running(self.context(), pod.metadata.name.as_deref()?).await
     }
 
     /// Ends the session; see [`Podbay::close`].

@@ -8,7 +8,7 @@ mod starting;
 
 pub use builder::{OpenReport, SessionBuilder};
 pub(crate) use describe::summarise;
-pub use describe::{Description, EventLine, Summary};
+pub use describe::{AgentLine, Description, EventLine, Summary};
 pub use handle::Session;
 pub use on_host::unheeded_on_this_machine;
 pub use starting::Starting;

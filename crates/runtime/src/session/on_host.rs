@@ -1,6 +1,6 @@
 //! What sessions on this machine can't have, and what becomes of settings that ask for it.
 
-use podbay_config::{Config, NetworkMode, Origin, Place, Section, settings};
+use podbay_config::{AgentDelivery, Config, NetworkMode, Origin, Place, Section, settings};
 use podbay_manifests::SessionRequest;
 
 use crate::error::Error;
@@ -84,6 +84,7 @@ pub(super) fn without_pods(config: &Config) -> Config {
     for setting in of_pods {
         config.reset(&setting.key);
     }
+    config.agent.delivery = AgentDelivery::None;
     // No policy is written here.
     config.kubernetes.network = NetworkMode::Open;
     config

@@ -95,6 +95,7 @@ impl Starting {
             pod,
             times,
             origin,
+            without_agent,
         } = opened;
         let differences = match origin {
             Origin::Created => Vec::new(),
@@ -109,6 +110,7 @@ impl Starting {
             started_again: origin == Origin::StartedAgain,
             differences,
             times,
+            without_agent,
         };
         Ok(Session::opened(self.podbay, record, pod, report))
     }

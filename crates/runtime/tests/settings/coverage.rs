@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use podbay_config::{Effect, settings};
 use podbay_manifests::SETTINGS_READ_ELSEWHERE;
 
-use crate::{cluster, commands, keeping, limits, patience, tries};
+use crate::{agent, cluster, commands, keeping, limits, patience, tries};
 
 /// The settings that session objects are made from: `podbay-manifests` tests each of them by the objects it changes.
 fn by_objects() -> BTreeSet<&'static str> {
@@ -19,6 +19,7 @@ fn by_objects() -> BTreeSet<&'static str> {
 
 fn by_behaviour() -> BTreeSet<&'static str> {
     [
+        agent::KEYS,
         cluster::KEYS,
         commands::KEYS,
         keeping::KEYS,

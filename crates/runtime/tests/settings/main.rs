@@ -29,6 +29,7 @@ macro_rules! effects {
     };
 }
 
+mod agent;
 mod api_server;
 mod cluster;
 mod commands;

@@ -17,6 +17,8 @@ done
 [ ! -e /dev/shm/.podbay-kill-"$1" ] || exit 137
 PODBAY_EXEC_ID=$1
 export PODBAY_EXEC_ID
+# An agent reads the session's key from there, and commands are not to.
+[ ! -d /.podbay ] || unset SESSION_API_KEY
 [ -z "$2" ] || cd -- "$2" || exit 126
 p=/dev/shm/.podbay-$1
 if [ "$4" = terminal ]; then
