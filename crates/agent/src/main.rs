@@ -3,10 +3,13 @@
 //! * `podbay-agent serve` is the server of a sandbox, as its PID 1; its arguments are in [`serve::Arguments`].
 //! * `podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT…]` runs an image's own program as the sandbox's main
 //!   command.
+//! * `podbay-agent install DIRECTORY` copies itself there, as an init container does that brings it into another one.
 //! * `podbay-agent supervise` is for itself alone: it stands above one command.
 
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +22,8 @@ use podbay_agent::supervise::supervise;
 const GRACE: Duration = Duration::from_secs(25);
 /// Exit code for a wrong use, as the command line has it.
 const USAGE: u8 = 2;
+/// What this program is called where it is installed.
+const NAME: &str = "podbay-agent";
 /// This program, whatever has become of its file.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
@@ -31,7 +36,20 @@ fn main() -> ExitCode {
             Some((grace, argv)) => init(grace, argv),
             None => usage(),
         },
+        Some((mode, [directory])) if mode == "install" => install(Path::new(directory)),
         _ => usage(),
+    }
+}
+
+/// Copies this program into `directory`. It gets its name when it is whole.
+fn install(directory: &Path) -> ExitCode {
+    let (place, unfinished) = (directory.join(NAME), directory.join(format!(".{NAME}.new")));
+    let installed = std::fs::copy(OWN_PROGRAM, &unfinished)
+        .and_then(|_| std::fs::set_permissions(&unfinished, Permissions::from_mode(0o755)))
+        .and_then(|()| std::fs::rename(&unfinished, &place));
+    match installed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("podbay-agent: installing {}: {error}", place.display())),
     }
 }
 
@@ -79,7 +97,8 @@ fn serve(words: &[OsString]) -> ExitCode {
 
 fn usage() -> ExitCode {
     complain(
-        "usage: podbay-agent serve [ARGUMENT...]\n       podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]",
+        "usage: podbay-agent serve [ARGUMENT...]\n       podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]\n       \
+         podbay-agent install DIRECTORY",
     );
     ExitCode::from(USAGE)
 }

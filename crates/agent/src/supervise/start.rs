@@ -55,8 +55,8 @@ impl StartError {
     /// The errno's name, or a word.
     pub(super) fn reason(&self) -> String {
         let source = match self {
+            Self::Directory { .. } => return "working_directory".to_owned(),
             Self::Program { source, .. }
-            | Self::Directory { source, .. }
             | Self::Identity { source, .. }
             | Self::Terminal { source }
             | Self::Privileges { source }

@@ -96,7 +96,7 @@ async fn what_can_not_be_started_says_why() {
             "Permission denied",
         ),
         (program("e", &["/etc"]), "EACCES", "/etc: Permission denied"),
-        (no_directory, "ENOENT", "working directory /no/such"),
+        (no_directory, "working_directory", "working directory /no/such"),
         (
             no_user,
             "unknown_user",
