@@ -12,6 +12,7 @@ use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
 use podbay_manifests::{Owner, Record, SessionId, SessionNames, SessionOwner};
 use tokio::time::Instant;
 
+use crate::agent::AgentConnections;
 use crate::backend::BackendKind;
 use crate::error::{Error, ForSession as _};
 use crate::events::EventLists;
@@ -64,6 +65,10 @@ pub(crate) struct Context {
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
     /// The events of pods that start, shared by all who wait for one of them.
     pub(crate) event_lists: EventLists,
+    /// Whether this process is in a pod of the cluster, so that pods are reached by their addresses.
+    pub(crate) in_cluster: bool,
+    /// Connections to the agents of pods.
+    pub(crate) agents: AgentConnections,
     shared_index: Mutex<Option<SessionIndex>>,
 }
 
@@ -90,6 +95,8 @@ impl Context {
             config,
             shared_policies: tokio::sync::Mutex::default(),
             event_lists: EventLists::default(),
+            in_cluster: false,
+            agents: AgentConnections::default(),
             shared_index: Mutex::default(),
         }
     }

@@ -53,6 +53,7 @@
 //!   state/         from a session's record and pods to its state (pure)
 //!   readiness/     from a pod's state to ready, wait or hopeless (pure)
 //!   place.rs       a session's place under the limit on concurrent sessions (pure)
+//!   agent/         requests to the agent in a pod
 //!   dial/          connections to what listens in a sandbox
 //!   pod.rs         what is kept of a pod, and which of several counts (pure)
 //!   connect.rs     the client of a cluster, with the feature `live`
@@ -60,6 +61,7 @@
 //!   error/         what can go wrong
 //! ```
 
+mod agent;
 pub mod backend;
 mod check;
 pub mod command;

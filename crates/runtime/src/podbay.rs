@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_embedded::EmbeddedCluster;
-use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
+use podbay_k8s_client::{Cluster, ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
 use podbay_manifests::labels::{OWNER, selector_all};
 use podbay_manifests::{Record, SessionId};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
 use crate::context::{Context, SessionContext, parse_id, parse_owner};
-use crate::dial::{Dialer, Loopback, PodIp};
+use crate::dial::{Dialer, Loopback, PodIp, PortForwarding};
 use crate::error::{Error, ForSession as _};
 use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
@@ -69,6 +69,7 @@ impl PodbayBuilder {
             namespace,
             self.scope,
             self.policy,
+            false,
         )
     }
 
@@ -107,6 +108,7 @@ impl PodbayBuilder {
                 namespace,
                 scope,
                 policy,
+                false,
             ));
         };
         let (client, context_namespace) = connect(&cluster, &config).await?;
@@ -122,6 +124,7 @@ impl PodbayBuilder {
             namespace,
             scope,
             policy,
+            matches!(cluster, Cluster::InPod),
         ))
     }
 }
@@ -155,8 +158,10 @@ impl Podbay {
         namespace: String,
         scope: WatchScope,
         policy: WatchPolicy,
+        in_cluster: bool,
     ) -> Self {
-        let ctx = Context::new(client, kind, config, namespace, scope, policy);
+        let mut ctx = Context::new(client, kind, config, namespace, scope, policy);
+        ctx.in_cluster = in_cluster;
         Self(Arc::new(ctx), None)
     }
 
@@ -170,11 +175,28 @@ impl Podbay {
         &self.0.namespace
     }
 
-    /// How what listens in its sandboxes is reached: in a cluster by the pods' addresses, which takes a place in its network.
+    /// How what listens in its sandboxes is reached: by the first of [`Podbay::dialers`].
     pub fn dialer(&self) -> Arc<dyn Dialer> {
+        let first = self.dialers().into_iter().next();
+        first.unwrap_or_else(|| Arc::new(Loopback))
+    }
+
+    /// The ways to what listens in its sandboxes, the best first: the pods' addresses from within a cluster, and from outside
+    /// the API server's port-forward; on this machine the loopback interface.
+    pub fn dialers(&self) -> Vec<Arc<dyn Dialer>> {
         match self.0.kind {
-            BackendKind::Cluster => Arc::new(PodIp::default()),
-            BackendKind::Local => Arc::new(Loopback),
+            BackendKind::Local => vec![Arc::new(Loopback)],
+            BackendKind::Cluster => {
+                let through_api_server: Arc<dyn Dialer> = Arc::new(PortForwarding::new(
+                    Arc::clone(&self.0.client),
+                    self.0.namespace.clone(),
+                ));
+                if self.0.in_cluster {
+                    vec![Arc::new(PodIp::default()), through_api_server]
+                } else {
+                    vec![through_api_server]
+                }
+            }
         }
     }
 

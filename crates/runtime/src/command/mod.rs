@@ -43,6 +43,8 @@ pub struct Command {
     stderr: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     capture: usize,
     cancel: CancellationToken,
+    /// Whether it goes by the way that carries most at once.
+    bulk: bool,
 }
 
 impl std::fmt::Debug for Command {
@@ -69,6 +71,7 @@ impl Command {
             stderr: None,
             capture: DEFAULT_CAPTURE,
             cancel: CancellationToken::new(),
+            bulk: false,
         }
     }
 
@@ -126,6 +129,12 @@ impl Command {
     /// Cancelling `token` kills the command and all its descendants.
     pub fn cancel_on(mut self, token: CancellationToken) -> Self {
         self.cancel = token;
+        self
+    }
+
+    /// Has it carried by the way that moves most bytes at once, whatever else that way can't do: for files.
+    pub(crate) fn bulk(mut self) -> Self {
+        self.bulk = true;
         self
     }
 

@@ -72,6 +72,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         stderr,
         capture,
         cancel,
+        bulk,
     } = command;
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::EmptyCommand);
@@ -91,7 +92,12 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         timeout,
         cancel,
     };
-    Running::start(session.processes(), spec, carried).await
+    let transport = if bulk {
+        session.bulk_processes()
+    } else {
+        Box::pin(session.processes()).await
+    };
+    Running::start(transport, spec, carried).await
 }
 
 /// Why a command is no longer waited for.

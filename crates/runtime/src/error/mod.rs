@@ -7,12 +7,14 @@ use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_manifests::{RecordError, SessionOwnerError, SpecErrors};
 use podbay_protocol::{ErrorCode, Hint, Library, PhaseTimes, Verdict, Words};
 
+mod agent;
 mod configuration;
 mod copy;
 mod files;
 mod not_possible;
 mod process;
 
+pub use agent::AgentFailure;
 pub use configuration::{ConfigurationProblem, ConfigurationProblems};
 pub use copy::CopyError;
 pub use files::FileError;
@@ -211,6 +213,15 @@ pub enum Error {
         /// Why.
         source: Box<ProcessError>,
     },
+    /// The session's agent could not be reached, or refused.
+    #[error("session {session:?}")]
+    Agent {
+        /// The session's id.
+        session: String,
+        /// Why.
+        #[source]
+        source: Box<AgentFailure>,
+    },
     /// The command is not one.
     #[error("the command is empty")]
     EmptyCommand,
@@ -277,6 +288,7 @@ impl Error {
             Self::Unsupported { .. } | Self::NothingToKeep { .. } => ErrorCode::Unsupported,
             Self::Copy { source, .. } => source.code(),
             Self::Process { source } => source.code(),
+            Self::Agent { source, .. } => source.code(),
         }
     }
 

@@ -28,7 +28,8 @@ use crate::command::Command;
 use crate::error::{Error, FileError, Operation};
 use crate::session::Session;
 use crate::transport::{
-    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Ownership, Reader, TransportError, Writer,
+    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Integrity, Ownership, Reader, TransportError,
+    TreeKill, Writer,
 };
 
 const STAT: &str = include_str!("stat.sh");
@@ -43,6 +44,26 @@ const SIZELESS_MOUNT: &str = "podbay: sizeless mount ";
 
 /// Pieces on their way between two streams.
 const PIECES: usize = 4;
+
+/// What commands can do for files, whatever carries them.
+const CAPABILITIES: Capabilities = Capabilities {
+    transport: "commands in the session",
+    reattach: false,
+    repeated_start: false,
+    stdin_offsets: false,
+    signals: false,
+    tree_signals: false,
+    tree_kill: TreeKill::EnvironmentMark,
+    list: false,
+    spool: false,
+    tail: false,
+    users: false,
+    get_from_offset: true,
+    // A command may be lost after it took more than was told, so that nobody knows where to go on.
+    put_from_offset: false,
+    put_is_atomic: false,
+    integrity: Integrity::Counted,
+};
 
 impl Session {
     /// Its files, by the best way there is to them. Cancelling `cancel` ends what is under way.
@@ -66,15 +87,14 @@ impl CommandFiles {
     fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let words = ["/bin/sh", "-c", script, "podbay"].into_iter();
         let words = words.chain(arguments.iter().copied());
-        self.session.command(words).cancel_on(self.cancel.clone())
+        self.session.command(words).bulk().cancel_on(self.cancel.clone())
     }
 }
 
 #[async_trait]
 impl FileTransport for CommandFiles {
     fn capabilities(&self) -> Capabilities {
-        // Commands carry them, so what carries commands says it.
-        self.session.processes().capabilities()
+        CAPABILITIES
     }
 
     async fn stat(&self, path: &str) -> Result<FileStat, TransportError> {
@@ -178,6 +198,7 @@ impl FileTransport for CommandFiles {
         let tar = self
             .session
             .command(["tar", "-C", directory, flags, "-"])
+            .bulk()
             .stdin(watched)
             .stdout(extracted.clone())
             .cancel_on(self.cancel.clone());

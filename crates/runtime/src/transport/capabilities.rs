@@ -59,6 +59,8 @@ pub enum Integrity {
 pub enum TreeKill {
     /// By a mark in the environment that they inherited; one that clears its environment escapes.
     EnvironmentMark,
+    /// As its descendants, also those that were orphaned or cleared their environment: a process of the agent's own adopts them.
+    Descendants,
 }
 
 impl Capabilities {

@@ -11,11 +11,13 @@
 //!   user/            another user than the container's
 //!   exec/            over the exec subresource, with the image's own shell
 //!   local/           processes of this machine
+//!   agent/           processes by Podbay's agent in the pod
 //! ```
 //!
 //! What is above (`command/`, `copy/`) carries streams, counts, decides about time-outs and what a copy means; how a process is
 //! started, ended and looked after, and how a file gets there, is the matter of the transport alone.
 
+mod agent;
 mod capabilities;
 mod connections;
 mod errand;
@@ -36,15 +38,26 @@ pub use processes::{Attachment, AttachmentEnd, Chunk, Output, ProcessTransport};
 
 use crate::backend::BackendKind;
 use crate::session::Session;
+use agent::AgentProcesses;
 use exec::ExecProcesses;
 use local::LocalProcesses;
 
 impl Session {
-    /// Its processes, by the best way there is to them.
-    pub fn processes(&self) -> Arc<dyn ProcessTransport> {
+    /// Its processes by the way that moves most bytes at once. An agent takes standard input piece by piece, each answered before
+    /// the next.
+    pub(crate) fn bulk_processes(&self) -> Arc<dyn ProcessTransport> {
         match self.podbay().kind() {
-            BackendKind::Cluster => Arc::new(ExecProcesses::new(self.clone())),
             BackendKind::Local => Arc::new(LocalProcesses::new(self.clone())),
+            BackendKind::Cluster => Arc::new(ExecProcesses::new(self.clone())),
+        }
+    }
+
+    /// Its processes, by the best way there is to them: its agent, where it has one that can be reached, else the exec
+    /// subresource. Whoever has begun one way goes on with it.
+    pub async fn processes(&self) -> Arc<dyn ProcessTransport> {
+        match agent::agent(self).await {
+            Some(connection) => Arc::new(AgentProcesses::new(self.clone(), connection)),
+            None => self.bulk_processes(),
         }
     }
 }

@@ -32,6 +32,12 @@ pub(super) fn killed_for_memory() -> Verdict {
     out_of_memory("the kernel killed the command: the sandbox's memory limit was reached")
 }
 
+/// The word of an agent for a command whose directory can't be entered.
+const WORKING_DIRECTORY: &str = "working_directory";
+
+/// Its word for a user by a name that the image does not have.
+const UNKNOWN_USER: &str = "unknown_user";
+
 /// What the runtime's words (runc, crun) or an errno say.
 fn not_started(reason: &str, message: String) -> (End, Option<Verdict>) {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -43,7 +49,10 @@ fn not_started(reason: &str, message: String) -> (End, Option<Verdict>) {
             Some(Verdict::new(Cause::ImageUnsupported, message, hint)),
         );
     }
-    if reason == "ENOENT" || says(&["executable file not found", "no such file or directory"]) {
+    if [WORKING_DIRECTORY, UNKNOWN_USER, "EPERM"].contains(&reason) {
+        // As a shell that can't enter the directory says, or one that can't become the user.
+        (End::CannotExecute { message }, None)
+    } else if reason == "ENOENT" || says(&["executable file not found", "no such file or directory"]) {
         (End::NotFound { message }, None)
     } else if reason == "EACCES" || says(&["permission denied", "exec format error", "is a directory"]) {
         (End::CannotExecute { message }, None)
@@ -99,6 +108,9 @@ mod tests {
             reported(end).0.exit_code()
         };
         assert_eq!(end("ENOENT", "x: not found"), 127);
+        for reason in [WORKING_DIRECTORY, UNKNOWN_USER, "EPERM"] {
+            assert_eq!(end(reason, "no such file or directory"), 126, "{reason}");
+        }
         assert_eq!(end("EACCES", "x: Permission denied"), 126);
         assert_eq!(
             end("InternalError", "exec: \"x\": executable file not found in $PATH"),

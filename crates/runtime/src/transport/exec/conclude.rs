@@ -28,7 +28,7 @@ pub(super) fn was_killed(end: &AttachmentEnd) -> bool {
 }
 
 /// Whether the pod must be looked at before `end` can be told.
-pub(super) fn needs_a_look(end: &AttachmentEnd) -> bool {
+pub(in crate::transport) fn needs_a_look(end: &AttachmentEnd) -> bool {
     let has_ended = match end {
         AttachmentEnd::Ended(record) => !matches!(record.end, ProcessEnd::NotStarted { .. }),
         AttachmentEnd::Lost { .. } => false,
@@ -38,7 +38,7 @@ pub(super) fn needs_a_look(end: &AttachmentEnd) -> bool {
 
 /// The end to report, and the verdict. `pod` is why the pod takes no commands any longer, if it doesn't;
 /// `out_of_memory` whether the kernel killed a process of the sandbox for memory meanwhile.
-pub(super) fn conclude(
+pub(in crate::transport) fn conclude(
     end: AttachmentEnd,
     pod: Option<Verdict>,
     out_of_memory: Option<Verdict>,

@@ -11,7 +11,7 @@
 //! A command lives apart from its connection and can't be reached by another one: a connection that is lost is the end of
 //! what is known of it.
 
-mod conclude;
+pub(super) mod conclude;
 mod end_mark;
 pub(super) mod outputs;
 mod script;

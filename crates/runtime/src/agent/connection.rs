@@ -1,0 +1,172 @@
+//! The connection to a pod's agent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest};
+use podbay_protocol::agent::{KEY_HEADER, path};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::proof;
+use super::request::{Body, body};
+use crate::dial::{Dialer, SandboxAddress};
+use crate::error::AgentFailure;
+
+/// How long the first answer of a new connection may take.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer to the proof, at most.
+const PROOF_LIMIT: usize = 4096;
+/// What may be on its way to us, in bytes, of one answer and of all: below that a connection through the API server carries a
+/// third of what it could.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// How often a connection is asked for a sign of life, and how long that may take: well below what load balancers bear of
+/// silence (60 s), and a dead host is noticed within 40 s.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The connection to the agent of one pod, made when it is needed and made again when it broke. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub(crate) struct AgentConnection(Arc<Shared>);
+
+struct Shared {
+    dialer: Arc<dyn Dialer>,
+    address: SandboxAddress,
+    port: u16,
+    key: SecretString,
+    /// The newest connection. Held locked while one is made: of many who need it, one makes it.
+    sender: tokio::sync::Mutex<Option<SendRequest<Body>>>,
+}
+
+impl fmt::Debug for AgentConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentConnection")
+            .field("address", &self.0.address)
+            .field("port", &self.0.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AgentConnection {
+    /// To the agent that listens on `port` of the sandbox and knows `key`. Nothing is sent yet.
+    pub(crate) fn new(
+        dialer: Arc<dyn Dialer>,
+        address: SandboxAddress,
+        port: u16,
+        key: SecretString,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            dialer,
+            address,
+            port,
+            key,
+            sender: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Makes the connection, if there is none, and has the other side prove itself.
+    pub(crate) async fn ensure(&self) -> Result<(), AgentFailure> {
+        self.sender().await.map(drop)
+    }
+
+    /// Sends a request with the session's key, and waits for the head of its answer. The request's URI is a path; nothing is
+    /// repeated.
+    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, AgentFailure> {
+        let mut sender = self.sender().await?;
+        let (mut parts, body) = request.into_parts();
+        let mut key = HeaderValue::from_str(self.0.key.expose_secret()).map_err(|_| {
+            let reason = "the session's key can't stand in a header".to_owned();
+            AgentFailure::Unreadable { reason }
+        })?;
+        // Not shown by whatever prints headers, and not kept in compression tables.
+        key.set_sensitive(true);
+        parts.headers.insert(KEY_HEADER, key);
+        parts.uri = self.absolute(&parts.uri);
+        let answer = sender.send_request(Request::from_parts(parts, body)).await;
+        answer.map_err(AgentFailure::lost)
+    }
+
+    /// HTTP/2 wants a scheme and an authority.
+    fn absolute(&self, path: &Uri) -> Uri {
+        let mut parts = path.clone().into_parts();
+        parts.scheme = Some(http::uri::Scheme::HTTP);
+        let authority = format!("podbay-agent:{}", self.0.port);
+        parts.authority = authority.parse().ok();
+        Uri::from_parts(parts).unwrap_or_else(|_| path.clone())
+    }
+
+    async fn sender(&self) -> Result<SendRequest<Body>, AgentFailure> {
+        let mut held = self.0.sender.lock().await;
+        if let Some(sender) = held.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(sender.clone());
+        }
+        *held = None;
+        let made = tokio::time::timeout(PROOF_TIMEOUT, self.connect()).await;
+        let sender = made.map_err(|_| AgentFailure::TimedOut {
+            seconds: PROOF_TIMEOUT.as_secs(),
+        })??;
+        *held = Some(sender.clone());
+        Ok(sender)
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Body>, AgentFailure> {
+        let shared = &self.0;
+        let dialled = shared.dialer.connect(&shared.address, shared.port).await;
+        let io = dialled.map_err(|error| AgentFailure::Unreachable {
+            code: error.code(),
+            source: error.into(),
+        })?;
+        let (mut sender, connection) = Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(AgentFailure::lost)?;
+        let pod = shared.address.pod_name().to_owned();
+        // Ends with the connection: when the last sender is dropped, or it breaks.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, pod, "the connection to an agent ended");
+            }
+        });
+        self.demand_proof(&mut sender).await?;
+        Ok(sender)
+    }
+
+    /// Has the other side prove that it knows the key. Until then it learns nothing.
+    async fn demand_proof(&self, sender: &mut SendRequest<Body>) -> Result<(), AgentFailure> {
+        let stranger = || AgentFailure::Stranger {
+            pod: self.0.address.pod_name().to_owned(),
+        };
+        let nonce = proof::nonce(rand::random()).ok_or_else(stranger)?;
+        let question = serde_json::to_vec(&ProofRequest { nonce: nonce.clone() }).unwrap_or_default();
+        let request = Request::post(self.absolute(&Uri::from_static(path::PROOF)))
+            .body(body(Full::new(Bytes::from(question))))
+            .map_err(AgentFailure::lost)?;
+        let answer = sender.send_request(request).await.map_err(AgentFailure::lost)?;
+        let text = Limited::new(answer.into_body(), PROOF_LIMIT)
+            .collect()
+            .await
+            .map_err(AgentFailure::lost)?
+            .to_bytes();
+        let answer: ProofAnswer = serde_json::from_slice(&text).map_err(|_| stranger())?;
+        let key = self.0.key.expose_secret().as_bytes();
+        if proof::holds(key, &nonce, self.0.address.uid(), &answer.proof) {
+            Ok(())
+        } else {
+            Err(stranger())
+        }
+    }
+}

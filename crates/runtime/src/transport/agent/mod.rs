@@ -1,0 +1,14 @@
+//! Processes by Podbay's agent in the pod: they outlive the connection, and their ends are proven.
+//!
+//! ```text
+//!   way.rs        whether there is an agent, and the way to it
+//!   processes.rs  `ProcessTransport`
+//!   outputs.rs    from the frames of one answer to both outputs of a process
+//! ```
+
+mod outputs;
+mod processes;
+mod way;
+
+pub(super) use processes::AgentProcesses;
+pub(super) use way::agent;

@@ -1,0 +1,78 @@
+//! Whether a session's agent is there, and the way to it.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::agent::AgentConnection;
+use crate::dial::SandboxAddress;
+use crate::error::{AgentFailure, Error};
+use crate::session::Session;
+
+/// The connection to a session's agent, made or found. `None` where there is none, or no way to it: then commands go by exec,
+/// and a word is said once.
+pub(in crate::transport) async fn agent(session: &Session) -> Option<AgentConnection> {
+    match find(session).await {
+        Ok(found) => found,
+        Err(error) => {
+            // Whoever goes by exec next is told what is wrong with the session itself.
+            tracing::debug!(
+                error = error.chain(),
+                "the session's agent could not be looked for"
+            );
+            None
+        }
+    }
+}
+
+async fn find(session: &Session) -> Result<Option<AgentConnection>, Error> {
+    let Some(port) = session.specification().await?.agent().port() else {
+        return Ok(None);
+    };
+    let Some(address) = session.address().await? else {
+        return Ok(None);
+    };
+    let ctx = &session.podbay().0;
+    if let Some(known) = ctx.agents.get(address.uid()) {
+        return Ok(Some(known));
+    }
+    let key = session.session_key().await?;
+    let uid = address.uid().to_owned();
+    match connect(session, &address, port, &key).await {
+        Ok(connection) => Ok(Some(ctx.agents.keep(&uid, connection))),
+        Err(failure) => {
+            tracing::warn!(
+                session = session.id(),
+                "commands and files go through the API server's exec: {}",
+                chain(&failure)
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Tries each way in its order, and says what was wrong with the last.
+async fn connect(
+    session: &Session,
+    address: &SandboxAddress,
+    port: u16,
+    key: &SecretString,
+) -> Result<AgentConnection, AgentFailure> {
+    let mut failure = None;
+    for dialer in session.podbay().dialers() {
+        let connection = AgentConnection::new(Arc::clone(&dialer), address.clone(), port, key.clone());
+        match connection.ensure().await {
+            Ok(()) => return Ok(connection),
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "one way to the agent is not there");
+                failure = Some(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or(AgentFailure::NoWay))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
