@@ -55,6 +55,24 @@ impl Finished {
     }
 }
 
+/// The agent to test: beside the programs of this build.
+///
+/// # Panics
+///
+/// Where it was not built.
+#[expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+pub fn agent() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let agent = test
+        .parent()
+        .and_then(Path::parent)
+        .map(|build| build.join("podbay-agent"));
+    match agent.filter(|agent| agent.is_file()) {
+        Some(agent) => agent,
+        None => panic!("a built agent: cargo build -p podbay-agent"),
+    }
+}
+
 /// The `podbay` to test.
 #[expect(clippy::expect_used, reason = "tests fail by panicking")]
 pub fn binary() -> PathBuf {

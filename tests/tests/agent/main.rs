@@ -1,0 +1,16 @@
+//! The agent as a session's commands meet it: the real program behind the port-forward of a scripted cluster. Needs no
+//! cluster.
+//!
+//! ```text
+//!   sandbox.rs      a session whose pod's port leads to a real agent
+//!   faults.rs       what befalls connections on their way
+//!   conformance.rs  one suite of commands for the agent and for this machine
+//!   lost.rs         connections that break, stall and are cut into slices
+//! ```
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod conformance;
+mod faults;
+mod lost;
+mod sandbox;

@@ -1,0 +1,98 @@
+//! A session whose pod's port leads to a real agent.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use podbay_config::Config;
+use podbay_fake_cluster::{PortCall, ScriptedCluster};
+use podbay_runtime::{Podbay, Session};
+use secrecy::ExposeSecret as _;
+use tokio::io::DuplexStream;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::faults::{Faults, pass};
+
+/// Where the agent of a pod listens, by the configuration's default.
+const AGENT_PORT: u16 = 10022;
+
+/// A session, and what keeps it alive.
+pub(crate) struct Sandbox {
+    pub(crate) session: Session,
+    pub(crate) faults: Arc<Faults>,
+    agent: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Its supervisors kill what they watch over when it is gone.
+        let _ = self.agent.kill();
+        let _ = self.agent.wait();
+    }
+}
+
+/// Opens a session by an agent that is reached through connections with these faults.
+pub(crate) async fn sandbox(faults: Faults) -> Sandbox {
+    let cluster = ScriptedCluster::new();
+    let directory = tempfile::tempdir().unwrap();
+    let port = free_port().await;
+    let faults = Arc::new(faults);
+    let forwarded = Arc::clone(&faults);
+    cluster.listen_with(move |call: &PortCall| {
+        let faults = Arc::clone(&forwarded);
+        (call.port == AGENT_PORT).then_some(move |client: DuplexStream| async move {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let Ok(agent) = TcpStream::connect(address).await else {
+                return;
+            };
+            pass(client, agent, &faults).await;
+        })
+    });
+    let mut config = Config::default();
+    config.agent.delivery = podbay_config::AgentDelivery::InitContainer;
+    config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
+    config.workspace_mount_path_in_sandbox = directory.path().display().to_string();
+    let podbay = Podbay::with_client(Arc::new(cluster), config);
+    let session = podbay.session("demo").image("debian:12").open().await.unwrap();
+    let address = session.address().await.unwrap().unwrap();
+    let key = session.session_key().await.unwrap();
+    let key_file = directory.path().join("key");
+    std::fs::write(&key_file, key.expose_secret()).unwrap();
+    let agent = Command::new(podbay_tests::program::agent())
+        .args(["serve", "--address", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--pod-uid", address.uid()])
+        .arg("--key-file")
+        .arg(&key_file)
+        .arg("--spool")
+        .arg(directory.path())
+        .arg("--directory")
+        .arg(directory.path())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let sandbox = Sandbox {
+        session,
+        faults,
+        agent,
+        _directory: directory,
+    };
+    listening(port).await;
+    sandbox
+}
+
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+async fn listening(port: u16) {
+    for _ in 0..500 {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the agent does not listen");
+}
