@@ -1,5 +1,5 @@
 //! Requests about a process, and their answers. What to start is a [`ProcessSpec`](crate::ProcessSpec), what there is a
-//! [`ProcessInfo`](crate::ProcessInfo).
+//! [`ProcessInfo`].
 
 use serde::{Deserialize, Serialize};
 

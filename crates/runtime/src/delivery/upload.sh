@@ -4,8 +4,9 @@
 # $1: the agent's place; $2: the key's; $3: the machine that it is built for; $4: its bytes; $5: its SHA-256; $6: what the
 # names of files on their way have, which no other upload has; $7: the process that is to become the agent, which is the first one.
 # The key is there before the agent is, and the agent removes it: where the agent is and its key is not, all is done.
+p=$7
 agent_runs() {
-    read -r n 2>/dev/null </proc/"$7"/comm || return 1
+    read -r n 2>/dev/null </proc/"$p"/comm || return 1
     [ "$n" = podbay-agent ] || [ "$n" = exe ]
 }
 fail() {
@@ -49,7 +50,7 @@ fi
 i=0
 while [ "$i" -lt 100 ]; do
     [ -e "$2" ] || exit 0
-    agent_runs || kill -s USR1 "$7" 2>/dev/null
+    agent_runs || kill -s USR1 "$p" 2>/dev/null
     i=$((i + 1))
     sleep 0.05 2>/dev/null || { sleep 1; i=$((i + 19)); }
 done
