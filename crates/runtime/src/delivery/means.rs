@@ -70,6 +70,15 @@ impl Means {
         }
     }
 
+    /// Whether sessions that are opened here get an agent, as far as that is known without a cluster.
+    pub(crate) fn bring_agents(config: &Config) -> bool {
+        match config.agent.delivery {
+            Setting::None => false,
+            _ if config.agent.image.is_some() => true,
+            _ => Self::look(config).is_ok_and(|means| means.binary.is_some()),
+        }
+    }
+
     /// For what is made without a cluster: what would be uploaded is not looked at.
     pub(crate) const fn of_manifests(&self) -> AgentMeans {
         AgentMeans {

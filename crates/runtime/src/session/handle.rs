@@ -116,6 +116,11 @@ impl Session {
         Ok(self.specification().await?.web_hosts())
     }
 
+    /// Whether this process has read its record.
+    pub(crate) const fn knows_its_record(&self) -> bool {
+        self.record.is_some()
+    }
+
     /// What it was made from.
     pub(crate) async fn specification(&self) -> Result<SessionSpec, Error> {
         match &self.record {

@@ -5,13 +5,20 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::agent::AgentConnection;
+use crate::delivery::Means;
 use crate::dial::SandboxAddress;
 use crate::error::{AgentFailure, Error};
 use crate::session::Session;
 
 /// The connection to a session's agent, made or found. `None` where there is none, or no way to it: then commands go by exec,
 /// and a word is said once.
+///
+/// A client that brings no agents does not look for those of others, unless it has the session's record already: it would pay
+/// for the look with a request before each command, and exec does for it.
 pub(in crate::transport) async fn agent(session: &Session) -> Option<AgentConnection> {
+    if !session.knows_its_record() && !Means::bring_agents(session.podbay().config()) {
+        return None;
+    }
     match find(session).await {
         Ok(found) => found,
         Err(error) => {
