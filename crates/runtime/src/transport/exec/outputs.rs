@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -28,11 +29,17 @@ pub(super) struct Outputs {
 /// such program (127), or a signal ended the shell itself (128 and its number).
 const UNMARKED: i32 = 126;
 
+/// How long the cluster's word is waited for where nothing came after the marks: either a process that was left behind is silent, or
+/// nobody holds the streams and a busy cluster is slow to say so. Complete outputs were told as cut after a second, with 64
+/// commands at once on two cores.
+const SILENT_LINGER: Duration = Duration::from_secs(5);
+
 /// The code that came with a stream's mark, once it is there. An error if the stream ended without.
 type Marked = Result<i32, RecvError>;
 
 /// The outputs of a command whose shell marks its end: as its carrier says or, where that waits for what the command left
-/// behind, as the marks in both streams say, [`LINGER`] after the later one. Then they are cut.
+/// behind, as the marks in both streams say, [`LINGER`] after the later one, or [`SILENT_LINGER`] where nothing has come since.
+/// Then they are cut.
 ///
 /// A carrier that tells success while the marks are missing has lost output: API servers and kubelets under load have been
 /// seen to close a command's streams early, with a status of success.
@@ -43,8 +50,9 @@ pub(super) fn marked(
     end: BoxFuture<'static, ExecEnd>,
 ) -> Outputs {
     let cut = CancellationToken::new();
-    let (stdout, out_ended) = Part::marked(stdout, mark, &cut);
-    let (stderr, err_ended) = Part::marked(stderr, mark, &cut);
+    let late = Arc::<AtomicBool>::default();
+    let (stdout, out_ended) = Part::marked(stdout, mark, &cut, &late);
+    let (stderr, err_ended) = Part::marked(stderr, mark, &cut, &late);
     let end = async move {
         let marks = async { tokio::join!(out_ended, err_ended) }.boxed().shared();
         let found = marks.clone();
@@ -52,6 +60,9 @@ pub(super) fn marked(
             match found.await {
                 (Ok(code), Ok(_)) => {
                     tokio::time::sleep(LINGER).await;
+                    if !late.load(Ordering::Acquire) {
+                        tokio::time::sleep(SILENT_LINGER.saturating_sub(LINGER)).await;
+                    }
                     code
                 }
                 // No marks, or streams that broke off before them.
@@ -121,15 +132,23 @@ struct Ending {
     mark: EndMark,
     /// Told the exit code when the mark is found.
     found: Option<oneshot::Sender<i32>>,
+    /// Whether anything came after the marks, in either stream.
+    late: Arc<AtomicBool>,
 }
 
 impl Part {
     /// An output with a mark, and where the code that comes with it comes out.
-    fn marked(output: ExecOutput, mark: &Mark, cut: &CancellationToken) -> (Self, oneshot::Receiver<i32>) {
+    fn marked(
+        output: ExecOutput,
+        mark: &Mark,
+        cut: &CancellationToken,
+        late: &Arc<AtomicBool>,
+    ) -> (Self, oneshot::Receiver<i32>) {
         let (found, ended) = oneshot::channel();
         let ending = Ending {
             mark: mark.end_mark(),
             found: Some(found),
+            late: Arc::clone(late),
         };
         let part = Self {
             output,
@@ -185,6 +204,9 @@ impl Part {
 
 impl Ending {
     fn take(&mut self, piece: Bytes) -> Bytes {
+        if self.found.is_none() && !piece.is_empty() {
+            self.late.store(true, Ordering::Release);
+        }
         let (output, code) = self.mark.take(piece);
         if let Some(code) = code
             && let Some(found) = self.found.take()
@@ -204,8 +226,6 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn output(pieces: Vec<String>, then: impl futures::Stream<Item = Bytes> + Send + 'static) -> ExecOutput {
@@ -239,7 +259,7 @@ mod tests {
         );
         assert_eq!(end, ExecEnd::Exited { code: 3 });
         assert_eq!((outputs.stdout.is_cut(), outputs.stderr.is_cut()), (true, false));
-        assert!(begun.elapsed() < LINGER + Duration::from_millis(10));
+        assert!(begun.elapsed() < SILENT_LINGER + Duration::from_millis(10));
     }
 
     /// How a command's end is told that its carrier tells so, with these last pieces of its outputs.
