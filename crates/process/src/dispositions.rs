@@ -17,7 +17,7 @@ const LEFT_ALONE: [Signal; 3] = [Signal::PIPE, Signal::TTIN, Signal::TTOU];
 
 /// Gives SIGCHLD and each ignored signal a handler that does nothing: to this process that is as good as ignoring it, and
 /// a program it starts has the default action again. Must be called within a tokio runtime.
-pub(crate) fn take_over_ignored() {
+pub fn take_over_ignored() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let ignored = std::fs::read_to_string("/proc/self/status")

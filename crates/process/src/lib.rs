@@ -54,6 +54,7 @@ mod terminal;
 mod tree;
 
 pub use descriptors::keep_descriptors_from_commands;
+pub use dispositions::take_over_ignored;
 pub use host_environment::HostEnvironment;
 pub use podbay_protocol::TerminalSize;
 pub use private_directory::PrivateDirectory;

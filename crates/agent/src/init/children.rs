@@ -7,12 +7,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 
+use podbay_process::take_over_ignored;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, set_child_subreaper, wait};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-
-use super::dispositions::take_over_ignored;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

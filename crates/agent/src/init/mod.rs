@@ -2,14 +2,12 @@
 //!
 //! ```text
 //!   children       all children of this program, and the thread that waits for them
-//!   dispositions   what children must not inherit
 //!   limits         how many descriptors may be open
 //!   signals        what ends the sandbox, and what is passed on
 //!   main_command   an image's own program below this one
 //! ```
 
 mod children;
-mod dispositions;
 mod limits;
 mod main_command;
 mod signals;

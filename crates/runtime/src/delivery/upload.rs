@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::binary::AgentBinary;
 use crate::context::{SessionContext, is_owned};
-use crate::error::Error;
+use crate::error::{Error, chain};
 
 const UPLOAD: &str = include_str!("upload.sh");
 const CHECK: &str = include_str!("check.sh");
@@ -79,9 +79,7 @@ impl UploadFailure {
 
     /// The text with those of all its sources.
     pub(crate) fn chain(&self) -> String {
-        let error: &dyn std::error::Error = self;
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
-        causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+        chain(self)
     }
 }
 

@@ -247,6 +247,12 @@ pub enum Error {
     },
 }
 
+/// An error with all its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Names the session that a failed call to the cluster concerns.
 pub(crate) trait ForSession<T> {
     /// The same, as an error of this session's.

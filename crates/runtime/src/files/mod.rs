@@ -28,8 +28,7 @@ use crate::command::Command;
 use crate::error::{Error, FileError, Operation};
 use crate::session::Session;
 use crate::transport::{
-    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Integrity, Ownership, Reader, TransportError,
-    TreeKill, Writer,
+    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Ownership, Reader, TransportError, Writer,
 };
 
 const STAT: &str = include_str!("stat.sh");
@@ -44,26 +43,6 @@ const SIZELESS_MOUNT: &str = "podbay: sizeless mount ";
 
 /// Pieces on their way between two streams.
 const PIECES: usize = 4;
-
-/// What commands can do for files, whatever carries them.
-const CAPABILITIES: Capabilities = Capabilities {
-    transport: "commands in the session",
-    reattach: false,
-    repeated_start: false,
-    stdin_offsets: false,
-    signals: false,
-    tree_signals: false,
-    tree_kill: TreeKill::EnvironmentMark,
-    list: false,
-    spool: false,
-    tail: false,
-    users: false,
-    get_from_offset: true,
-    // A command may be lost after it took more than was told, so that nobody knows where to go on.
-    put_from_offset: false,
-    put_is_atomic: false,
-    integrity: Integrity::Counted,
-};
 
 impl Session {
     /// Its files, by the best way there is to them. Cancelling `cancel` ends what is under way.
@@ -94,7 +73,8 @@ impl CommandFiles {
 #[async_trait]
 impl FileTransport for CommandFiles {
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        // Commands carry them, so what carries commands says it.
+        self.session.bulk_processes().capabilities()
     }
 
     async fn stat(&self, path: &str) -> Result<FileStat, TransportError> {

@@ -64,6 +64,29 @@ pub enum TreeKill {
 }
 
 impl Capabilities {
+    /// What can be done where a process lives as long as the one connection that it was started by, and files are carried by
+    /// commands.
+    pub(super) const fn of_one_connection(transport: &'static str) -> Self {
+        Self {
+            transport,
+            reattach: false,
+            repeated_start: false,
+            stdin_offsets: false,
+            signals: true,
+            tree_signals: false,
+            tree_kill: TreeKill::EnvironmentMark,
+            list: false,
+            spool: false,
+            tail: false,
+            users: true,
+            get_from_offset: true,
+            // A command may be lost after it took more than was told, so that nobody knows where to go on.
+            put_from_offset: false,
+            put_is_atomic: false,
+            integrity: Integrity::Counted,
+        }
+    }
+
     /// Refuses what can't be done.
     pub const fn require(&self, operation: Operation) -> Result<(), NotPossible> {
         let possible = match operation {
@@ -112,23 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_not_possible_is_told_by_the_capabilities_alone() {
-        let capabilities = Capabilities {
-            transport: "exec",
-            reattach: false,
-            repeated_start: false,
-            stdin_offsets: false,
-            signals: true,
-            tree_signals: false,
-            tree_kill: TreeKill::EnvironmentMark,
-            list: false,
-            spool: false,
-            tail: false,
-            users: true,
-            get_from_offset: true,
-            put_from_offset: false,
-            put_is_atomic: false,
-            integrity: Integrity::Counted,
-        };
+        let capabilities = Capabilities::of_one_connection("exec");
         assert_eq!(capabilities.require(Operation::Signal), Ok(()));
         assert_eq!(capabilities.require_retention(Retention::Backpressure), Ok(()));
         let refused = capabilities.require_retention(Retention::Spool).unwrap_err();

@@ -12,6 +12,7 @@ use podbay_protocol::agent::{Frame, FrameDecoder};
 use podbay_protocol::{EndRecord, Offsets, StreamName};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
+use crate::error::chain;
 use crate::transport::processes::{AttachmentEnd, Chunk, Output};
 
 /// Bytes of one output that wait for their reader, at most. More than what an agent sends of an output that nobody has
@@ -200,12 +201,6 @@ where
         Err(error) => lost(error.to_string()),
         Ok(()) => lost("the outputs ended without a word of the process's end".to_owned()),
     }
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

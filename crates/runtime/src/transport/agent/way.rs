@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::agent::AgentConnection;
 use crate::delivery::Means;
 use crate::dial::SandboxAddress;
-use crate::error::{AgentFailure, Error};
+use crate::error::{AgentFailure, Error, chain};
 use crate::session::Session;
 
 /// The connection to a session's agent, made or found. `None` where there is none, or no way to it: then commands go by exec,
@@ -77,9 +77,4 @@ async fn connect(
         }
     }
     Err(failure.unwrap_or(AgentFailure::NoWay))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

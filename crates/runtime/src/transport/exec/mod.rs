@@ -28,7 +28,7 @@ use podbay_protocol::{
 use self::conclude::{SIGNALLED, conclude, needs_a_look, was_killed};
 use self::outputs::{Outputs, marked, whole};
 use self::script::{Input, Mark};
-use super::capabilities::{Capabilities, Integrity, TreeKill};
+use super::capabilities::Capabilities;
 use super::connections::{Connections, Handles, attachment_end, begin};
 use super::errand::{self, Errand};
 use super::processes::{Attachment, AttachmentEnd, ProcessTransport};
@@ -40,24 +40,7 @@ use crate::session::Session;
 use crate::state::pod_is_gone;
 use crate::wait::final_verdict;
 
-const CAPABILITIES: Capabilities = Capabilities {
-    transport: "exec",
-    reattach: false,
-    repeated_start: false,
-    stdin_offsets: false,
-    signals: true,
-    tree_signals: false,
-    tree_kill: TreeKill::EnvironmentMark,
-    list: false,
-    spool: false,
-    tail: false,
-    users: true,
-    get_from_offset: true,
-    // A command may be lost after it took more than was told, so that nobody knows where to go on.
-    put_from_offset: false,
-    put_is_atomic: false,
-    integrity: Integrity::Counted,
-};
+const CAPABILITIES: Capabilities = Capabilities::of_one_connection("exec");
 
 /// Processes of a session's container, each over an exec of its own.
 pub(super) struct ExecProcesses {

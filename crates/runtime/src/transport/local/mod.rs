@@ -9,7 +9,7 @@ use podbay_protocol::{
     End, Offsets, ProcessId, ProcessInfo, ProcessSpec, Signal, SignalTarget, TerminalSize, Verdict,
 };
 
-use super::capabilities::{Capabilities, Integrity, TreeKill};
+use super::capabilities::Capabilities;
 use super::connections::{Connections, Handles, attachment_end, begin};
 use super::exec::outputs::whole;
 use super::processes::{Attachment, AttachmentEnd, ProcessTransport};
@@ -18,24 +18,7 @@ use super::user;
 use crate::error::{Operation, ProcessError};
 use crate::session::Session;
 
-const CAPABILITIES: Capabilities = Capabilities {
-    transport: "the local backend",
-    reattach: false,
-    repeated_start: false,
-    stdin_offsets: false,
-    signals: true,
-    tree_signals: false,
-    tree_kill: TreeKill::EnvironmentMark,
-    list: false,
-    spool: false,
-    tail: false,
-    users: true,
-    get_from_offset: true,
-    // A command may be lost after it took more than was told, so that nobody knows where to go on.
-    put_from_offset: false,
-    put_is_atomic: false,
-    integrity: Integrity::Counted,
-};
+const CAPABILITIES: Capabilities = Capabilities::of_one_connection("the local backend");
 
 /// Enters a directory, since the backend starts all commands in the session's.
 const ENTER: &str = include_str!("enter.sh");
