@@ -8,7 +8,7 @@
 //!   process         what the caller holds: input, outputs, end
 //!   streams, pump   the tasks that carry the bytes; queue what lies between them and the caller
 //!   supervisor      waits for the end, and kills when the process is given up
-//!   tree/           all processes of one tree by the mark they carry, and making an end of them
+//!   tree/           all processes of one tree by the mark they carry, and making an end of them; what is below a process
 //!   tally           counts, hashes and keeps what comes out (pure)
 //!   dispositions, descriptors     what a process must not inherit of this one's
 //!   host_environment, private_directory, removal   the cleaned environment and the private directory of a local session
@@ -65,6 +65,8 @@ pub use start_error::StartError;
 pub use streams::LINGER;
 pub use tally::Tally;
 pub use tree::{ProcessTree, VARIABLE, sees_all_processes};
+#[cfg(target_os = "linux")]
+pub use tree::{descent, proc_fs};
 
 /// The README's example is run as a test.
 #[cfg(doctest)]

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use podbay_process::descent;
 use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -14,8 +15,6 @@ use tokio::sync::oneshot;
 use super::channel::{Received, pair, receive, send};
 use super::launch::Launch;
 use super::message::{Event, Order};
-use super::proc_fs::environment;
-use super::tree;
 use crate::init::{ChildEnd, Children};
 
 /// The mode of the program that supervises.
@@ -115,15 +114,7 @@ impl Supervisor {
 /// Kills what a supervisor that was killed has left: `command` is its command's id, `mark` the variable that its
 /// processes were started with, if they have one. Blocks until they are gone, or are not ours to kill.
 pub(crate) fn kill_left(command: Option<Pid>, mark: Option<&[u8]>) {
-    let is_marked = |pid| {
-        let Some(mark) = mark else {
-            return false;
-        };
-        environment(pid)
-            .split(|byte| *byte == 0)
-            .any(|variable| variable == mark)
-    };
-    let left = || tree::of_lost_supervisor(command, is_marked);
-    tree::stop(left);
-    tree::kill(left);
+    let left = || descent::of_mark(command, |variable| mark == Some(variable));
+    descent::stop(left);
+    descent::kill(left);
 }

@@ -18,8 +18,7 @@
 //!   message    what is said between the two; channel how it is carried
 //!   user       users of the image, from its files (pure)
 //!   start      starting the command
-//!   run        the supervisor's loop
-//!   proc_fs, tree     what is below a process
+//!   run        the supervisor's loop; what is below it is found by `podbay_process::descent`
 //!   handle     the supervisor as the agent holds it
 //! ```
 
@@ -27,10 +26,8 @@ mod channel;
 mod handle;
 mod launch;
 mod message;
-mod proc_fs;
 mod run;
 mod start;
-mod tree;
 mod user;
 
 pub(crate) use handle::{Supervisor, Told, kill_left};

@@ -10,6 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeValLike as _;
+use podbay_process::{descent, proc_fs};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
@@ -20,9 +21,7 @@ use rustix_libc_wrappers::process::SignalExt as _;
 use super::channel::{receive, send};
 use super::launch::Launch;
 use super::message::{Event, Order, Usage};
-use super::proc_fs;
 use super::start::{Running, StartError, start};
-use super::tree;
 use crate::init::ChildEnd;
 
 /// The first descriptor that is no standard stream.
@@ -141,7 +140,7 @@ impl Supervisor<'_> {
             }
             if self.is_killing {
                 if !was_stopped {
-                    tree::stop(|| tree::below(getpid()));
+                    descent::stop(|| descent::below(getpid()));
                     was_stopped = true;
                 }
                 self.kill();
@@ -231,8 +230,8 @@ impl Supervisor<'_> {
         } else if signal == Signal::KILL {
             self.is_killing = true;
         } else {
-            for process in tree::below(getpid()) {
-                tree::send(&process, signal).ok(); // One that has gone, or became another user's.
+            for process in descent::below(getpid()) {
+                descent::send(&process, signal).ok(); // One that has gone, or became another user's.
             }
         }
     }
@@ -240,8 +239,8 @@ impl Supervisor<'_> {
     /// Kills all that is there now.
     fn kill(&self) {
         if proc_fs::is_ours() {
-            for process in tree::below(getpid()) {
-                tree::send(&process, Signal::KILL).ok(); // Not ours to kill (set-user-id), or gone.
+            for process in descent::below(getpid()) {
+                descent::send(&process, Signal::KILL).ok(); // Not ours to kill (set-user-id), or gone.
             }
         } else if let Some(command) = self.command {
             // Without /proc nobody tells who is below: the command and what is in its process group.

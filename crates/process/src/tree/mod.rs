@@ -6,12 +6,14 @@
 //! what can be had without isolation; without `/proc` (none mounted, or not Linux), it is the command's process group
 //! alone: see [`sees_all_processes`].
 
+#[cfg(target_os = "linux")]
+pub mod descent;
 mod kill_group;
 #[cfg(target_os = "linux")]
 mod kill_linux;
 mod mark;
 #[cfg(target_os = "linux")]
-mod proc_fs;
+pub mod proc_fs;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,34 +1,35 @@
 //! Reading `/proc` (proc(5)). A process may go at any moment: what can't be read isn't there.
 
+use std::collections::HashMap;
 use std::fs;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 
 /// A process's place in the tree of processes, from `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
+pub struct Process {
     /// Its id.
-    pub(crate) pid: Pid,
+    pub pid: Pid,
     /// Its parent's; none if that is outside of the pid namespace.
-    pub(crate) parent: Option<Pid>,
+    pub parent: Option<Pid>,
     /// Its session's leader's.
-    pub(crate) session: Option<Pid>,
+    pub session: Option<Pid>,
     /// Whether it is dead and only not waited for yet.
-    pub(crate) dead: bool,
+    pub dead: bool,
     /// When it was started, in clock ticks since boot. Tells it from a later process with its id.
-    pub(crate) started: u64,
+    pub started: u64,
 }
 
 /// Whether `/proc` is there and is that of our own pid namespace.
-pub(crate) fn is_ours() -> bool {
+pub fn is_ours() -> bool {
     fs::read_link("/proc/self").is_ok_and(|this| {
         let this = this.to_str().and_then(|pid| pid.parse().ok());
-        this == Some(rustix::process::getpid().as_raw_nonzero().get())
+        this == Some(getpid().as_raw_nonzero().get())
     })
 }
 
 /// All processes.
-pub(crate) fn all_processes() -> Vec<Pid> {
+pub fn all_processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -36,17 +37,22 @@ pub(crate) fn all_processes() -> Vec<Pid> {
     pids.filter_map(Pid::from_raw).collect()
 }
 
+/// All processes with their places in the tree.
+pub fn processes() -> HashMap<Pid, Process> {
+    let all = all_processes().into_iter();
+    all.filter_map(|pid| Some((pid, process(pid)?))).collect()
+}
+
 /// The environment a process was started with; empty for a dead one and for one that is not ours to look into.
-pub(crate) fn environment(pid: Pid) -> Vec<u8> {
+pub fn environment(pid: Pid) -> Vec<u8> {
     fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default()
 }
 
-/// A process's place in the tree.
-pub(crate) fn process(pid: Pid) -> Option<Process> {
-    parse_stat(
-        pid,
-        &fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?,
-    )
+/// A process's place in the tree; `None` for one that is gone.
+pub fn process(pid: Pid) -> Option<Process> {
+    // A program may be called anything, also what is no UTF-8.
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    parse_stat(pid, &String::from_utf8_lossy(&stat))
 }
 
 /// Reads `pid (comm) state ppid pgrp session … starttime …`, where `starttime` is the 22nd; `comm` may hold
@@ -90,8 +96,8 @@ mod tests {
 
     #[test]
     fn this_process_is_among_them() {
-        let this = rustix::process::getpid();
-        assert!(all_processes().contains(&this));
-        assert_eq!(process(this).unwrap().parent, rustix::process::getppid());
+        let all = processes();
+        assert_eq!(all.get(&getpid()).unwrap().parent, rustix::process::getppid());
+        assert!(is_ours());
     }
 }

@@ -1,4 +1,4 @@
-//! What is below a process, and making an end of it.
+//! What is below a process, on Linux: found by whose child it is, stopped, started again and killed.
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-use super::proc_fs::{Process, process, processes};
+use super::proc_fs::{Process, environment, process, processes};
 
 /// How often at most to look for processes that were forked while others were being stopped. Each round stops all there
 /// is; two or three are usual.
@@ -20,7 +20,7 @@ const GONE_WITHIN: Timespec = Timespec {
 };
 
 /// All that lives below `root`, itself left out, and parents before their children.
-pub(crate) fn below(root: Pid) -> Vec<Process> {
+pub fn below(root: Pid) -> Vec<Process> {
     below_any(&processes(), &HashSet::from([root]))
 }
 
@@ -50,25 +50,35 @@ fn below_any(all: &HashMap<Pid, Process>, roots: &HashSet<Pid>) -> Vec<Process> 
     found
 }
 
-/// What an agent's orphans are known by when the supervisor of a process is gone: the session of its command, its mark,
-/// and being below one of these.
-pub(crate) fn of_lost_supervisor(command: Option<Pid>, is_marked: impl Fn(Pid) -> bool) -> Vec<Process> {
+/// All that carries a mark in its environment or is in the session of `leader`, and all that lives below these: what is left
+/// of processes whose supervisor is gone. Parents come before their children. `is_mark` is given each variable of an
+/// environment, `NAME=value`.
+pub fn of_mark(leader: Option<Pid>, is_mark: impl Fn(&[u8]) -> bool) -> Vec<Process> {
     let all = processes();
+    let is_marked = |pid: Pid| environment(pid).split(|byte| *byte == 0).any(&is_mark);
     let roots: HashSet<Pid> = all
         .values()
         .filter(|process| !process.dead)
-        .filter(|process| (command.is_some() && process.session == command) || is_marked(process.pid))
+        .filter(|process| (leader.is_some() && process.session == leader) || is_marked(process.pid))
         .map(|process| process.pid)
         .collect();
-    let below = below_any(&all, &roots);
     let mut found: Vec<Process> = roots.iter().filter_map(|pid| all.get(pid)).copied().collect();
-    found.extend(below);
+    found.extend(below_any(&all, &roots));
+    found.sort_by_key(|process| depth(&all, process));
     found
 }
 
+/// How many ancestors a process has.
+fn depth(all: &HashMap<Pid, Process>, process: &Process) -> usize {
+    // Ids used again while processes were read could make a circle of them.
+    std::iter::successors(Some(process), |process| all.get(&process.parent?))
+        .take(all.len())
+        .count()
+}
+
 /// Stops all that `find` finds until it finds nothing new, so that none of them forks, or goes on because a child of
-/// it died, while they are killed.
-pub(crate) fn stop(find: impl Fn() -> Vec<Process>) {
+/// it died, while they are killed. Returns how many were found.
+pub fn stop(find: impl Fn() -> Vec<Process>) -> usize {
     let mut stopped = HashSet::new();
     for _ in 0..ROUNDS {
         let fresh: Vec<Process> = find()
@@ -76,16 +86,25 @@ pub(crate) fn stop(find: impl Fn() -> Vec<Process>) {
             .filter(|process| stopped.insert((process.pid, process.started)))
             .collect();
         if fresh.is_empty() {
-            return;
+            break;
         }
         for process in fresh {
             send(&process, Signal::STOP).ok(); // One that is not ours to stop, or has gone.
         }
     }
+    stopped.len()
+}
+
+/// Lets all go on that `find` finds, children before their parents: a shell whose child still stands would take it for one
+/// that was stopped at a terminal.
+pub fn resume(find: impl Fn() -> Vec<Process>) {
+    for process in find().iter().rev() {
+        send(process, Signal::CONT).ok(); // One that is not ours, or has gone.
+    }
 }
 
 /// Kills all that `find` finds until it finds nothing more that is ours to kill. Blocks.
-pub(crate) fn kill(find: impl Fn() -> Vec<Process>) {
+pub fn kill(find: impl Fn() -> Vec<Process>) {
     for _ in 0..ROUNDS {
         let killed: Vec<Option<OwnedFd>> = find()
             .iter()
@@ -104,7 +123,7 @@ pub(crate) fn kill(find: impl Fn() -> Vec<Process>) {
 
 /// Sends a signal to a process if it is still the one that was seen: its id may have become another's meanwhile. Gives
 /// a handle to it where the kernel has such.
-pub(crate) fn send(seen: &Process, signal: Signal) -> rustix::io::Result<Option<OwnedFd>> {
+pub fn send(seen: &Process, signal: Signal) -> rustix::io::Result<Option<OwnedFd>> {
     let is_still_there = || {
         let now = process(seen.pid).filter(|now| now.started == seen.started && !now.dead);
         now.map(|_| ()).ok_or(Errno::SRCH)
