@@ -46,4 +46,4 @@ pub use reader::{OutputReader, Piece};
 pub use settings::ProcessSettings;
 
 /// The variable that marks each process of an agent: `<mark of the agent>/<process id>`.
-pub const MARK: &str = "PODBAY_PROCESS";
+pub const MARK: &str = podbay_protocol::agent::MARK_VARIABLE;

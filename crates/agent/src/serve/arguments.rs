@@ -12,7 +12,8 @@ pub(super) const KEY_ON_STDIN: &str = "--key-on-stdin";
 /// What the mode `serve` takes.
 pub(crate) const USAGE: &str = "\
 podbay-agent serve [--port PORT] [--address ADDRESS] [--key-file FILE] [--pod-uid UID] [--directory DIRECTORY]
-                   [--spool DIRECTORY] [--spool-limit BYTES] [--grace SECONDS] [--no-new-privileges]";
+                   [--spool DIRECTORY] [--spool-limit BYTES] [--grace SECONDS] [--no-new-privileges] [--mark TEXT]
+                   [--socket PATH] [--lock FILE]";
 
 /// The arguments of the mode `serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,13 @@ pub struct Arguments {
     pub grace: Duration,
     /// Whether neither the server nor any process gains rights by a set-user-id program.
     pub no_new_privileges: bool,
+    /// What marks the processes of this agent ([`ProcessSettings::mark`](crate::process::ProcessSettings::mark)).
+    pub mark: Option<String>,
+    /// The socket to listen on in place of a port.
+    pub socket: Option<PathBuf>,
+    /// The file that is locked for as long as this process lives: by it, others of its user know that it does. Once the file
+    /// is gone, so is what this serves, and it ends.
+    pub lock: Option<PathBuf>,
 }
 
 /// The arguments can't be read.
@@ -62,6 +70,9 @@ impl Default for Arguments {
             // A little less than Kubernetes waits (30 s).
             grace: Duration::from_secs(25),
             no_new_privileges: false,
+            mark: None,
+            socket: None,
+            lock: None,
         }
     }
 }
@@ -92,6 +103,9 @@ impl Arguments {
                 "--directory" => arguments.directory = Some(value()?.into()),
                 "--spool" => arguments.spool = Some(value()?.into()),
                 "--spool-limit" => arguments.spool_limit = Some(read(&name, &value()?)?),
+                "--mark" => arguments.mark = Some(read(&name, &value()?)?),
+                "--socket" => arguments.socket = Some(value()?.into()),
+                "--lock" => arguments.lock = Some(value()?.into()),
                 "--grace" => {
                     let seconds = read(&name, &value()?)?;
                     arguments.grace = Duration::try_from_secs_f64(seconds)
@@ -149,6 +163,10 @@ mod tests {
             "/w",
             "--no-new-privileges",
             "--key-on-stdin",
+            "--mark=m",
+            "--socket",
+            "/d/socket",
+            "--lock=/d/lock",
         ]);
         let expected = Arguments {
             port: 0,
@@ -161,6 +179,9 @@ mod tests {
             spool_limit: Some(5),
             grace: Duration::from_millis(500),
             no_new_privileges: true,
+            mark: Some("m".to_owned()),
+            socket: Some("/d/socket".into()),
+            lock: Some("/d/lock".into()),
         };
         assert_eq!(arguments.unwrap(), expected);
     }

@@ -5,12 +5,14 @@
 //! grace period and while clients can still read how they ended, and then the server.
 
 mod arguments;
+mod life;
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::future::pending;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
-
-use tokio::net::TcpListener;
 
 pub use arguments::{Arguments, WrongArguments};
 
@@ -20,7 +22,8 @@ use crate::key::protect::protect_process;
 use crate::key::source::VARIABLES;
 use crate::key::{KeyError, SessionKey};
 use crate::process::{ProcessSettings, Processes};
-use crate::server::{self, Limits, NeedsKey, Services};
+use crate::server::{self, Limits, Listener, NeedsKey, Services};
+use life::Life;
 
 /// Threads that carry bytes: more make streams no faster.
 const WORKERS: usize = 2;
@@ -74,14 +77,28 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
         .build()
         .map_err(system("starting threads"))?;
     let ended = runtime.block_on(async {
+        let life = match &arguments.lock {
+            Some(path) => Some(
+                Life::take(path)
+                    .await
+                    .map_err(system("locking the file that tells of this process"))?,
+            ),
+            None => None,
+        };
         let mut ending = EndingSignals::listen().map_err(system("listening for signals"))?;
-        let listener = server::listen(address)
-            .await
-            .map_err(system("listening on the port"))?;
-        announce(&listener).map_err(system("telling the address"))?;
+        let listener = match &arguments.socket {
+            Some(path) => server::listen_on_socket(path)
+                .map(Listener::from)
+                .map_err(system("listening on the socket"))?,
+            None => server::listen(address)
+                .await
+                .map(Listener::from)
+                .map_err(system("listening on the port"))?,
+        };
+        announce(&listener, arguments.socket.as_deref()).map_err(system("telling the address"))?;
         let children = Children::of_this_program().map_err(system("waiting for children"))?;
         let processes = Processes::new(settings(&arguments, open_files), children);
-        serve(listener, key, &arguments, processes, &mut ending).await;
+        serve(listener, key, &arguments, processes, (&mut ending, life.as_ref())).await;
         Ok(ExitCode::SUCCESS)
     });
     // A call on a file that hangs is not waited for.
@@ -90,23 +107,42 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
 }
 
 async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     key: Option<SessionKey>,
     arguments: &Arguments,
     processes: Processes,
-    ending: &mut EndingSignals,
+    (ending, life): (&mut EndingSignals, Option<&Life>),
 ) {
     let services = Services::new(key, arguments.pod_uid.clone(), processes.clone());
     let ends = async {
-        ending.next().await;
+        tokio::select! {
+            _ = ending.next() => {}
+            () = is_over(life) => {}
+        }
         processes.shut_down(arguments.grace).await;
     };
     server::serve(listener, services, Limits::default(), ends).await;
 }
 
-/// Whoever started us may have left the choice of the port to the system.
-fn announce(listener: &TcpListener) -> io::Result<()> {
-    writeln!(io::stdout(), "listening on {}", listener.local_addr()?)
+async fn is_over(life: Option<&Life>) {
+    match life {
+        Some(life) => life.is_over().await,
+        None => pending().await,
+    }
+}
+
+/// Whoever started us may have left the choice of the port to the system, and waits for the socket. One that listens on a
+/// socket has nothing more to tell, and may outlive whoever reads it.
+fn announce(listener: &Listener, socket: Option<&Path>) -> io::Result<()> {
+    match (listener, socket) {
+        (Listener::Port(port), _) => writeln!(io::stdout(), "listening on {}", port.local_addr()?),
+        (Listener::Socket(_), path) => {
+            let path = path.unwrap_or(Path::new("a socket"));
+            writeln!(io::stdout(), "listening on {}", path.display())?;
+            rustix::stdio::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
+            Ok(())
+        }
+    }
 }
 
 fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
@@ -123,6 +159,7 @@ fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
         spool: arguments.spool.clone(),
         spool_limit,
         stream_limit: defaults.stream_limit.min(spool_limit),
+        mark: arguments.mark.clone().unwrap_or(defaults.mark),
         ..defaults
     }
 }

@@ -6,24 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Arrival, ConnectionId};
 use super::connection::{Connection, End};
+use super::listener::Listener;
 use super::window::Budget;
 use super::{Limits, Services, http1, http2, preface};
 
 /// How long nothing is accepted after the system could not give a connection: there are no descriptors left, mostly.
 const PAUSE: Duration = Duration::from_millis(50);
-/// When a silent connection is asked by the system whether its other side is there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     services: Arc<Services>,
     limits: Limits,
     ends: impl Future<Output = ()> + Send,
@@ -48,7 +46,9 @@ pub(super) async fn serve(
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(Some(stream)) => stream,
+            // Another user's: the connection was turned away.
+            Ok(None) => continue,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(PAUSE).await;
@@ -74,7 +74,6 @@ pub(super) async fn serve(
         };
         let connection = Arc::new(Connection::new(Arc::clone(&services), Arc::clone(&budget), end));
         let (admission, limits) = (Arc::clone(&admission), Arc::clone(&limits));
-        prepare(&stream);
         connections.spawn(async move {
             let leaves = Leaves {
                 admission: &admission,
@@ -142,19 +141,6 @@ async fn speak(
         Ok(Ok((false, io))) => http1::serve(io, Arc::clone(connection), limits).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
         Err(_) => tracing::debug!("a client sent nothing in time"),
-    }
-}
-
-/// Small answers are not held back, and a dead client is found out.
-fn prepare(stream: &TcpStream) {
-    use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
-
-    let prepared = stream.set_nodelay(true).and_then(|()| {
-        set_socket_keepalive(stream, true)?;
-        Ok(set_tcp_keepidle(stream, KEEPALIVE)?)
-    });
-    if let Err(error) = prepared {
-        tracing::debug!(%error, "a connection could not be set up as it should be");
     }
 }
 

@@ -1,9 +1,12 @@
 //! Where the server listens.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 /// The address to listen on for a port: without a key, only this machine's own, so that nobody else may ask.
 pub fn address(port: u16, has_key: bool, wanted: Option<IpAddr>) -> Result<SocketAddr, NeedsKey> {
@@ -32,6 +35,20 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         }
         other => other,
     }
+}
+
+/// Listens on a socket at `path`, which this user alone may connect to. What an earlier server left there goes. Within a tokio
+/// runtime.
+///
+/// The caller's directory keeps others out in the moment before the socket has its mode.
+pub fn listen_on_socket(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
 fn has_no_ipv6(error: &io::Error) -> bool {

@@ -1,7 +1,7 @@
 //! The server: HTTP/1.1 and cleartext HTTP/2 on one port.
 //!
 //! ```text
-//!   listen      where; without a key only for this machine
+//!   listen      where; without a key only for this machine; listener what is listened on
 //!   accept      connections taken in, counted (admission, pure) and ended
 //!   preface     which protocol a connection speaks
 //!   http1       on hyper; http2 on h2, with windows that grow and shrink (window, pure)
@@ -26,6 +26,7 @@ mod http1;
 mod http2;
 mod limits;
 mod listen;
+mod listener;
 mod preface;
 mod query;
 mod route;
@@ -35,15 +36,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
 use crate::files::Disk;
 use crate::key::SessionKey;
 use crate::process::Processes;
 use activity::Activity;
 
 pub use limits::Limits;
-pub use listen::{NeedsKey, address, listen};
+pub use listen::{NeedsKey, address, listen, listen_on_socket};
+pub use listener::Listener;
 
 /// What the server serves.
 pub struct Services {
@@ -78,11 +78,11 @@ impl Services {
 
 /// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     mut services: Services,
     limits: Limits,
     ends: impl Future<Output = ()> + Send,
 ) {
     services.idle = limits.idle;
-    accept::serve(listener, Arc::new(services), limits, ends).await;
+    accept::serve(listener.into(), Arc::new(services), limits, ends).await;
 }

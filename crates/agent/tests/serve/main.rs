@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "nothing reaps here but the test itself")]
 
 mod memory;
+mod socket;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
