@@ -5,6 +5,7 @@
 //!   cluster.rs   which cluster is meant
 //!   exec.rs, logs.rs                 a command, a log, as their callers see them
 //!   version.rs                       the API server's version
+//!   selector.rs                      label selectors (pure)
 //!   http_route.rs                    the one kind that Kubernetes' own types lack
 //!   live/                            the trait over an API server, by kube (feature `live`)
 //!   remote_command/                  the exec subresource's protocol: codec without I/O; queues and driver (feature `live`)
@@ -36,6 +37,7 @@ pub mod object;
 pub mod port_forward;
 pub mod remote_command;
 pub mod retry;
+pub mod selector;
 pub mod version;
 
 pub use client::{ClusterClient, DeleteOptions, Interruption, WatchEvent, WatchPolicy};
@@ -48,6 +50,7 @@ pub use live::LiveClient;
 pub use logs::{LogRequest, LogStream};
 pub use object::{Kind, Object, ObjectKey};
 pub use port_forward::PortForward;
+pub use selector::{Selector, SelectorError};
 pub use version::ServerVersion;
 
 /// The README's example is run as a test.

@@ -10,14 +10,13 @@ mod quantity;
 mod quota;
 mod relations;
 mod revise;
-mod selector;
 mod watch;
 
 pub use denial::Denial;
 pub use kept::Kept;
 pub(crate) use objects::drop_finalizer;
 pub use objects::{Birth, Deleted, Deletion, News, Store};
+pub use podbay_k8s_client::{Selector, SelectorError};
 pub(crate) use quantity::Amount;
-pub use selector::{Selector, SelectorError};
 pub use watch::{Following, Relist, endless};
 pub use watch::{RawEvent, RawWatch};

@@ -8,10 +8,10 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use podbay_k8s_client::{Error, Object, WatchEvent};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::Selector;
 use super::denial::Denial;
 use super::history::{Change, Cursor, Next};
 use super::kept::Kept;
-use super::selector::Selector;
 
 /// What a watch of the API yields. Each object carries the `resourceVersion` to go on from.
 #[derive(Debug)]
