@@ -102,6 +102,7 @@ fn crates_for_the_pod_reach_neither_kubernetes_nor_sessions() {
     for package in [
         "podbay-agent",
         "podbay-archive",
+        "podbay-local",
         "podbay-process",
         "podbay-protocol",
     ] {
@@ -132,7 +133,7 @@ fn what_is_pure_reaches_no_client() {
 #[test]
 fn each_crate_names_those_below_it_and_no_others() {
     let graph = Graph::load();
-    let below: [(&str, &[&str]); 11] = [
+    let below: [(&str, &[&str]); 12] = [
         ("podbay-archive", &[]),
         ("podbay-config", &[]),
         ("podbay-protocol", &[]),
@@ -141,6 +142,7 @@ fn each_crate_names_those_below_it_and_no_others() {
             "podbay-agent",
             &["podbay-archive", "podbay-process", "podbay-protocol"],
         ),
+        ("podbay-local", &["podbay-process", "podbay-protocol"]),
         ("podbay-manifests", &["podbay-config", "podbay-protocol"]),
         ("podbay-k8s-client", &["podbay-protocol"]),
         ("podbay-fake-cluster", &["podbay-k8s-client", "podbay-protocol"]),

@@ -1,0 +1,11 @@
+//! Sessions on this machine, each kept by the real agent. Needs no cluster.
+//!
+//! ```text
+//!   machine.rs  places of one's own, and requests to the agent of a session
+//!   life.rs     sessions that are made, found, frozen, ended and lost
+//! ```
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod life;
+mod machine;
