@@ -12,10 +12,13 @@
 //! | `PODBAY_TEST_KUBECONFIG` | the cluster; any one whose nodes have the images |
 //! | `PODBAY_TEST_CLUSTER` | folder of the scripts of our own cluster, for tests that stop its components or read its audit log |
 //! | `PODBAY_TEST_BINARY` | the `podbay` to test; otherwise the one beside the tests |
+//! | `PODBAY_TEST_AGENT` | a static agent, for tests that bring one: `crates/agent/build` |
+//! | `PODBAY_TEST_AGENT_IMAGE` | an image with it that the nodes have: `crates/agent/image` |
 //! | `PODBAY_TEST_KEEP` | keeps the namespaces of failed tests |
 
 #![expect(clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
+pub mod agent;
 pub mod behaviour;
 pub mod cluster;
 pub mod gateway;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod agent;
 mod commands;
 mod containers;
 mod in_pod;

@@ -4,6 +4,8 @@
 //! ```text
 //! cargo build --release -p podbay -p podbay-tests
 //! export PODBAY_TEST_KUBECONFIG=$(tests/cluster/up) PODBAY_TEST_BINARY=$PWD/target/release/podbay
+//! crates/agent/build && export PODBAY_TEST_AGENT=$PWD/target/agent/podbay-agent
+//! export PODBAY_TEST_AGENT_IMAGE=$(crates/agent/image) && tests/cluster/image load target/agent/image.oci.tar
 //! tests/cluster/in target/release/measure all
 //! ```
 
@@ -21,12 +23,13 @@ mod starts;
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "scale",
     "writes",
     "reads",
     "embedded",
     "start",
+    "start-agent",
     "exec-process",
     "exec-call",
     "integrity",
@@ -74,6 +77,7 @@ async fn measure(what: &str, namespace: Namespace) {
         "writes" => audit::writes_of_a_run(&namespace).await,
         "reads" => audit::reads_of_waiting_sessions(&namespace).await,
         "start" => starts::cold(&namespace).await,
+        "start-agent" => starts::with_agents(&namespace).await,
         "exec-process" => execs::whole_processes(&namespace).await,
         "exec-call" => execs::calls(&namespace).await,
         "integrity" => execs::integrity(&namespace).await,

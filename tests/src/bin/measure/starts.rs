@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, WatchEvent, WatchParams};
+use podbay_tests::agent::{agent_image, static_agent};
 use podbay_tests::program::binary;
 use podbay_tests::{DEBIAN, Namespace};
 use tokio::process::Command;
@@ -31,6 +32,55 @@ pub(crate) async fn embedded() {
 
 /// Runs each, in turns.
 const ROUNDS: usize = 25;
+
+/// The ways into a pod that are compared, by what `agent.delivery` calls them.
+const DELIVERIES: [&str; 4] = ["none", "image_volume", "init_container", "upload"];
+
+/// `podbay open` as a whole process, with each way of bringing an agent, against `kubectl run` of the same image and the same
+/// command (a shell that waits), until Ready.
+pub(crate) async fn with_agents(namespace: &Namespace) {
+    let pods: Api<Pod> = namespace.api();
+    let mut ours: [Figures; 4] = Default::default();
+    let mut seen = Figures::default();
+    for round in 0..=ROUNDS {
+        let mut plain = None;
+        for (delivery, figures) in DELIVERIES.into_iter().zip(&mut ours) {
+            let podbay = namespace.podbay().env("PODBAY_AGENT_DELIVERY", delivery);
+            let podbay = match delivery {
+                "none" => podbay,
+                "upload" => podbay.env("PODBAY_AGENT_BINARY", &static_agent()),
+                _ => podbay.env("PODBAY_AGENT_IMAGE", &agent_image()),
+            };
+            let id = format!("{}-{round}", &delivery[..2]);
+            let open = ["open", &id, "--image", DEBIAN, "-q", "--memory", "64Mi"];
+            let took = time(&mut podbay.command(&open)).await;
+            if delivery == "none" {
+                plain = Some(pods.get(&format!("openhands-runtime-{id}")).await.unwrap());
+            }
+            let _ = podbay.run(&["close", &id, "--wait"]).await.expect(0);
+            if round > 0 {
+                figures.add(took);
+            }
+        }
+        let took = kubectl_run(namespace, &plain.unwrap(), &format!("k{round}"), false).await;
+        if round > 0 {
+            seen.add(took);
+        }
+    }
+    println!("{}", seen.line("kubectl run, until a watch sees Ready"));
+    for (delivery, figures) in DELIVERIES.into_iter().zip(&ours) {
+        println!(
+            "{}",
+            figures.line(&format!("podbay open, agent.delivery {delivery}"))
+        );
+        println!(
+            "  {:+.0} ms against kubectl run, {:+.0} ms against none",
+            figures.median() - seen.median(),
+            figures.median() - ours[0].median()
+        );
+    }
+    println!("(allowed: image_volume +100 ms against kubectl run)");
+}
 
 /// `podbay open` as a whole process against `kubectl run` of the same image and command until Ready.
 pub(crate) async fn cold(namespace: &Namespace) {
