@@ -2,6 +2,7 @@
 //!
 //! * [`process`]: processes whose output is never lost silently.
 //! * [`files`]: files and trees of files.
+//! * `figures`: what the sandbox uses, and since when nobody needs it.
 //! * [`server`]: both as resources of an HTTP server.
 //! * [`serve`]: the program's mode that is PID 1 of a sandbox.
 //! * [`key`]: the session's key, which clients present and hostile code must not get.
@@ -9,6 +10,9 @@
 //! * [`supervise`]: the process of its own that stands above each command.
 //!
 //! Linux alone.
+
+mod cgroup;
+mod figures;
 
 pub mod files;
 pub mod init;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_config::Config;
-use podbay_runtime::protocol::End;
+use podbay_runtime::protocol::{End, ErrorCode};
 use podbay_runtime::{Backend, Podbay, Session};
 use tokio::time::Instant;
 
@@ -16,6 +16,7 @@ async fn by_the_agent() {
     let transport = sandbox.session.processes().await.capabilities().transport;
     assert_eq!(transport, "the agent");
     suite(&sandbox.session).await;
+    what_it_uses(&sandbox.session).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +28,20 @@ async fn on_this_machine() {
         .unwrap();
     let session = podbay.session("demo").open().await.unwrap();
     suite(&session).await;
+    let refused = session.figures().await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Unsupported);
     session.close().await.unwrap();
+}
+
+/// An agent tells what its sandbox uses; without one that is refused.
+async fn what_it_uses(session: &Session) {
+    session.hold(Duration::from_secs(60)).await.unwrap();
+    let figures = session.figures().await.unwrap();
+    assert!(figures.memory.is_some() && figures.disk.is_some());
+    assert!(figures.idle.seconds <= 0.0, "{:?}", figures.idle);
+    session.hold(Duration::ZERO).await.unwrap();
+    let refused = session.hold(Duration::from_secs(90_000)).await.unwrap_err();
+    assert!(refused.chain().contains("86400"), "{}", refused.chain());
 }
 
 async fn suite(session: &Session) {

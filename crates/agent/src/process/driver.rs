@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::carried::Carried;
-use super::cgroup::oom_kills;
 use super::descriptor::{sink, source};
 use super::end::Seen;
 use super::entry::{Command, Entry};
 use super::input::Pieces;
 use super::record::record;
 use super::request::{Request, Timeout};
+use crate::cgroup::oom_kills;
 use crate::init::{ChildEnd, Children};
 use crate::supervise::{Event, Order, Supervisor, Told, Usage, kill_left};
 

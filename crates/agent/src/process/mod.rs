@@ -11,7 +11,7 @@
 //!   carried     its streams, in tasks of their own
 //!   pump        an output on its way into the log; spool the files it may go to
 //!   descriptor  pipes and terminals without blocking
-//!   input       standard input; reader what clients read; cgroup kills for memory
+//!   input       standard input; reader what clients read
 //! ```
 //!
 //! A process ends when its command exits. What it wrote until then is always in the log; what the processes it left
@@ -20,7 +20,6 @@
 //! agent ends.
 
 mod carried;
-mod cgroup;
 mod descriptor;
 mod driver;
 mod end;

@@ -1,5 +1,6 @@
 //! All processes of an agent.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -269,6 +270,12 @@ impl Processes {
     /// Those of which something is left, counted.
     pub fn alive(&self) -> usize {
         *self.0.alive.borrow()
+    }
+
+    /// The directory that a process starts in if it names none.
+    pub(crate) fn directory(&self) -> PathBuf {
+        let directory = self.0.settings.directory.clone();
+        directory.unwrap_or_else(|| std::env::current_dir().unwrap_or_else(|_| "/".into()))
     }
 
     fn entry(&self, id: &ProcessId) -> Result<Arc<Entry>, UnknownProcess> {

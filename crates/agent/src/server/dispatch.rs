@@ -67,7 +67,7 @@ async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer 
             format!("the header {KEY_HEADER} does not carry the key of this session"),
         ));
     }
-    let busy = (!route.is_open()).then(|| services.activity.begin());
+    let busy = route.is_use().then(|| services.activity.begin());
     let answered = match Query::parse(head.uri.query()) {
         Ok(query) => {
             let asked = Asked {

@@ -8,7 +8,7 @@
 //!   connection  what requests of one connection have in common
 //!   dispatch    route (pure), key, handler; a panic answers 500
 //!   query, body what a request brings; answer what it gets
-//!   activity    whether there is something to do
+//!   activity    whether there is something to do: one of the signals of `crate::figures`
 //!   handlers/   one file for each group of resources
 //! ```
 //!
@@ -36,6 +36,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::figures::Meter;
 use crate::files::Disk;
 use crate::key::SessionKey;
 use crate::process::Processes;
@@ -52,6 +53,7 @@ pub struct Services {
     processes: Processes,
     disk: Disk,
     activity: Activity,
+    meter: Meter,
     idle: Duration,
 }
 
@@ -60,12 +62,14 @@ impl Services {
     /// it that nobody else can connect ([`address`]). `pod_uid` is what the proof of the key says of the pod; it is
     /// empty where there is none.
     pub fn new(key: Option<SessionKey>, pod_uid: impl Into<String>, processes: Processes) -> Self {
+        let meter = Meter::new(processes.directory());
         Self {
             key,
             pod_uid: pod_uid.into(),
             processes,
             disk: Disk::default(),
             activity: Activity::new(),
+            meter,
             idle: Limits::default().idle,
         }
     }
@@ -84,5 +88,8 @@ pub async fn serve(
     ends: impl Future<Output = ()> + Send,
 ) {
     services.idle = limits.idle;
+    let processes = services.processes.clone();
+    let looking = tokio::spawn(services.meter.clone().run(move || processes.alive()));
     accept::serve(listener.into(), Arc::new(services), limits, ends).await;
+    looking.abort();
 }

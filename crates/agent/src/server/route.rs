@@ -10,6 +10,8 @@ pub(super) enum Route {
     Alive,
     ServerInfo,
     Proof,
+    Figures,
+    Hold,
     ListProcesses,
     StartProcess(ProcessId),
     ShowProcess(ProcessId),
@@ -53,6 +55,8 @@ impl Route {
             path::ALIVE => get(Self::Alive),
             path::SERVER_INFO => get(Self::ServerInfo),
             path::PROOF => post(Self::Proof),
+            path::FIGURES => get(Self::Figures),
+            path::HOLD => on(method, "PUT", &[(&Method::PUT, Self::Hold)]),
             path::PROCESSES => get(Self::ListProcesses),
             path::FILES => on(
                 method,
@@ -127,6 +131,11 @@ impl Route {
     pub(super) const fn is_open(&self) -> bool {
         matches!(self, Self::Alive | Self::ServerInfo | Self::Proof)
     }
+
+    /// Whether who asks this uses the sandbox, and does not only look whether it is used.
+    pub(super) const fn is_use(&self) -> bool {
+        !self.is_open() && !matches!(self, Self::Figures | Self::Hold)
+    }
 }
 
 /// The route of a method; `HEAD` is asked what `GET` is (RFC 9110, 9.3.2).
@@ -160,6 +169,8 @@ mod tests {
             ("HEAD", "/alive", Route::Alive),
             ("GET", "/server_info", Route::ServerInfo),
             ("POST", "/podbay/v1/proof", Route::Proof),
+            ("GET", "/podbay/v1/figures", Route::Figures),
+            ("PUT", "/podbay/v1/hold", Route::Hold),
             ("GET", "/podbay/v1/processes", Route::ListProcesses),
             ("PUT", "/podbay/v1/processes/p-1", Route::StartProcess(id.clone())),
             ("GET", "/podbay/v1/processes/p-1", Route::ShowProcess(id.clone())),

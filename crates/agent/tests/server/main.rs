@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod client;
+mod figures;
 mod files;
 mod hostile;
 mod http2;

@@ -19,7 +19,7 @@ pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
 use crate::commands::{
-    close, completions, config, cp, delete, exec, key, logs, ls, open, pause, render, resume, run, show,
+    close, completions, config, cp, delete, exec, key, logs, ls, open, pause, render, resume, run, show, top,
     version,
 };
 
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Show(show::ShowArgs),
     /// Print the key that a session's server takes
     Key(key::KeyArgs),
+    /// Show what sessions use, and since when nobody needs them
+    Top(top::TopArgs),
     /// Print the log of a session's main program
     Logs(logs::LogsArgs),
     /// Copy a file or a directory into a session, or out of it

@@ -15,6 +15,7 @@ pub(crate) mod render;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod top;
 pub(crate) mod version;
 
 use crate::args::{Args, Command};
@@ -30,6 +31,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Ls(args) => ls::run(&global, args).await,
         Command::Show(args) => show::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,
+        Command::Top(args) => top::run(&global, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Cp(args) => cp::run(&global, args).await,
         Command::Pause(args) => pause::run(&global, args).await,

@@ -7,6 +7,7 @@
 //! * [`path`]: where each resource is.
 //! * [`error`]: what an answer says that is no success.
 //! * [`frame`]: the outputs of a process as a stream of frames, decoded however they are cut.
+//! * [`figures`]: what the sandbox uses, and whether anybody needs it.
 //! * [`files`]: what is known of a file, and requests about files.
 //! * [`process`]: requests about processes.
 //! * [`proof`]: what the server signs with its key.
@@ -14,6 +15,7 @@
 //! * [`raw_text`]: names of files, which need not be text.
 
 pub mod error;
+pub mod figures;
 pub mod files;
 pub mod frame;
 pub mod info;
@@ -23,6 +25,7 @@ pub mod proof;
 pub mod raw_text;
 
 pub use error::{AgentError, AgentErrorCode};
+pub use figures::Figures;
 pub use files::{FileKind, FileList, FileStat, NamedFile};
 pub use frame::{Frame, FrameDecoder};
 pub use info::ServerInfo;

@@ -10,6 +10,10 @@ pub const ALIVE: &str = "/alive";
 pub const SERVER_INFO: &str = "/server_info";
 /// The proof that the server knows the key ([`super::proof`]). Open to everybody.
 pub const PROOF: &str = "/podbay/v1/proof";
+/// What the sandbox uses, and whether anybody needs it ([`super::Figures`]).
+pub const FIGURES: &str = "/podbay/v1/figures";
+/// Keeps the sandbox from being taken for idle ([`super::figures::HoldRequest`]).
+pub const HOLD: &str = "/podbay/v1/hold";
 /// All processes.
 pub const PROCESSES: &str = "/podbay/v1/processes";
 /// A file's content.

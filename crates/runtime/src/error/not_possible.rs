@@ -26,6 +26,10 @@ pub enum Operation {
     GetFromOffset,
     /// Writing a file from an offset.
     PutFromOffset,
+    /// Reading what the sandbox uses.
+    Figures,
+    /// Keeping the sandbox from being taken for idle.
+    Hold,
 }
 
 /// What was asked for is not possible over this transport.
@@ -52,6 +56,8 @@ impl Operation {
             Self::OtherUser => "running a process as another user",
             Self::GetFromOffset => "reading a file from an offset",
             Self::PutFromOffset => "writing a file from an offset",
+            Self::Figures => "reading what the sandbox uses",
+            Self::Hold => "keeping the sandbox from being taken for idle",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod describe;
+mod figures;
 mod handle;
 mod on_host;
 mod starting;

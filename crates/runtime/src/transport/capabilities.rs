@@ -100,6 +100,8 @@ impl Capabilities {
             Operation::OtherUser => self.users,
             Operation::GetFromOffset => self.get_from_offset,
             Operation::PutFromOffset => self.put_from_offset,
+            // Of the sandbox, not of a transport: its agent alone knows.
+            Operation::Figures | Operation::Hold => false,
         };
         if possible {
             Ok(())

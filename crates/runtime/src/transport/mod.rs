@@ -36,7 +36,9 @@ pub use error::TransportError;
 pub use files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, Reader, Writer};
 pub use processes::{Attachment, AttachmentEnd, Chunk, Output, ProcessTransport};
 
+use crate::agent::AgentConnection;
 use crate::backend::BackendKind;
+use crate::error::Error;
 use crate::session::Session;
 use agent::AgentProcesses;
 use exec::ExecProcesses;
@@ -50,6 +52,11 @@ impl Session {
             BackendKind::Local => Arc::new(LocalProcesses::new(self.clone())),
             BackendKind::Cluster => Arc::new(ExecProcesses::new(self.clone())),
         }
+    }
+
+    /// The connection to its agent; `None` where there is none, or no way to it.
+    pub(crate) async fn agent(&self) -> Result<Option<AgentConnection>, Error> {
+        agent::find(self).await
     }
 
     /// Its processes, by the best way there is to them: its agent, where it has one that can be reached, else the exec

@@ -1,5 +1,6 @@
 //! What is done for each resource.
 
+mod figures;
 mod files;
 mod open;
 mod output;
@@ -20,6 +21,8 @@ pub(super) async fn handle(services: &Services, route: Route, asked: Asked) -> R
         Route::Alive => open::alive(asked),
         Route::ServerInfo => open::server_info(services, asked),
         Route::Proof => open::proof(services, asked).await,
+        Route::Figures => figures::show(services, asked).await,
+        Route::Hold => figures::hold(services, asked).await,
         Route::ListProcesses => processes::list(services, asked),
         Route::StartProcess(id) => processes::start(services, id, asked).await,
         Route::ShowProcess(id) => processes::show(services, &id, asked),

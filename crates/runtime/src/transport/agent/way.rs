@@ -32,7 +32,8 @@ pub(in crate::transport) async fn agent(session: &Session) -> Option<AgentConnec
     }
 }
 
-async fn find(session: &Session) -> Result<Option<AgentConnection>, Error> {
+/// The same, looked for in any case.
+pub(in crate::transport) async fn find(session: &Session) -> Result<Option<AgentConnection>, Error> {
     let Some(port) = session.specification().await?.agent().port() else {
         return Ok(None);
     };

@@ -1,0 +1,47 @@
+//! What the sandbox uses, and what keeps it from being taken for idle.
+
+use http::Method;
+use podbay_protocol::agent::figures::{Figures, Signal};
+use podbay_protocol::agent::{AgentErrorCode, ServerInfo, path};
+
+use crate::client::{Agent, BOTH};
+
+#[tokio::test]
+async fn what_is_used_is_told_and_to_ask_is_no_use() {
+    let agent = Agent::start().await;
+    for protocol in BOTH {
+        let look = || agent.ask(protocol, Method::GET, path::FIGURES, "");
+        let figures: Figures = look().await.ok().json();
+        assert!(figures.memory.is_some_and(|memory| memory.working_set > 0));
+        assert!(figures.disk.is_some_and(|disk| disk.total > 0));
+        let seen = |figures: &Figures, wanted| {
+            let mut signals = figures.idle.signals.iter();
+            signals.find(|age| age.signal == wanted).map(|age| age.seconds)
+        };
+        let before = seen(&figures, Signal::Requests).unwrap();
+        let figures: Figures = look().await.ok().json();
+        assert!(seen(&figures, Signal::Requests).unwrap() > before);
+        // Another request is one.
+        let _ = agent.get(path::PROCESSES).await.ok();
+        let after: Figures = look().await.ok().json();
+        let [before, after] = [&figures, &after].map(|figures| seen(figures, Signal::Requests).unwrap());
+        assert!(after < before + 1.0);
+    }
+}
+
+#[tokio::test]
+async fn a_hold_keeps_it_and_is_not_for_ever() {
+    let agent = Agent::start().await;
+    let hold = async |body: &str| agent.put(path::HOLD, body.to_owned()).await;
+    let _ = hold(r#"{"seconds": 3600}"#).await.ok();
+    let info: ServerInfo = agent.get(path::SERVER_INFO).await.ok().json();
+    assert!(info.idle_time <= 0.0, "{}", info.idle_time);
+    let figures: Figures = agent.get(path::FIGURES).await.ok().json();
+    let held = figures.idle.signals.iter().find(|age| age.signal == Signal::Hold);
+    assert!(held.is_some_and(|age| age.seconds <= 0.0), "{figures:?}");
+    for wrong in ["-1", "86401", "1e300", "\"1\"", "null"] {
+        let reply = hold(&format!("{{\"seconds\": {wrong}}}")).await;
+        reply.fails(400, AgentErrorCode::InvalidRequest);
+    }
+    let _ = hold(r#"{"seconds": 0}"#).await.ok();
+}
