@@ -3,7 +3,8 @@
 //! * [`process`]: processes whose output is never lost silently.
 //! * [`files`]: files and trees of files.
 //! * `figures`: what the sandbox uses, and since when nobody needs it.
-//! * [`server`]: both as resources of an HTTP server.
+//! * [`action`]: the actions of OpenHands' clients: a shell that stays, files, an editor.
+//! * [`server`]: all of it as resources of an HTTP server.
 //! * [`serve`]: the program's mode that is PID 1 of a sandbox.
 //! * [`key`]: the session's key, which clients present and hostile code must not get.
 //! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
@@ -14,6 +15,7 @@
 mod cgroup;
 mod figures;
 
+pub mod action;
 pub mod files;
 pub mod init;
 pub mod key;

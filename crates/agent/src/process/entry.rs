@@ -1,6 +1,6 @@
 //! One process as all who deal with it share it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use podbay_protocol::{
@@ -271,6 +271,12 @@ impl Entry {
             set_size(&terminal, size);
         }
         state.terminal = Some(terminal);
+    }
+
+    /// Looks at the terminal, while there is one.
+    pub(super) fn with_terminal<T>(&self, look: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        let state = self.lock();
+        state.terminal.as_ref().map(|terminal| look(terminal.as_fd()))
     }
 
     /// Sets the terminal's size, now or once there is one.

@@ -1,5 +1,6 @@
 //! All processes of an agent.
 
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -245,6 +246,15 @@ impl Processes {
         }
         entry.resize(size);
         Ok(())
+    }
+
+    /// Looks at a process's terminal, or sets it up. `None` if it has none, or has ended.
+    pub(crate) fn with_terminal<T>(
+        &self,
+        id: &ProcessId,
+        look: impl FnOnce(BorrowedFd<'_>) -> T,
+    ) -> Option<T> {
+        self.entry(id).ok()?.with_terminal(look)
     }
 
     /// Ends all processes: SIGTERM to all, after `grace` SIGKILL to what is left. None can be started any more.

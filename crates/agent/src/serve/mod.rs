@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 pub use arguments::{Arguments, WrongArguments};
 
+use crate::action::ActionSettings;
 use crate::init::{Children, EndingSignals, raise_open_files};
 use crate::key::handover::{self, Sources};
 use crate::key::protect::protect_process;
@@ -29,6 +30,9 @@ use life::Life;
 const WORKERS: usize = 2;
 /// Threads for files, trees and spool files, at most.
 const BLOCKING_THREADS: usize = 64;
+
+/// The variable that says after how many seconds without output a command is told of that may go on.
+const NO_CHANGE: &str = "NO_CHANGE_TIMEOUT_SECONDS";
 
 /// Why the server did not run.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +117,8 @@ async fn serve(
     processes: Processes,
     (ending, life): (&mut EndingSignals, Option<&Life>),
 ) {
-    let services = Services::new(key, arguments.pod_uid.clone(), processes.clone());
+    let services =
+        Services::new(key, arguments.pod_uid.clone(), processes.clone()).with_actions(actions(arguments));
     let ends = async {
         tokio::select! {
             _ = ending.next() => {}
@@ -143,6 +148,20 @@ fn announce(listener: &Listener, socket: Option<&Path>) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// How OpenHands' actions are carried out: the variable is the one that its own server reads.
+fn actions(arguments: &Arguments) -> ActionSettings {
+    let mut actions = ActionSettings::default();
+    actions.directory.clone_from(&arguments.directory);
+    actions.path = std::env::var("PATH").ok();
+    let seconds = std::env::var(NO_CHANGE)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    if let Some(seconds) = seconds.filter(|seconds: &u32| *seconds > 0) {
+        actions.no_change_seconds = seconds.into();
+    }
+    actions
 }
 
 fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {

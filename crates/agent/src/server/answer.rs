@@ -127,7 +127,7 @@ pub(super) fn without_body(answer: Answer) -> Answer {
 pub(super) type Served = Result<Answer, Infallible>;
 
 /// The status that goes with a code.
-const fn status(code: Code) -> StatusCode {
+pub(super) const fn status(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
         Code::UnknownPath | Code::UnknownProcess | Code::NotFound => StatusCode::NOT_FOUND,

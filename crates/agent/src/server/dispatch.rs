@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::query::{Query, invalid};
 use super::route::{NoRoute, Route};
 use super::{Services, handlers};
+use crate::action::Refusal;
 
 /// A request whose sender may ask it.
 pub(super) struct Asked {
@@ -61,6 +62,8 @@ async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer 
     let has_key = may_ask(services, &head.headers);
     if has_key {
         connection.presented_the_key();
+    } else if route.is_action() {
+        return handlers::actions::refused(&Refusal::new(403, "Invalid API Key"));
     } else if !route.is_open() {
         return answer::error(&AgentError::new(
             AgentErrorCode::Unauthorized,
@@ -68,6 +71,7 @@ async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer 
         ));
     }
     let busy = route.is_use().then(|| services.activity.begin());
+    let is_action = route.is_action();
     let answered = match Query::parse(head.uri.query()) {
         Ok(query) => {
             let asked = Asked {
@@ -82,6 +86,7 @@ async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer 
     match answered {
         // The server is busy until the answer is sent.
         Ok(answer) => answer::keeping(answer, busy),
+        Err(error) if is_action => handlers::actions::refused(&handlers::actions::of_error(&error)),
         Err(error) => answer::error(&error),
     }
 }

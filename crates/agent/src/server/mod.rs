@@ -36,6 +36,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::action::{ActionSettings, Actions};
 use crate::figures::Meter;
 use crate::files::Disk;
 use crate::key::SessionKey;
@@ -51,6 +52,7 @@ pub struct Services {
     key: Option<SessionKey>,
     pod_uid: String,
     processes: Processes,
+    actions: Arc<Actions>,
     disk: Disk,
     activity: Activity,
     meter: Meter,
@@ -63,15 +65,25 @@ impl Services {
     /// empty where there is none.
     pub fn new(key: Option<SessionKey>, pod_uid: impl Into<String>, processes: Processes) -> Self {
         let meter = Meter::new(processes.directory());
+        let disk = Disk::default();
+        let actions = Actions::new(processes.clone(), disk.clone(), ActionSettings::default());
         Self {
             key,
             pod_uid: pod_uid.into(),
             processes,
-            disk: Disk::default(),
+            actions: Arc::new(actions),
+            disk,
             activity: Activity::new(),
             meter,
             idle: Limits::default().idle,
         }
+    }
+
+    /// The same with other settings for the actions of OpenHands' clients.
+    #[must_use]
+    pub fn with_actions(mut self, settings: ActionSettings) -> Self {
+        self.actions = Arc::new(Actions::new(self.processes.clone(), self.disk.clone(), settings));
+        self
     }
 
     /// How long nobody has asked for anything, nor been answered.
@@ -89,7 +101,10 @@ pub async fn serve(
 ) {
     services.idle = limits.idle;
     let processes = services.processes.clone();
-    let looking = tokio::spawn(services.meter.clone().run(move || processes.alive()));
+    let actions = Arc::clone(&services.actions);
+    // A shell that waits for the next command is no sign that somebody needs it.
+    let needed = move || processes.alive().saturating_sub(actions.resting());
+    let looking = tokio::spawn(services.meter.clone().run(needed));
     accept::serve(listener.into(), Arc::new(services), limits, ends).await;
     looking.abort();
 }

@@ -33,6 +33,12 @@ pub(super) enum Route {
     AbandonTransfer,
     PackTree,
     UnpackTree,
+    ExecuteAction,
+    UploadFile,
+    DownloadFiles,
+    ListFiles,
+    VscodeToken,
+    UpdateMcpServers,
 }
 
 /// Why there is nothing to be asked for.
@@ -81,6 +87,12 @@ impl Route {
                 "GET, HEAD, PUT",
                 &[(&Method::GET, Self::PackTree), (&Method::PUT, Self::UnpackTree)],
             ),
+            action_path::EXECUTE => post(Self::ExecuteAction),
+            action_path::UPLOAD => post(Self::UploadFile),
+            action_path::DOWNLOAD => get(Self::DownloadFiles),
+            action_path::LIST => post(Self::ListFiles),
+            action_path::VSCODE_TOKEN => get(Self::VscodeToken),
+            action_path::UPDATE_MCP => post(Self::UpdateMcpServers),
             _ => Self::find_process(method, path),
         }
     }
@@ -136,6 +148,29 @@ impl Route {
     pub(super) const fn is_use(&self) -> bool {
         !self.is_open() && !matches!(self, Self::Figures | Self::Hold)
     }
+
+    /// Whether it is of OpenHands' own, whose clients read errors in another form.
+    pub(super) const fn is_action(&self) -> bool {
+        matches!(
+            self,
+            Self::ExecuteAction
+                | Self::UploadFile
+                | Self::DownloadFiles
+                | Self::ListFiles
+                | Self::VscodeToken
+                | Self::UpdateMcpServers
+        )
+    }
+}
+
+/// Where OpenHands' clients look for its server of actions.
+mod action_path {
+    pub(super) const EXECUTE: &str = "/execute_action";
+    pub(super) const UPLOAD: &str = "/upload_file";
+    pub(super) const DOWNLOAD: &str = "/download_files";
+    pub(super) const LIST: &str = "/list_files";
+    pub(super) const VSCODE_TOKEN: &str = "/vscode/connection_token";
+    pub(super) const UPDATE_MCP: &str = "/update_mcp_server";
 }
 
 /// The route of a method; `HEAD` is asked what `GET` is (RFC 9110, 9.3.2).
@@ -216,6 +251,12 @@ mod tests {
             ("DELETE", "/podbay/v1/files/transfer", Route::AbandonTransfer),
             ("GET", "/podbay/v1/trees", Route::PackTree),
             ("PUT", "/podbay/v1/trees", Route::UnpackTree),
+            ("POST", "/execute_action", Route::ExecuteAction),
+            ("POST", "/upload_file", Route::UploadFile),
+            ("GET", "/download_files", Route::DownloadFiles),
+            ("POST", "/list_files", Route::ListFiles),
+            ("GET", "/vscode/connection_token", Route::VscodeToken),
+            ("POST", "/update_mcp_server", Route::UpdateMcpServers),
         ] {
             let found = find(method, path);
             let open = ["/alive", "/server_info", "/podbay/v1/proof"].contains(&path);

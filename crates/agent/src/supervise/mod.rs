@@ -35,3 +35,4 @@ pub(crate) use launch::{Launch, Manner, Streams, UserChoice, variable};
 pub(crate) use message::{Event, Order, Usage};
 pub use run::supervise;
 pub(crate) use start::reason;
+pub(crate) use user::user_name;

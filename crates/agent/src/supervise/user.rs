@@ -42,6 +42,16 @@ pub(crate) fn identify(choice: &UserChoice) -> Result<Identity, UserError> {
     resolve(choice, &read(PASSWD)?, &read(GROUP)?)
 }
 
+/// The name that the image has for a user.
+pub(crate) fn user_name(uid: u32) -> Option<String> {
+    let passwd = read(PASSWD).ok()?;
+    let account = passwd
+        .lines()
+        .filter_map(account)
+        .find(|account| account.uid == uid);
+    account.map(|account| account.name.to_owned())
+}
+
 /// An image without the file has no users in it. What is not UTF-8 is in names and comments.
 fn read(path: &'static str) -> Result<String, UserError> {
     match fs::read(path) {

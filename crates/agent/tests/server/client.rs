@@ -96,12 +96,24 @@ impl Agent {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::start_as(change, |services, _| services).await
+    }
+
+    /// Of services that are changed, given the directory.
+    pub(crate) async fn start_as(
+        change: impl FnOnce(&mut Limits),
+        services_of: impl FnOnce(Services, &std::path::Path) -> Services,
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let mut settings = ProcessSettings::default();
         settings.program = env!("CARGO_BIN_EXE_podbay-agent").into();
         settings.environment = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
+        settings
+            .environment
+            .push(("HOME".into(), directory.path().join("home").into()));
         let processes = Processes::new(settings, Children::of_this_program().unwrap());
         let key = SessionKey::new(&KEY.into()).unwrap();
-        let services = Services::new(Some(key), POD, processes);
+        let services = services_of(Services::new(Some(key), POD, processes), directory.path());
         let mut limits = Limits::default();
         change(&mut limits);
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -112,7 +124,7 @@ impl Agent {
         }));
         Self {
             address,
-            directory: tempfile::tempdir().unwrap(),
+            directory,
             end: Some(end),
             served,
         }

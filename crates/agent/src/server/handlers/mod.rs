@@ -1,5 +1,6 @@
 //! What is done for each resource.
 
+pub(super) mod actions;
 mod figures;
 mod files;
 mod open;
@@ -44,5 +45,11 @@ pub(super) async fn handle(services: &Services, route: Route, asked: Asked) -> R
         Route::Move => files::rename(services, asked).await,
         Route::PackTree => trees::pack(services, asked).await,
         Route::UnpackTree => trees::unpack(services, asked).await,
+        Route::ExecuteAction => actions::execute(services, asked).await,
+        Route::UploadFile => actions::upload(services, asked).await,
+        Route::DownloadFiles => actions::download(services, asked).await,
+        Route::ListFiles => actions::list(services, asked).await,
+        Route::VscodeToken => actions::vscode_token(services, asked),
+        Route::UpdateMcpServers => actions::update_mcp_servers(asked).await,
     }
 }

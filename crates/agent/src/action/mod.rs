@@ -1,0 +1,34 @@
+//! The actions that OpenHands' clients ask a sandbox for, on any image: its action execution server's API, version 0, as
+//! openhands-ai 1.6.0 has it.
+//!
+//! ```text
+//!   request      what is asked for (pure); refusal what is answered to what can't be
+//!   observation  what an action came to (pure)
+//!   actions      from one to the other
+//!   shell/       commands, in a shell that stays
+//!   python/      cells of Python, in an interpreter that stays
+//!   editor/      files, as an agent's editor changes them
+//!   files        files, read and written
+//!   listing      names in a directory; archive zip files; transfer both ways; multipart forms (pure)
+//!   python_text  values as Python writes them (pure)
+//! ```
+//!
+//! Where the answers differ from that server's, the test `openhands` of this crate says why.
+
+mod actions;
+mod archive;
+mod editor;
+mod files;
+mod listing;
+pub mod multipart;
+pub mod observation;
+mod python;
+mod python_text;
+mod refusal;
+pub mod request;
+pub mod shell;
+mod transfer;
+
+pub use actions::{ActionSettings, Actions};
+pub use refusal::Refusal;
+pub use transfer::{Download, Upload};

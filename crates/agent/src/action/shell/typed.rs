@@ -1,0 +1,106 @@
+//! What is typed into a shell: so that it says when it is ready, and so that it runs a text whatever is in it.
+//!
+//! ```text
+//!   typed, without echo   the text, quoted, as a variable; then the mark `ready`
+//!   <- ready              the terminal is set up as programs expect it, and a line is typed
+//!   <- begin              from here on it is output: the shell evaluates the variable
+//!   <- prompt             exit code, last background process, directory
+//! ```
+//!
+//! The text is evaluated at the shell's top level, so that directory, variables, functions, options and jobs stay; `$?`
+//! is what the command before left. Marks are written to `/dev/tty`, so that no redirection of the shell's own outputs
+//! takes them away. An interrupt takes the shell back to its prompt, so the prompt tells the end in either case.
+
+use super::Kind;
+
+/// Typed once, when the shell has started. What has a backslash before it is no alias.
+pub fn greeting(kind: Kind, nonce: &str) -> String {
+    // The number that is returned is `$?` for the command that follows.
+    let begin = format!(
+        "__podbay_r() {{ \\printf '\\033]7770;{nonce};begin;{nonce}\\007' >/dev/tty; \\return \"$1\"; }} 2>/dev/null;"
+    );
+    match kind {
+        Kind::Bash => {
+            let path = format!(
+                "[[ $PATH == \"$__podbay_v\" ]] || {{ __podbay_v=$PATH; \\printf \"\\\\033]7770;{nonce};path;%s;{nonce}\\\\007\" \"$PATH\" >/dev/tty; }}"
+            );
+            let prompt = format!(
+                "\\printf \"\\\\033]7770;{nonce};prompt;%s;%s;%s;{nonce}\\\\007\" \"${{__podbay_s:-$?}}\" \"${{!:-}}\" \"$PWD\" >/dev/tty"
+            );
+            // The code is taken first: all else changes it.
+            format!(
+                " set +H +o history; history -c; \\unset HISTFILE PROMPT_COMMAND; PS1= PS2= __podbay_s= __podbay_v=; {begin} \
+                 __podbay_p='{{ __podbay_e=${{__podbay_s:-$?}}; {path}; __podbay_s=$__podbay_e; {prompt}; }} 2>/dev/null'; \
+                 PROMPT_COMMAND=$__podbay_p\n"
+            )
+        }
+        Kind::Sh => format!(
+            " {begin} PS2= __podbay_s=; __podbay_q='\x1b]7770;{nonce};prompt;${{__podbay_s:-$?}};${{!:-}};$PWD;{nonce}\x07'; \
+             PS1=$__podbay_q\n"
+        ),
+    }
+}
+
+/// Typed for a command.
+///
+/// It does not begin with a brace: after a text that ended in the middle of a quote, bash takes a reserved word for a word.
+pub fn command(kind: Kind, nonce: &str, text: &str) -> String {
+    let quoted = text.replace('\'', "'\\''");
+    let prompts = match kind {
+        Kind::Bash => "\\unset PROMPT_COMMAND; PROMPT_COMMAND=$__podbay_p PS1= PS2=",
+        Kind::Sh => "PS1=$__podbay_q PS2=",
+    };
+    let before = match kind {
+        Kind::Bash => "PROMPT_COMMAND=$__podbay_p; ",
+        Kind::Sh => "",
+    };
+    format!(
+        "__podbay_l=${{__podbay_s:-$?}}; {{ __podbay_s= __podbay_c='{quoted}'; \
+         \\printf '\\033]7770;{nonce};ready;{nonce}\\007' >/dev/tty; \\read -r __podbay_x </dev/tty || :; \
+         {before}__podbay_r \"$__podbay_l\"; }} 2>/dev/null; \\eval \"$__podbay_c\"; \
+         {{ __podbay_s=$?; {prompts}; }} 2>/dev/null\n"
+    )
+}
+
+/// Typed to see whether the shell takes what is typed: after an interrupt it may have dropped some.
+///
+/// As above, no brace comes first.
+pub fn probe(nonce: &str, number: u64) -> String {
+    format!(":; {{ \\printf '\\033]7770;{nonce};probe;{number};{nonce}\\007' >/dev/tty; }} 2>/dev/null\n")
+}
+
+/// The byte that a key stands for: `C-c` is Ctrl-C.
+pub fn key(text: &str) -> Option<u8> {
+    let key = text.strip_prefix("C-")?;
+    let [byte] = key.as_bytes() else {
+        return None;
+    };
+    match byte {
+        b'?' => Some(0x7f),
+        b'@'..=b'_' | b'a'..=b'z' => Some(byte & 0x1f),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_quoted_whatever_is_in_it() {
+        let typed = command(Kind::Bash, "n", "echo 'a'");
+        assert!(typed.contains("__podbay_c='echo '\\''a'\\''';"), "{typed}");
+    }
+
+    #[test]
+    fn keys_are_control_characters() {
+        assert_eq!(
+            [key("C-c"), key("C-d"), key("C-z"), key("C-\\")],
+            [Some(3), Some(4), Some(26), Some(28)]
+        );
+        assert_eq!(
+            [key("c"), key("C-"), key("C-cc"), key("C-ü"), key("C-1")],
+            [None; 5]
+        );
+    }
+}
