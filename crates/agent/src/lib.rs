@@ -7,6 +7,7 @@
 //! * [`server`]: all of it as resources of an HTTP server.
 //! * [`serve`]: the program's mode that is PID 1 of a sandbox.
 //! * [`key`]: the session's key, which clients present and hostile code must not get.
+//! * [`bridge`]: the program's mode that is a connection over standard streams.
 //! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
 //! * [`supervise`]: the process of its own that stands above each command.
 //!
@@ -16,6 +17,7 @@ mod cgroup;
 mod figures;
 
 pub mod action;
+pub mod bridge;
 pub mod files;
 pub mod init;
 pub mod key;

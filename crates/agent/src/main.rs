@@ -3,6 +3,8 @@
 //! * `podbay-agent serve` is the server of a sandbox, as its PID 1; its arguments are in [`serve::Arguments`].
 //! * `podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT…]` runs an image's own program as the sandbox's main
 //!   command.
+//! * `podbay-agent stdio --port PORT` is a connection to a port of the sandbox over standard input and output, for clients that
+//!   have no other way to it than an exec.
 //! * `podbay-agent install DIRECTORY` copies itself there, as an init container does that brings it into another one.
 //! * `podbay-agent supervise` is for itself alone: it stands above one command.
 
@@ -14,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use podbay_agent::bridge::{self, BridgeError};
 use podbay_agent::init::run_main_command;
 use podbay_agent::serve::{self, ServeError};
 use podbay_agent::supervise::supervise;
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
             Some((grace, argv)) => init(grace, argv),
             None => usage(),
         },
+        Some((mode, rest)) if mode == "stdio" => stdio(rest),
         Some((mode, [directory])) if mode == "install" => install(Path::new(directory)),
         _ => usage(),
     }
@@ -80,25 +84,40 @@ fn serve(words: &[OsString]) -> ExitCode {
     match serve::run(words.to_vec()) {
         Ok(code) => code,
         Err(error) => {
-            let mut text = format!("podbay-agent: {error}");
-            let mut source = std::error::Error::source(&error);
-            while let Some(error) = source {
-                text = format!("{text}: {error}");
-                source = error.source();
-            }
-            complain(&text);
+            let failed = tell(&error);
             match error {
                 ServeError::Arguments(_) => ExitCode::from(USAGE),
-                _ => ExitCode::FAILURE,
+                _ => failed,
             }
         }
     }
 }
 
+fn stdio(words: &[OsString]) -> ExitCode {
+    match bridge::run(words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let failed = tell(&error);
+            match error {
+                BridgeError::Arguments { .. } => ExitCode::from(USAGE),
+                _ => failed,
+            }
+        }
+    }
+}
+
+/// Says what is wrong, with all its causes.
+fn tell(error: &dyn std::error::Error) -> ExitCode {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    complain(&causes.fold(format!("podbay-agent: {error}"), |text, cause| {
+        format!("{text}: {cause}")
+    }))
+}
+
 fn usage() -> ExitCode {
     complain(
         "usage: podbay-agent serve [ARGUMENT...]\n       podbay-agent init [--grace SECONDS] -- COMMAND [ARGUMENT...]\n       \
-         podbay-agent install DIRECTORY",
+         podbay-agent stdio --port PORT\n       podbay-agent install DIRECTORY",
     );
     ExitCode::from(USAGE)
 }

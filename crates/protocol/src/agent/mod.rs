@@ -43,6 +43,10 @@ pub const KEY_HEADER: &str = "x-session-api-key";
 /// The variable by which all processes of an agent, and what they start, are known: `<mark of the agent>/<process id>`.
 pub const MARK_VARIABLE: &str = "PODBAY_PROCESS";
 
+/// The first line on the standard output of the agent's mode `stdio`: it has connected, and what follows is what the connection
+/// carries.
+pub const BRIDGE_READY: &str = "podbay-agent stdio 1\n";
+
 /// The trailer of a body that was read from files: lower-case hexadecimal SHA-256 of the body. HTTP/1.1 carries it to
 /// clients that say `TE: trailers` (RFC 9110, 6.5.1).
 pub const HASH_TRAILER: &str = "x-podbay-sha256";
