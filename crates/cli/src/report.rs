@@ -88,7 +88,7 @@ impl Attempt {
 
     /// The record, with the streams' content or without.
     fn record(&self, with_content: bool) -> OutcomeRecord {
-        let (end, stdout, stderr, seconds, verdict, error) = match &self.result {
+        let (end, stdout, stderr, seconds, verdict, error, transport) = match &self.result {
             Ok(outcome) => {
                 let Outcome {
                     end,
@@ -98,10 +98,21 @@ impl Attempt {
                     stderr_content,
                     seconds,
                     verdict,
+                    transport,
                 } = outcome;
                 let stdout = stream(stdout, with_content.then_some(stdout_content));
                 let stderr = stream(stderr, with_content.then_some(stderr_content));
-                (Some(end.clone()), stdout, stderr, *seconds, verdict.clone(), None)
+                let verdict = verdict.clone();
+                let transport = Some(transport.clone());
+                (
+                    Some(end.clone()),
+                    stdout,
+                    stderr,
+                    *seconds,
+                    verdict,
+                    None,
+                    transport,
+                )
             }
             Err(failure) => (
                 None,
@@ -110,6 +121,7 @@ impl Attempt {
                 self.seconds,
                 failure.verdict().cloned(),
                 Some(failure.record()),
+                None,
             ),
         };
         let verdict = verdict.map(|verdict| verdict.in_words(&CommandLine));
@@ -125,6 +137,7 @@ impl Attempt {
             seconds,
             verdict,
             error,
+            transport,
         }
     }
 }
@@ -183,6 +196,9 @@ fn tell_outcome(outcome: &Outcome, signalled: bool) {
     }
     if let Some(verdict) = &outcome.verdict {
         tell_verdict(verdict);
+    }
+    if let Some(told) = outcome.transport.told() {
+        note(&format!("podbay: {told}; --dial or agent.dial chooses"));
     }
     // One that ended by itself had all its own output carried.
     if (outcome.stdout.truncated || outcome.stderr.truncated)

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::declaration::settings;
-use crate::kubernetes_rule::{AGENT_DELIVERY, PORT, QUANTITY};
+use crate::kubernetes_rule::{AGENT_DELIVERY, AGENT_DIAL, PORT, QUANTITY};
 use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT};
 use crate::setting::Section;
-use crate::vocabulary::AgentDelivery;
+use crate::vocabulary::{AgentDelivery, AgentDial};
 
 settings! {
     /// `[agent]`: how Podbay's agent, the small server that commands and files go by, comes into the pods of images without a
@@ -30,6 +30,12 @@ settings! {
     /// Port that the agent listens on in the pod. The default is one that programs in a sandbox seldom want (8080, 3000 and
     /// 8000 are theirs), and below 32768, from where Linux gives ports to outgoing connections.
     port: u16 = 10022, PORT;
+
+    /// How the agent is connected to. `auto` is the pod's address from within the cluster, and the API server's port-forward
+    /// from outside; where a way is forbidden or leads nowhere, it goes on to the next: port-forward, then the agent's bridge,
+    /// which is run through the API server's exec, then exec without the agent. What is named here is taken, or the command
+    /// fails.
+    dial: AgentDial = AgentDial::Auto, AGENT_DIAL;
 
     /// The most that the output of detached commands may take on the node's disk in one session. It is a volume of its own, so
     /// that a command that writes without end fills nobody else's space.

@@ -267,6 +267,11 @@ const IDLE: &[Pair] = &[
         reason: "no agent is uploaded",
     },
     Pair {
+        keys: &["kubernetes.agent_from", "kubernetes.network"],
+        clash: |config| config.kubernetes.network == NetworkMode::Open,
+        reason: "without a network policy everybody may",
+    },
+    Pair {
         keys: &["agent.binary", AGENT_IMAGE],
         clash: |config| config.agent.delivery == AgentDelivery::Auto && config.agent.image.is_some(),
         reason: "with an image no agent is uploaded",

@@ -93,8 +93,8 @@ pub use schema::schema;
 pub use setting::{Effect, Section, Setting, settings};
 pub use toleration::Toleration;
 pub use vocabulary::{
-    AgentDelivery, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass, WorkloadKind,
-    WorkspaceVolume,
+    AgentDelivery, AgentDial, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass,
+    WorkloadKind, WorkspaceVolume,
 };
 pub use warning::Warning;
 

@@ -67,6 +67,18 @@ choices! {
         ImageVolume = "image_volume",
     }
 
+    /// How the agent in a pod is connected to.
+    pub enum AgentDial {
+        /// The best way that works.
+        Auto = "auto",
+        /// By the pod's address.
+        PodIp = "pod-ip",
+        /// Through the API server's port-forward.
+        PortForward = "port-forward",
+        /// Through the API server's exec, by a program in the pod that passes on its standard streams.
+        Stdio = "stdio",
+    }
+
     /// What a sandbox may reach over the network.
     pub enum NetworkMode {
         /// Nothing but its server's clients, which reach it.
@@ -94,5 +106,6 @@ impl Exact for ProfileName {}
 impl Exact for WorkloadKind {}
 impl Exact for WorkspaceVolume {}
 impl Exact for AgentDelivery {}
+impl Exact for AgentDial {}
 impl Exact for NetworkMode {}
 impl Exact for RemoteRuntimeClass {}

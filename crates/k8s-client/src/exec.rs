@@ -101,6 +101,11 @@ impl ExecStdin {
 
     /// Ends the input.
     pub fn close(self) {}
+
+    /// What the bytes go to, for who writes by polling; dropping it ends the input.
+    pub fn into_sender(self) -> mpsc::Sender<Bytes> {
+        self.0
+    }
 }
 
 /// The command no longer reads its standard input, or has ended.

@@ -99,34 +99,41 @@ fn rules(spec: &SessionSpec) -> Option<NetworkPolicySpec> {
         pod_selector: None,
         policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
         // A policy of both types with no rule of one lets nothing pass that way.
-        ingress: non_empty_list(ingress(spec)),
+        ingress: non_empty_list(served(spec).into_iter().chain(agent(spec)).collect()),
         egress: non_empty_list(egress),
     })
 }
 
 /// Anyone, but only at the ports that the session serves at.
-fn ingress(spec: &SessionSpec) -> Vec<NetworkPolicyIngressRule> {
+fn served(spec: &SessionSpec) -> Option<NetworkPolicyIngressRule> {
     let server = spec.server.iter();
     let served = server.flat_map(|server| {
         let vscode = server.vscode.then_some(server.vscode_port);
         std::iter::once(server.port).chain(vscode)
     });
     let asked = spec.exposure.iter().flat_map(|exposure| &exposure.ports).copied();
-    let ports: Vec<_> = served
-        .chain(asked)
-        .map(|port| NetworkPolicyPort {
-            port: Some(IntOrString::Int(port.into())),
-            protocol: Some("TCP".into()),
-            end_port: None,
-        })
-        .collect();
-    if ports.is_empty() {
-        return Vec::new();
-    }
-    vec![NetworkPolicyIngressRule {
+    let ports: Vec<_> = served.chain(asked).map(tcp).collect();
+    (!ports.is_empty()).then_some(NetworkPolicyIngressRule {
         from: None,
         ports: Some(ports),
-    }]
+    })
+}
+
+/// Those that the configuration names, at the agent's port. A rule with an empty list would let everybody in.
+fn agent(spec: &SessionSpec) -> Option<NetworkPolicyIngressRule> {
+    let (port, from) = (spec.agent.port()?, &spec.network.agent_from);
+    (!from.is_empty()).then(|| NetworkPolicyIngressRule {
+        from: Some(from.clone()),
+        ports: Some(vec![tcp(port)]),
+    })
+}
+
+fn tcp(port: u16) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        port: Some(IntOrString::Int(port.into())),
+        protocol: Some("TCP".into()),
+        end_port: None,
+    }
 }
 
 fn label_of(spec: &SessionSpec, rules: &NetworkPolicySpec) -> String {

@@ -15,6 +15,7 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "sandbox.remote_runtime_enable_retries",
     "sandbox.timeout",
     "agent.binary",
+    "agent.dial",
     "podbay.unschedulable_grace_seconds",
     "podbay.capacity_grace_seconds",
     "podbay.image_pull_grace_seconds",

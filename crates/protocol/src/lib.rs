@@ -11,6 +11,7 @@
 //! * [`session_state`]: the state of a session, the same value for whoever looks at it.
 //! * [`start_failure`]: a start that failed, as the session's record keeps it.
 //! * [`terminal`]: the size of a command's terminal.
+//! * [`transport`]: how a command got into its sandbox.
 //! * [`verdict`]: why a session or a command failed, whose fault it is and whether a retry can help.
 //! * [`words`]: what fields and operations are called on each surface.
 //!
@@ -27,6 +28,7 @@ pub mod process;
 pub mod session_state;
 pub mod start_failure;
 pub mod terminal;
+pub mod transport;
 pub mod verdict;
 pub mod words;
 
@@ -43,6 +45,7 @@ pub use process::{
 pub use session_state::{Degraded, SessionState};
 pub use start_failure::StartFailure;
 pub use terminal::TerminalSize;
+pub use transport::{DialWay, PassedOver, TransportKind, TransportUsed};
 pub use verdict::{Blame, Cause, Retry, Verdict};
 pub use words::{Library, Operation, Words};
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::phase::PhaseTimes;
+use crate::transport::TransportUsed;
 use crate::verdict::Verdict;
 
 /// Exit code for a command that ran into its time-out, as coreutils' `timeout` has it.
@@ -99,6 +100,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Why it failed, where the infrastructure or the connection is the reason.
     pub verdict: Option<Verdict>,
+    /// How it got into its sandbox.
+    pub transport: TransportUsed,
 }
 
 impl Outcome {
@@ -149,6 +152,9 @@ pub struct OutcomeRecord {
     pub verdict: Option<Verdict>,
     /// The error's stable code and text, where Podbay or the cluster failed.
     pub error: Option<ErrorRecord>,
+    /// How it got into its sandbox; none where it was never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<TransportUsed>,
 }
 
 /// The current [`OutcomeRecord::schema_version`].

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::agent::AgentConnections;
 use crate::backend::BackendKind;
+use crate::dial::Ways;
 use crate::error::{Error, ForSession as _};
 use crate::events::EventLists;
 use crate::index::SessionIndex;
@@ -65,15 +66,15 @@ pub(crate) struct Context {
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
     /// The events of pods that start, shared by all who wait for one of them.
     pub(crate) event_lists: EventLists,
-    /// Whether this process is in a pod of the cluster, so that pods are reached by their addresses.
-    pub(crate) in_cluster: bool,
+    /// The ways to what listens in sandboxes.
+    pub(crate) ways: Arc<Ways>,
     /// Connections to the agents of pods.
     pub(crate) agents: AgentConnections,
     shared_index: Mutex<Option<SessionIndex>>,
 }
 
 impl Context {
-    /// The context of the sessions in `namespace`.
+    /// The context of the sessions in `namespace`, of a process that is not in a pod of the cluster.
     pub(crate) fn new(
         client: Arc<dyn ClusterClient>,
         kind: BackendKind,
@@ -83,6 +84,10 @@ impl Context {
         policy: WatchPolicy,
     ) -> Self {
         let limit = config.kubernetes.max_sessions;
+        let ways = match kind {
+            BackendKind::Local => Ways::of_this_machine(),
+            BackendKind::Cluster => Ways::of_cluster(&client, &namespace, false, config.agent.dial),
+        };
         Self {
             client,
             kind,
@@ -95,7 +100,7 @@ impl Context {
             config,
             shared_policies: tokio::sync::Mutex::default(),
             event_lists: EventLists::default(),
-            in_cluster: false,
+            ways: Arc::new(ways),
             agents: AgentConnections::default(),
             shared_index: Mutex::default(),
         }

@@ -15,7 +15,7 @@ use podbay_manifests::{Record, SessionId};
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
 use crate::context::{Context, SessionContext, parse_id, parse_owner};
-use crate::dial::{Dialer, Loopback, PodIp, PortForwarding};
+use crate::dial::{Dialer, Loopback, Ways};
 use crate::error::{Error, ForSession as _};
 use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
@@ -161,7 +161,10 @@ impl Podbay {
         in_cluster: bool,
     ) -> Self {
         let mut ctx = Context::new(client, kind, config, namespace, scope, policy);
-        ctx.in_cluster = in_cluster;
+        if in_cluster {
+            let ways = Ways::of_cluster(&ctx.client, &ctx.namespace, true, ctx.config.agent.dial);
+            ctx.ways = Arc::new(ways);
+        }
         Self(Arc::new(ctx), None)
     }
 
@@ -181,23 +184,10 @@ impl Podbay {
         first.unwrap_or_else(|| Arc::new(Loopback))
     }
 
-    /// The ways to what listens in its sandboxes, the best first: the pods' addresses from within a cluster, and from outside
-    /// the API server's port-forward; on this machine the loopback interface.
+    /// The ways to what listens in its sandboxes, the best first: the pods' addresses from within a cluster, the API server's
+    /// port-forward, its exec; on this machine the loopback interface. One that the setting `agent.dial` names is alone.
     pub fn dialers(&self) -> Vec<Arc<dyn Dialer>> {
-        match self.0.kind {
-            BackendKind::Local => vec![Arc::new(Loopback)],
-            BackendKind::Cluster => {
-                let through_api_server: Arc<dyn Dialer> = Arc::new(PortForwarding::new(
-                    Arc::clone(&self.0.client),
-                    self.0.namespace.clone(),
-                ));
-                if self.0.in_cluster {
-                    vec![Arc::new(PodIp::default()), through_api_server]
-                } else {
-                    vec![through_api_server]
-                }
-            }
-        }
+        self.0.ways.all()
     }
 
     /// The configuration.

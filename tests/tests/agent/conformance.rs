@@ -13,7 +13,13 @@ use crate::sandbox::sandbox;
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_agent() {
     let sandbox = sandbox(Faults::none()).await;
-    let transport = sandbox.session.processes().await.capabilities().transport;
+    let transport = sandbox
+        .session
+        .processes()
+        .await
+        .unwrap()
+        .capabilities()
+        .transport;
     assert_eq!(transport, "the agent");
     suite(&sandbox.session).await;
     what_it_uses(&sandbox.session).await;

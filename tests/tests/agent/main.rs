@@ -6,6 +6,7 @@
 //!   faults.rs       what befalls connections on their way
 //!   conformance.rs  one suite of commands for the agent and for this machine
 //!   lost.rs         connections that break, stall and are cut into slices
+//!   ways.rs         the ways to an agent, and whom none of them leads to
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
@@ -14,3 +15,4 @@ mod conformance;
 mod faults;
 mod lost;
 mod sandbox;
+mod ways;

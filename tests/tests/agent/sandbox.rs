@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podbay_config::Config;
@@ -11,6 +11,7 @@ use podbay_runtime::{Podbay, Session};
 use secrecy::ExposeSecret as _;
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Faults, pass};
 
@@ -21,6 +22,10 @@ const AGENT_PORT: u16 = 10022;
 pub(crate) struct Sandbox {
     pub(crate) session: Session,
     pub(crate) faults: Arc<Faults>,
+    /// Where its agent listens on this machine.
+    pub(crate) port: u16,
+    /// Breaks the connections that there are.
+    connections: Arc<Mutex<CancellationToken>>,
     agent: Child,
     _directory: tempfile::TempDir,
 }
@@ -33,28 +38,46 @@ impl Drop for Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Breaks all connections to its agent that there are now.
+    pub(crate) fn cut(&self) {
+        let broken = std::mem::take(&mut *self.connections.lock().unwrap());
+        broken.cancel();
+    }
+}
+
 /// Opens a session by an agent that is reached through connections with these faults.
 pub(crate) async fn sandbox(faults: Faults) -> Sandbox {
-    let cluster = ScriptedCluster::new();
+    sandbox_on(&ScriptedCluster::new(), faults).await
+}
+
+/// The same on this cluster.
+pub(crate) async fn sandbox_on(cluster: &ScriptedCluster, faults: Faults) -> Sandbox {
     let directory = tempfile::tempdir().unwrap();
     let port = free_port().await;
     let faults = Arc::new(faults);
     let forwarded = Arc::clone(&faults);
+    let connections = Arc::<Mutex<CancellationToken>>::default();
+    let broken = Arc::clone(&connections);
     cluster.listen_with(move |call: &PortCall| {
         let faults = Arc::clone(&forwarded);
+        let broken = broken.lock().unwrap().clone();
         (call.port == AGENT_PORT).then_some(move |client: DuplexStream| async move {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let Ok(agent) = TcpStream::connect(address).await else {
                 return;
             };
-            pass(client, agent, &faults).await;
+            tokio::select! {
+                () = pass(client, agent, &faults) => {}
+                () = broken.cancelled() => {}
+            }
         })
     });
     let mut config = Config::default();
     config.agent.delivery = podbay_config::AgentDelivery::InitContainer;
     config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
     config.workspace_mount_path_in_sandbox = directory.path().display().to_string();
-    let podbay = Podbay::with_client(Arc::new(cluster), config);
+    let podbay = Podbay::with_client(Arc::new(cluster.clone()), config);
     let session = podbay.session("demo").image("debian:12").open().await.unwrap();
     let address = session.address().await.unwrap().unwrap();
     let key = session.session_key().await.unwrap();
@@ -75,6 +98,8 @@ pub(crate) async fn sandbox(faults: Faults) -> Sandbox {
     let sandbox = Sandbox {
         session,
         faults,
+        port,
+        connections,
         agent,
         _directory: directory,
     };

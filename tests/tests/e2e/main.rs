@@ -1,6 +1,6 @@
 //! The command line against a real cluster.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod agent;
 mod commands;
@@ -9,6 +9,7 @@ mod in_pod;
 mod integrity;
 mod library;
 mod lifecycle;
+mod network;
 mod rights;
 mod servers;
 mod snapshots;

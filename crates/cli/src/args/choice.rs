@@ -1,7 +1,12 @@
 //! Flags that take one of the words of a setting.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use podbay_config::{NetworkMode, WorkloadKind};
+use podbay_config::{AgentDial, NetworkMode, WorkloadKind};
+
+/// `--dial`.
+pub(super) fn dial() -> impl TypedValueParser<Value = AgentDial> {
+    words(AgentDial::ALL, AgentDial::as_str)
+}
 
 /// `--network`.
 pub(super) fn network() -> impl TypedValueParser<Value = NetworkMode> {

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use podbay_config::{Config, ConfigError, Loader};
+use podbay_config::{AgentDial, Config, ConfigError, Loader};
 use podbay_runtime::Backend;
+
+use super::choice::dial;
 
 /// Heading of these flags in the help.
 const HEADING: &str = "Global options";
@@ -27,6 +29,9 @@ pub(crate) struct GlobalArgs {
     /// Where sessions run
     #[arg(long, value_enum, default_value = "auto", global = true, help_heading = HEADING)]
     pub(crate) backend: BackendName,
+    /// How the agent of a session is connected to
+    #[arg(long, value_name = "WAY", value_parser = dial(), global = true, help_heading = HEADING)]
+    pub(crate) dial: Option<AgentDial>,
     /// Log to standard error; twice and thrice for more ($PODBAY_LOG takes a filter)
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = HEADING)]
     pub(crate) verbose: u8,
@@ -66,6 +71,7 @@ impl GlobalArgs {
             kubeconfig,
             context,
             namespace,
+            dial,
             backend: _,
             verbose: _,
             quiet: _,
@@ -83,6 +89,9 @@ impl GlobalArgs {
         if let Some(namespace) = namespace {
             loader = loader.flag("kubernetes.namespace", "--namespace", namespace.as_str());
         }
+        if let Some(dial) = dial {
+            loader = loader.flag("agent.dial", "--dial", dial.as_str());
+        }
         more(loader).load()
     }
 }
@@ -99,14 +108,21 @@ mod tests {
             kubeconfig: Some("/k".into()),
             context: Some("c".into()),
             namespace: Some("n".into()),
+            dial: Some(AgentDial::PodIp),
             ..GlobalArgs::default()
         };
         let config = args.load(|loader| loader.search(false)).unwrap();
         assert_eq!(config.kubernetes.kubeconfig.as_deref(), Some("/k".as_ref()));
         assert_eq!(config.kubernetes.context.as_deref(), Some("c"));
         assert_eq!(config.kubernetes.namespace, "n");
-        for name in ["kubeconfig", "context", "namespace"] {
-            let origin = config.origin(&format!("kubernetes.{name}"));
+        assert_eq!(config.agent.dial, AgentDial::PodIp);
+        for (section, name) in [
+            ("kubernetes", "kubeconfig"),
+            ("kubernetes", "context"),
+            ("kubernetes", "namespace"),
+            ("agent", "dial"),
+        ] {
+            let origin = config.origin(&format!("{section}.{name}"));
             assert_eq!(
                 origin,
                 Origin::Flag {

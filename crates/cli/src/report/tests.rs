@@ -1,4 +1,4 @@
-use podbay_protocol::{Cause, Verdict};
+use podbay_protocol::{Cause, TransportKind, TransportUsed, Verdict};
 use podbay_runtime::Error;
 
 use super::*;
@@ -26,6 +26,7 @@ fn attempt(end: End, stdout: &[u8]) -> Attempt {
         },
         seconds: 0.25,
         verdict: None,
+        transport: TransportUsed::plain(TransportKind::Exec),
     };
     Attempt {
         session: Some("demo".into()),

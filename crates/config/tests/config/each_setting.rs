@@ -214,6 +214,13 @@ fn words_are_documented() {
                 .collect(),
         ),
         (
+            "agent.dial",
+            podbay_config::AgentDial::ALL
+                .iter()
+                .map(|word| word.as_str())
+                .collect(),
+        ),
+        (
             "kubernetes.workload",
             podbay_config::WorkloadKind::ALL
                 .iter()

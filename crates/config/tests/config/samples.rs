@@ -239,6 +239,12 @@ const NETWORK: &[Line] = &[
         "['']",
     ),
     ("kubernetes.network_deny", "[]", "['203.0.113.7/32']", "[1]"),
+    (
+        "kubernetes.agent_from",
+        "[]",
+        "[{ podSelector = { matchLabels = { app = 'podbay' } } }]",
+        "['podbay']",
+    ),
     ("kubernetes.host_network", "false", "true", "'host'"),
     ("kubernetes.server_port", "8080", "3000", "0"),
     (
@@ -355,6 +361,7 @@ const PODBAY: &[Line] = &[
 const AGENT: &[Line] = &[
     ("agent.delivery", "\"auto\"", "'upload'", "'uploads'"),
     ("agent.image", "", "'registry.example/podbay-agent:1'", BLANK),
+    ("agent.dial", "\"auto\"", "'stdio'", "'ssh'"),
     ("agent.binary", "", "'/opt/podbay-agent'", "['/a']"),
     ("agent.port", "10022", "8090", "0"),
     ("agent.spool_size", "\"1Gi\"", "'4Gi'", BLANK),

@@ -5,10 +5,12 @@ use k8s_openapi::api::core::v1::{
     Affinity, HostAlias, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodAffinityTerm,
     TopologySpreadConstraint, Volume, VolumeMount, WeightedPodAffinityTerm,
 };
+use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyPeer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::ApiObjectError;
+use crate::cidr::Cidr;
 use crate::dns::{DnsLabel, is_subdomain};
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -133,6 +135,63 @@ impl ApiPiece for Affinity {
         }
         found
     }
+}
+
+impl ApiPiece for NetworkPolicyPeer {
+    fn refused(&self) -> Vec<ApiObjectError> {
+        let selectors = [
+            ("podSelector", &self.pod_selector),
+            ("namespaceSelector", &self.namespace_selector),
+        ];
+        let named = selectors.iter().any(|(_, selector)| selector.is_some());
+        let mut found = match (&self.ip_block, named) {
+            (None, false) => vec![refusal(
+                "podSelector",
+                "one of podSelector, namespaceSelector and ipBlock says who is meant",
+            )],
+            (Some(_), true) => vec![refusal("ipBlock", "it can't stand beside a selector")],
+            (Some(block), false) => of_block(block),
+            (None, true) => Vec::new(),
+        };
+        for (field, selector) in selectors {
+            let expressions = selector.iter().flat_map(|selector| &selector.match_expressions);
+            for (index, expression) in expressions.flatten().enumerate() {
+                let has_values = expression
+                    .values
+                    .as_ref()
+                    .is_some_and(|values| !values.is_empty());
+                let wants_values = ["In", "NotIn"].contains(&expression.operator.as_str());
+                if has_values != wants_values {
+                    let path = format!("{field}.matchExpressions[{index}].values");
+                    let reason = if wants_values {
+                        "the operator compares with at least one value"
+                    } else {
+                        "the operator takes no values"
+                    };
+                    found.push(refusal(&path, reason));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn of_block(block: &IPBlock) -> Vec<ApiObjectError> {
+    let range = match block.cidr.parse::<Cidr>() {
+        Ok(range) => range,
+        Err(error) => return vec![refusal("ipBlock.cidr", error.to_string())],
+    };
+    let except = block.except.iter().flatten().enumerate();
+    except
+        .filter_map(|(index, text)| {
+            let path = format!("ipBlock.except[{index}]");
+            match text.parse::<Cidr>() {
+                Ok(inside) if inside != range && range.contains(&inside) => None,
+                Ok(_) => Some(refusal(&path, "it must lie inside ipBlock.cidr")),
+                Err(error) => Some(refusal(&path, error.to_string())),
+            }
+        })
+        .collect()
 }
 
 impl ApiPiece for TopologySpreadConstraint {

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::HostAlias;
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use podbay_config::{Config, NetworkMode};
 use podbay_protocol::Field;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::problems::Problems;
 use crate::cidr::Cidr;
@@ -17,6 +19,7 @@ use crate::word::Word;
 const MODE: Field = Field::Setting("kubernetes.network");
 const ALLOW: Field = Field::Setting("kubernetes.network_allow");
 const DENY: Field = Field::Setting("kubernetes.network_deny");
+const AGENT_FROM: Field = Field::Setting("kubernetes.agent_from");
 const HOST_ALIASES: Field = Field::Setting("kubernetes.host_aliases");
 
 /// The network of a session.
@@ -30,6 +33,9 @@ pub struct NetworkSpec {
     /// What may not be reached besides the private networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) deny: Vec<Cidr>,
+    /// Who may reach the agent by the pod's address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agent_from: Vec<NetworkPolicyPeer>,
     /// Whether the pod is in the network of its node.
     pub(crate) host_network: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -60,6 +66,9 @@ impl NetworkSpec {
         deny.sort_unstable();
         deny.dedup();
         let listed = mode == NetworkMode::Default;
+        let mut agent_from: Vec<NetworkPolicyPeer> = problems.api_objects(AGENT_FROM, &kubernetes.agent_from);
+        agent_from.sort_by_cached_key(|peer| json!(peer).to_string());
+        agent_from.dedup();
         let host_aliases: Vec<HostAlias> = problems.api_objects(HOST_ALIASES, &kubernetes.host_aliases);
         for alias in &host_aliases {
             if alias.ip.parse::<IpAddr>().is_err() {
@@ -71,6 +80,11 @@ impl NetworkSpec {
             // The two other modes are what they say, whatever is listed.
             allow: allow.into_iter().filter(|_| listed).collect(),
             deny: deny.into_iter().filter(|_| listed).collect(),
+            // Without a policy everybody may.
+            agent_from: agent_from
+                .into_iter()
+                .filter(|_| mode != NetworkMode::Open)
+                .collect(),
             host_network,
             host_aliases,
         }

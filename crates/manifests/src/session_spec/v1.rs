@@ -148,6 +148,7 @@ impl From<SpecV1> for SessionSpec {
                 mode: Word(NetworkMode::Open),
                 allow: Vec::new(),
                 deny: Vec::new(),
+                agent_from: Vec::new(),
                 host_network: false,
                 host_aliases: Vec::new(),
             },

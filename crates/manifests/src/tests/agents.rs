@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{validate, variable};
 use crate::agent_delivery::AgentMeans;
+use crate::network_policy::NetworkPolicyPlan;
 use crate::objects::{SecretValues, Workload, render};
 use crate::pod_security;
 use crate::profile::Profile;
@@ -237,4 +238,162 @@ fn a_template_leaves_the_agent_alone() {
     );
     let text = refused(Setting::InitContainer, template);
     assert!(text.contains("spec.initContainers[podbay-agent]"), "{text}");
+}
+
+/// A peer of the sessions' policy, as the configuration has it.
+fn peer(value: &Value) -> ApiObject {
+    value.as_object().unwrap().clone().into()
+}
+
+fn with_peers(delivery: Setting, peers: &[Value]) -> Config {
+    let mut config = config(delivery);
+    config.kubernetes.agent_from = peers.iter().map(peer).collect::<Vec<_>>().into();
+    config
+}
+
+fn policy(spec: &SessionSpec) -> NetworkPolicyPlan {
+    let objects = render(spec, &crate::SessionSecrets::default(), SecretValues::Hidden);
+    objects.network_policy.unwrap()
+}
+
+/// The rules by which something may come in.
+fn ingress(spec: &SessionSpec) -> Value {
+    json!(policy(spec).policy().spec.as_ref().unwrap().ingress)
+}
+
+#[test]
+fn the_agents_port_is_open_to_whom_the_configuration_names() {
+    let clients = json!({ "podSelector": { "matchLabels": { "app": "podbay" } } });
+    let services = json!({
+        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "services" } },
+        "podSelector": { "matchExpressions": [{ "key": "app", "operator": "Exists" }] },
+    });
+    let plain = SessionRequest::default;
+    let named = [clients.clone(), services.clone()];
+    let rule = |ports: &[u16]| {
+        let ports: Vec<_> = ports
+            .iter()
+            .map(|port| json!({ "port": port, "protocol": "TCP" }))
+            .collect();
+        json!({ "from": [services, clients], "ports": ports })
+    };
+    for delivery in WAYS {
+        assert_eq!(
+            ingress(&spec(&with_peers(delivery, &named), plain())),
+            json!([rule(&[10022])])
+        );
+        // Nobody is named: nobody comes in. A list that is empty would be everybody.
+        assert_eq!(ingress(&spec(&config(delivery), plain())), Value::Null);
+        let mut none = with_peers(delivery, &named);
+        none.kubernetes.network = podbay_config::NetworkMode::None;
+        assert_eq!(ingress(&spec(&none, plain())), json!([rule(&[10022])]));
+    }
+    // What is asked for by port is open to all, and the agent is not for that.
+    let request = SessionRequest {
+        ports: vec![3000],
+        ..plain()
+    };
+    let both = ingress(&spec(&with_peers(Setting::Upload, &named), request));
+    assert_eq!(
+        both,
+        json!([{ "ports": [{ "port": 3000, "protocol": "TCP" }] }, rule(&[10022])])
+    );
+    // There is nothing to be reached.
+    assert_eq!(
+        ingress(&spec(&with_peers(Setting::None, &named), plain())),
+        Value::Null
+    );
+    let mut open = with_peers(Setting::Upload, &named);
+    open.kubernetes.network = podbay_config::NetworkMode::Open;
+    let objects = render(
+        &spec(&open, plain()),
+        &crate::SessionSecrets::default(),
+        SecretValues::Hidden,
+    );
+    assert!(objects.network_policy.is_none());
+}
+
+/// Sessions with an agent and without one, and those of other peers, have policies of their own: each by the hash of its rules.
+#[test]
+fn sessions_share_a_policy_exactly_where_they_have_the_same_rules() {
+    let a = json!({ "podSelector": { "matchLabels": { "app": "a" } } });
+    let b = json!({ "podSelector": { "matchLabels": { "app": "b" } } });
+    let name = |config: &Config| {
+        let plan = policy(&spec(config, SessionRequest::default()));
+        assert!(matches!(plan, NetworkPolicyPlan::Shared(_)));
+        plan.policy().metadata.name.clone().unwrap()
+    };
+    let (both, turned) = ([a.clone(), b.clone()], [b.clone(), a.clone(), b]);
+    let with = name(&with_peers(Setting::Upload, &both));
+    // The order, a repetition, and how the agent comes in make no difference.
+    assert_eq!(with, name(&with_peers(Setting::InitContainer, &turned)));
+    let without = name(&Config::default());
+    assert_eq!(without, name(&with_peers(Setting::None, &both)));
+    assert_eq!(without, name(&config(Setting::Upload)));
+    assert_ne!(with, without);
+    assert_ne!(with, name(&with_peers(Setting::Upload, &[a])));
+    let mut other_port = with_peers(Setting::Upload, &both);
+    other_port.agent.port = 9000;
+    assert_ne!(with, name(&other_port));
+    // And its pod has the label by which that policy finds it.
+    let spec = spec(&with_peers(Setting::Upload, &both), SessionRequest::default());
+    let selector = policy(&spec).policy().spec.clone().unwrap().pod_selector.unwrap();
+    let labels = pod(&spec).metadata.labels.unwrap();
+    for (key, value) in selector.match_labels.unwrap() {
+        assert_eq!(labels.get(&key), Some(&value), "{key}");
+    }
+}
+
+#[test]
+fn a_peer_that_the_api_refuses_is_refused_before_anything_is_made() {
+    for (peer, words) in [
+        (json!({}), "one of podSelector, namespaceSelector and ipBlock"),
+        (
+            json!({ "podSelector": { "labels": {} } }),
+            "no field podSelector.labels",
+        ),
+        (
+            json!({ "ipBlock": { "cidr": "10.0.0.0/8" }, "podSelector": {} }),
+            "can't stand beside a selector",
+        ),
+        (json!({ "ipBlock": { "cidr": "10.0.0.1/8" } }), "ipBlock.cidr"),
+        (
+            json!({ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"] } }),
+            "ipBlock.except[0]",
+        ),
+        (
+            json!({ "podSelector": { "matchExpressions": [{ "key": "a", "operator": "In" }] } }),
+            "at least one value",
+        ),
+        (
+            json!({ "podSelector": { "matchExpressions": [{ "key": "a", "operator": "Is" }] } }),
+            "can't be \"Is\"",
+        ),
+    ] {
+        let errors = validate(&with_peers(Setting::Upload, &[peer]), SessionRequest::default()).unwrap_err();
+        let said = errors.to_string();
+        assert!(
+            said.contains("kubernetes.agent_from") && said.contains(words),
+            "{said}"
+        );
+    }
+    for peer in [
+        json!({ "podSelector": {} }),
+        json!({ "namespaceSelector": {} }),
+        json!({ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } }),
+        json!({ "podSelector": { "matchExpressions": [{ "key": "a", "operator": "In", "values": ["b"] }] } }),
+    ] {
+        assert!(validate(&with_peers(Setting::Upload, &[peer]), SessionRequest::default()).is_ok());
+    }
+}
+
+#[test]
+fn the_policy_of_a_session_with_an_agent() {
+    let mut config = with_peers(
+        Setting::InitContainer,
+        &[json!({ "podSelector": { "matchLabels": { "app": "podbay" } } })],
+    );
+    config.kubernetes.network = podbay_config::NetworkMode::None;
+    let policy = json!(policy(&spec(&config, SessionRequest::default())).policy());
+    insta::assert_snapshot!("agent_from", serde_saphyr::to_string(&policy).unwrap());
 }

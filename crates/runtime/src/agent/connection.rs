@@ -13,14 +13,16 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest};
 use podbay_protocol::agent::{KEY_HEADER, path};
+use podbay_protocol::{DialWay, PassedOver, TransportUsed};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 
 use super::proof;
 use super::request::{Body, body};
-use crate::dial::{Dialer, SandboxAddress};
-use crate::error::AgentFailure;
+use crate::dial::{Dialer, SandboxAddress, Ways};
+use crate::error::{AgentFailure, TriedWay};
 
-/// How long the first answer of a new connection may take.
+/// How long a new connection may take by one way, its first answer with it.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer to the proof, at most.
 const PROOF_LIMIT: usize = 4096;
@@ -38,12 +40,19 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct AgentConnection(Arc<Shared>);
 
 struct Shared {
-    dialer: Arc<dyn Dialer>,
+    ways: Arc<Ways>,
     address: SandboxAddress,
     port: u16,
     key: SecretString,
     /// The newest connection. Held locked while one is made: of many who need it, one makes it.
-    sender: tokio::sync::Mutex<Option<SendRequest<Body>>>,
+    newest: tokio::sync::Mutex<Option<Newest>>,
+}
+
+/// The newest connection, and how it was made.
+struct Newest {
+    sender: SendRequest<Body>,
+    way: DialWay,
+    passed_over: Vec<PassedOver>,
 }
 
 impl fmt::Debug for AgentConnection {
@@ -56,25 +65,29 @@ impl fmt::Debug for AgentConnection {
 }
 
 impl AgentConnection {
-    /// To the agent that listens on `port` of the sandbox and knows `key`. Nothing is sent yet.
-    pub(crate) fn new(
-        dialer: Arc<dyn Dialer>,
-        address: SandboxAddress,
-        port: u16,
-        key: SecretString,
-    ) -> Self {
+    /// To the agent that listens on `port` of the sandbox and knows `key`, by the first of the ways that leads there. Nothing is
+    /// sent yet.
+    pub(crate) fn new(ways: Arc<Ways>, address: SandboxAddress, port: u16, key: SecretString) -> Self {
         Self(Arc::new(Shared {
-            dialer,
+            ways,
             address,
             port,
             key,
-            sender: tokio::sync::Mutex::default(),
+            newest: tokio::sync::Mutex::default(),
         }))
     }
 
     /// Makes the connection, if there is none, and has the other side prove itself.
     pub(crate) async fn ensure(&self) -> Result<(), AgentFailure> {
         self.sender().await.map(drop)
+    }
+
+    /// How the newest connection was made; `None` before there was one.
+    pub(crate) async fn used(&self) -> Option<TransportUsed> {
+        let newest = self.0.newest.lock().await;
+        newest
+            .as_ref()
+            .map(|newest| TransportUsed::agent(newest.way, newest.passed_over.clone()))
     }
 
     /// Sends a request with the session's key, and waits for the head of its answer. The request's URI is a path; nothing is
@@ -104,22 +117,49 @@ impl AgentConnection {
     }
 
     async fn sender(&self) -> Result<SendRequest<Body>, AgentFailure> {
-        let mut held = self.0.sender.lock().await;
-        if let Some(sender) = held.as_ref().filter(|sender| !sender.is_closed()) {
-            return Ok(sender.clone());
+        let mut newest = self.0.newest.lock().await;
+        if let Some(held) = newest.as_ref().filter(|held| !held.sender.is_closed()) {
+            return Ok(held.sender.clone());
         }
-        *held = None;
-        let made = tokio::time::timeout(PROOF_TIMEOUT, self.connect()).await;
-        let sender = made.map_err(|_| AgentFailure::TimedOut {
-            seconds: PROOF_TIMEOUT.as_secs(),
-        })??;
-        *held = Some(sender.clone());
-        Ok(sender)
+        let made = self.connect(newest.as_ref().map(|held| held.way)).await?;
+        Ok(newest.insert(made).sender.clone())
     }
 
-    async fn connect(&self) -> Result<SendRequest<Body>, AgentFailure> {
+    /// Tries each way in its order, until one leads to the agent. The one that did so `before` is the first.
+    async fn connect(&self, before: Option<DialWay>) -> Result<Newest, AgentFailure> {
+        let ways = &self.0.ways;
+        let mut tried: Vec<TriedWay> = Vec::new();
+        for dialer in ways.in_order(before, Instant::now()) {
+            let way = dialer.way();
+            let made = tokio::time::timeout(PROOF_TIMEOUT, self.connect_by(&*dialer)).await;
+            let made = made.unwrap_or(Err(AgentFailure::TimedOut {
+                seconds: PROOF_TIMEOUT.as_secs(),
+            }));
+            match made {
+                Ok(sender) => {
+                    ways.avoid(tried.iter().map(|tried| tried.way), Instant::now());
+                    let pod = self.0.address.pod_name();
+                    tracing::info!(pod, %way, "connected to the sandbox's agent");
+                    return Ok(Newest {
+                        sender,
+                        way,
+                        passed_over: tried.iter().map(TriedWay::passed_over).collect(),
+                    });
+                }
+                Err(failure) => {
+                    let tried_now = TriedWay { way, failure };
+                    let PassedOver { way, why } = tried_now.passed_over();
+                    tracing::info!(pod = self.0.address.pod_name(), %way, why, "a way to the sandbox's agent leads nowhere");
+                    tried.push(tried_now);
+                }
+            }
+        }
+        Err(AgentFailure::of_ways(tried))
+    }
+
+    async fn connect_by(&self, dialer: &dyn Dialer) -> Result<SendRequest<Body>, AgentFailure> {
         let shared = &self.0;
-        let dialled = shared.dialer.connect(&shared.address, shared.port).await;
+        let dialled = dialer.connect(&shared.address, shared.port).await;
         let io = dialled.map_err(|error| AgentFailure::Unreachable {
             code: error.code(),
             source: error.into(),
@@ -170,3 +210,6 @@ impl AgentConnection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use podbay_k8s_client::TerminalSize;
 use podbay_protocol::{
-    Cause, End, Hint, Outcome, ProcessId, ProcessSpec, ProcessUser, Signal, SignalTarget, StreamEnd, Verdict,
+    Cause, End, Hint, Outcome, ProcessId, ProcessSpec, ProcessUser, Signal, SignalTarget, StreamEnd,
+    TransportUsed, Verdict,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, watch};
@@ -20,7 +21,7 @@ use super::Command;
 use super::drain::{Drain, Writer};
 use super::reconnect::Process;
 use crate::error::{Error, ProcessError};
-use crate::transport::{Attachment, AttachmentEnd, ProcessTransport};
+use crate::transport::{Attachment, AttachmentEnd, ProcessTransport, Reached};
 
 /// Bytes of standard input read at once: what the API server passes on at once.
 const STDIN_CHUNK: usize = 32 * 1024;
@@ -38,6 +39,7 @@ pub struct Running {
     terminal: Option<watch::Sender<TerminalSize>>,
     carried: Carried,
     signals: Option<mpsc::UnboundedReceiver<i32>>,
+    used: TransportUsed,
 }
 
 /// What a command is given, and what becomes of what it gives.
@@ -92,12 +94,12 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         timeout,
         cancel,
     };
-    let transport = if bulk {
-        session.bulk_processes()
+    let Reached { processes, used } = if bulk {
+        session.without_agent()
     } else {
-        Box::pin(session.processes()).await
+        Box::pin(session.reach_processes()).await?
     };
-    Running::start(transport, spec, carried).await
+    Running::start(processes, used, spec, carried).await
 }
 
 /// Why a command is no longer waited for.
@@ -112,6 +114,7 @@ impl Running {
     /// Starts a process over a transport.
     pub(super) async fn start(
         transport: Arc<dyn ProcessTransport>,
+        used: TransportUsed,
         mut spec: ProcessSpec,
         carried: Carried,
     ) -> Result<Self, Error> {
@@ -126,6 +129,7 @@ impl Running {
             terminal,
             carried,
             signals: None,
+            used,
         })
     }
 
@@ -151,6 +155,7 @@ impl Running {
             terminal,
             carried,
             signals,
+            used,
         } = self;
         let Carried {
             stdin,
@@ -226,6 +231,7 @@ impl Running {
             stderr_content,
             seconds: begun.elapsed().as_secs_f64(),
             verdict,
+            transport: used,
         })
     }
 }

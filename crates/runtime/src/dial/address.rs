@@ -57,6 +57,18 @@ impl SandboxAddress {
         })
     }
 
+    /// That of a pod with this UID, which nobody looked at.
+    #[cfg(test)]
+    pub(crate) fn for_tests(session: &str, uid: &str) -> Self {
+        Self {
+            session: session.to_owned(),
+            pod_name: format!("openhands-runtime-{session}"),
+            uid: uid.to_owned(),
+            ip: None,
+            node: None,
+        }
+    }
+
     /// The session's id.
     pub fn session(&self) -> &str {
         &self.session

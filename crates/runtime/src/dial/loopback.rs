@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use async_trait::async_trait;
+use podbay_protocol::DialWay;
 
 use super::{BoxIo, CONNECT_TIMEOUT, DialError, Dialer, SandboxAddress, connect};
 
@@ -12,6 +13,10 @@ pub struct Loopback;
 
 #[async_trait]
 impl Dialer for Loopback {
+    fn way(&self) -> DialWay {
+        DialWay::Loopback
+    }
+
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
         connect(
             address,

@@ -4,7 +4,9 @@
 //!   address.rs       which sandbox: made after it is known whose pod it is (pure)
 //!   pod_ip.rs        by the pod's address, from within the cluster
 //!   port_forward.rs  through the API server, from outside
+//!   stdio.rs         through the API server's exec, by a program in the pod
 //!   loopback.rs      on this machine, for local sessions
+//!   ways.rs          which of them there are, and in which order they are tried
 //! ```
 //!
 //! Nothing above knows which way is gone.
@@ -13,6 +15,8 @@ mod address;
 mod loopback;
 mod pod_ip;
 mod port_forward;
+mod stdio;
+mod ways;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use podbay_k8s_client::Error as ClientError;
-use podbay_protocol::ErrorCode;
+use podbay_protocol::{DialWay, ErrorCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -30,6 +34,8 @@ pub use address::{NotItsPod, SandboxAddress};
 pub use loopback::Loopback;
 pub use pod_ip::PodIp;
 pub use port_forward::PortForwarding;
+pub use stdio::StdioBridge;
+pub(crate) use ways::Ways;
 
 /// How long a connection may take to be made, unless told otherwise.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +51,9 @@ pub type BoxIo = Box<dyn Io>;
 /// Makes connections to sandboxes.
 #[async_trait]
 pub trait Dialer: Send + Sync {
+    /// Which way it goes.
+    fn way(&self) -> DialWay;
+
     /// Connects to a port of the sandbox. What answers is whoever has the sandbox's address now: a pod's address may have
     /// been given to another pod since, so whoever sends a secret has the other side prove itself first.
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError>;
@@ -82,6 +91,14 @@ pub enum DialError {
         #[source]
         source: Box<ClientError>,
     },
+    /// The program in the pod that would pass the connection's bytes on could not be run, or could not connect either.
+    #[error("session {session:?}: no connection by the agent's bridge in its pod: {message}")]
+    Bridge {
+        /// The session's id.
+        session: String,
+        /// The words of the program, or of who should have started it.
+        message: String,
+    },
     /// Nobody answered. A network policy that lets nothing in looks like this.
     #[error("session {session:?}: no answer from {address} within {seconds} s")]
     TimedOut {
@@ -100,7 +117,7 @@ impl DialError {
         match self {
             Self::Refused { source, .. } => code_of(source.kind),
             Self::NoAddress { .. } => ErrorCode::NotReady,
-            Self::Unreachable { .. } => ErrorCode::Unavailable,
+            Self::Unreachable { .. } | Self::Bridge { .. } => ErrorCode::Unavailable,
             Self::TimedOut { .. } => ErrorCode::Timeout,
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use podbay_protocol::DialWay;
 
 use super::{BoxIo, CONNECT_TIMEOUT, DialError, Dialer, SandboxAddress, connect};
 
@@ -24,6 +25,10 @@ impl Default for PodIp {
 
 #[async_trait]
 impl Dialer for PodIp {
+    fn way(&self) -> DialWay {
+        DialWay::PodIp
+    }
+
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
         let ip = address.ip().ok_or_else(|| DialError::NoAddress {
             session: address.session().to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use podbay_k8s_client::ClusterClient;
+use podbay_protocol::DialWay;
 
 use super::{BoxIo, DialError, Dialer, SandboxAddress};
 
@@ -38,6 +39,10 @@ impl fmt::Debug for PortForwarding {
 
 #[async_trait]
 impl Dialer for PortForwarding {
+    fn way(&self) -> DialWay {
+        DialWay::PortForward
+    }
+
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
         let connection = self
             .client

@@ -55,7 +55,7 @@ fn pod(references: Vec<OwnerReference>, ip: Option<&str>) -> Pod {
     }
 }
 
-fn address(ip: Option<&str>) -> SandboxAddress {
+pub(super) fn address(ip: Option<&str>) -> SandboxAddress {
     let owner = record("record-1");
     SandboxAddress::of_pod(&session(), &owner, &pod(vec![owner.reference()], ip), None).unwrap()
 }

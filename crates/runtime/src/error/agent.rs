@@ -1,7 +1,9 @@
 //! Why a request to an agent was not answered as it should be.
 
-use podbay_protocol::ErrorCode;
 use podbay_protocol::agent::{AgentError, AgentErrorCode};
+use podbay_protocol::{DialWay, ErrorCode, PassedOver};
+
+use super::chain;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,9 +20,12 @@ pub enum AgentFailure {
         #[source]
         source: Source,
     },
-    /// There is no way to try.
-    #[error("there is no way to the sandbox's agent")]
-    NoWay,
+    /// Each of several ways was tried.
+    #[error("no way leads to the sandbox's agent: {}", in_words(tried))]
+    NoWay {
+        /// What was wrong with each.
+        tried: Vec<TriedWay>,
+    },
     /// The connection broke, or what answers speaks no HTTP/2.
     #[error("the connection to the sandbox's agent was lost")]
     Lost {
@@ -57,14 +62,76 @@ pub enum AgentFailure {
     },
 }
 
+/// A way to an agent that was tried in vain.
+#[derive(Debug)]
+pub struct TriedWay {
+    /// The way.
+    pub way: DialWay,
+    /// What was wrong with it.
+    pub failure: AgentFailure,
+}
+
+impl TriedWay {
+    /// The same in words.
+    pub(crate) fn passed_over(&self) -> PassedOver {
+        let why = match &self.failure {
+            // That it can't be reached is said already.
+            AgentFailure::Unreachable { source, .. } => chain(&**source),
+            failure => chain(failure),
+        };
+        PassedOver { way: self.way, why }
+    }
+}
+
+fn in_words(tried: &[TriedWay]) -> String {
+    let words = tried.iter().map(|tried| {
+        let PassedOver { way, why } = tried.passed_over();
+        format!("{way}: {why}")
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
 impl AgentFailure {
+    /// What it comes to that these ways failed.
+    pub(crate) fn of_ways(mut tried: Vec<TriedWay>) -> Self {
+        match tried.pop() {
+            Some(only) if tried.is_empty() => only.failure,
+            last => {
+                tried.extend(last);
+                Self::NoWay { tried }
+            }
+        }
+    }
+
+    /// The ways that were tried, each with what was wrong with it, where there were several.
+    pub(crate) fn passed_over(&self) -> Vec<PassedOver> {
+        match self {
+            Self::NoWay { tried } => tried.iter().map(TriedWay::passed_over).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unreachable { code, .. } => *code,
             Self::Lost { .. } => ErrorCode::Disconnected,
             Self::TimedOut { .. } => ErrorCode::Timeout,
-            Self::Stranger { .. } | Self::NoWay => ErrorCode::Unavailable,
+            Self::Stranger { .. } => ErrorCode::Unavailable,
+            // What may pass for one of them may pass for all.
+            Self::NoWay { tried } => {
+                let mut codes = tried.iter().map(|tried| tried.failure.code());
+                let last = tried.last().map(|tried| tried.failure.code());
+                codes
+                    .find(|code| {
+                        matches!(
+                            code,
+                            ErrorCode::Disconnected | ErrorCode::Timeout | ErrorCode::Unavailable
+                        )
+                    })
+                    .or(last)
+                    .unwrap_or(ErrorCode::Unavailable)
+            }
             Self::Refused { error, .. } => match error.code {
                 AgentErrorCode::Busy => ErrorCode::Unavailable,
                 AgentErrorCode::InvalidRequest | AgentErrorCode::IdTaken => ErrorCode::InvalidRequest,

@@ -14,7 +14,7 @@ mod files;
 mod not_possible;
 mod process;
 
-pub use agent::AgentFailure;
+pub use agent::{AgentFailure, TriedWay};
 pub use configuration::{ConfigurationProblem, ConfigurationProblems};
 pub use copy::CopyError;
 pub use files::FileError;

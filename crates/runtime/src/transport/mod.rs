@@ -40,31 +40,71 @@ use crate::agent::AgentConnection;
 use crate::backend::BackendKind;
 use crate::error::Error;
 use crate::session::Session;
-use agent::AgentProcesses;
+use agent::{AgentProcesses, Way};
 use exec::ExecProcesses;
 use local::LocalProcesses;
+use podbay_protocol::{TransportKind, TransportUsed};
+
+/// A way to a session's processes, and what is to be said of it.
+pub(crate) struct Reached {
+    pub(crate) processes: Arc<dyn ProcessTransport>,
+    pub(crate) used: TransportUsed,
+}
 
 impl Session {
     /// Its processes by the way that moves most bytes at once. An agent takes standard input piece by piece, each answered before
     /// the next.
     pub(crate) fn bulk_processes(&self) -> Arc<dyn ProcessTransport> {
+        self.without_agent().processes
+    }
+
+    /// Its processes, by what needs no agent.
+    pub(crate) fn without_agent(&self) -> Reached {
         match self.podbay().kind() {
-            BackendKind::Local => Arc::new(LocalProcesses::new(self.clone())),
-            BackendKind::Cluster => Arc::new(ExecProcesses::new(self.clone())),
+            BackendKind::Local => Reached {
+                processes: Arc::new(LocalProcesses::new(self.clone())),
+                used: TransportUsed::plain(TransportKind::Local),
+            },
+            BackendKind::Cluster => Reached {
+                processes: Arc::new(ExecProcesses::new(self.clone())),
+                used: TransportUsed::plain(TransportKind::Exec),
+            },
         }
     }
 
     /// The connection to its agent; `None` where there is none, or no way to it.
     pub(crate) async fn agent(&self) -> Result<Option<AgentConnection>, Error> {
-        agent::find(self).await
+        Ok(match agent::find(self).await? {
+            Way::Agent(connection) => Some(connection),
+            Way::Exec(_) => None,
+        })
     }
 
     /// Its processes, by the best way there is to them: its agent, where it has one that can be reached, else the exec
     /// subresource. Whoever has begun one way goes on with it.
-    pub async fn processes(&self) -> Arc<dyn ProcessTransport> {
-        match agent::agent(self).await {
-            Some(connection) => Arc::new(AgentProcesses::new(self.clone(), connection)),
-            None => self.bulk_processes(),
+    ///
+    /// Fails where the setting `agent.dial` names a way to the agent, and that way does not lead to it.
+    pub async fn processes(&self) -> Result<Arc<dyn ProcessTransport>, Error> {
+        Ok(self.reach_processes().await?.processes)
+    }
+
+    /// The same, with what is to be said of it.
+    pub(crate) async fn reach_processes(&self) -> Result<Reached, Error> {
+        match agent::way(self).await? {
+            Way::Agent(connection) => {
+                let used = connection.used().await;
+                Ok(Reached {
+                    processes: Arc::new(AgentProcesses::new(self.clone(), connection)),
+                    used: used.unwrap_or(TransportUsed::plain(TransportKind::Agent)),
+                })
+            }
+            Way::Exec(passed_over) => {
+                let Reached { processes, used } = self.without_agent();
+                Ok(Reached {
+                    processes,
+                    used: TransportUsed { passed_over, ..used },
+                })
+            }
         }
     }
 }

@@ -3,18 +3,20 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use podbay_config::AgentDelivery;
+use podbay_config::{AgentDelivery, AgentDial};
 use podbay_fake_cluster::testing::TestCluster;
 use podbay_fake_cluster::{ExecAnswer, ExecCall, Script, ScriptedCluster};
 use podbay_k8s_client::{ExecEnd, Kind, Object};
 use podbay_protocol::{Blame, Cause};
 use podbay_runtime::{Config, Error, OpenReport, Podbay};
 
+use crate::answering::answer_proofs;
 use crate::setup::{SESSION_ID, client, cluster};
 use crate::support::plain;
 
 effects! { real:
     "agent.binary" => binary;
+    "agent.dial" => dial;
 }
 
 /// The smallest file that counts as a static program: a header, and one program header that is no interpreter.
@@ -108,6 +110,33 @@ async fn binary() {
         .unwrap();
     assert_eq!(session.describe().await.unwrap().agent, None);
     assert_eq!(uploads.lock().unwrap().len(), 1);
+}
+
+/// A way that is named is taken, and no other one.
+async fn dial() {
+    let cluster = cluster(Script::ready());
+    answer_proofs(&cluster, || true);
+    let with = |dial| {
+        client(&cluster, |config| {
+            config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
+            config.agent.dial = dial;
+        })
+    };
+    let podbay = with(AgentDial::Auto);
+    podbay.session(SESSION_ID).request(plain()).open().await.unwrap();
+    // The agent that answers here knows no processes, and says so, by the way that leads to it.
+    let failed = async |dial| {
+        let session = with(dial).existing(SESSION_ID).unwrap();
+        let error = Box::pin(session.exec(["true"])).await.unwrap_err();
+        assert!(matches!(error, Error::Agent { .. }), "{error:?}");
+        error.chain()
+    };
+    let by_port_forward = failed(AgentDial::Auto).await;
+    assert!(by_port_forward.contains("status 404"), "{by_port_forward}");
+    assert_eq!(failed(AgentDial::PortForward).await, by_port_forward);
+    // No command here is a bridge.
+    let by_bridge = failed(AgentDial::Stdio).await;
+    assert!(by_bridge.contains("bridge"), "{by_bridge}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ macro_rules! effects {
 }
 
 mod agent;
+mod answering;
 mod api_server;
 mod cluster;
 mod commands;

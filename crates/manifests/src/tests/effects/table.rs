@@ -270,6 +270,9 @@ fn network_and_exposure() -> Vec<Case> {
         "kubernetes.network" => |c| c.kubernetes.network = NetworkMode::None;
         "kubernetes.network_allow" => |c| c.kubernetes.network_allow = vec!["10.1.2.3:5432".into()];
         "kubernetes.network_deny" => |c| c.kubernetes.network_deny = vec!["203.0.112.0/24".into()];
+        "kubernetes.agent_from", given |c| c.agent.delivery = AgentDelivery::Upload => |c| {
+            c.kubernetes.agent_from = vec![object(&json!({ "podSelector": {} }))].into();
+        };
         "kubernetes.host_network",
             given |c| c.kubernetes.network = NetworkMode::Open,
             asking |r| privileged(r)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use podbay_protocol::{End, Offsets, Outcome, ProcessId, ProcessSpec, StreamEnd};
+use podbay_protocol::{
+    End, Offsets, Outcome, ProcessId, ProcessSpec, StreamEnd, TransportKind, TransportUsed,
+};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
@@ -25,6 +27,8 @@ const CUT: Connection = Connection {
     stall: Duration::ZERO,
 };
 
+const SCRIPT: TransportUsed = TransportUsed::plain(TransportKind::Local);
+
 const OUT: &[u8] = b"the first line of standard output\nand the second one\n";
 const ERR: &[u8] = b"words on standard error\n";
 
@@ -42,7 +46,7 @@ fn carried() -> Carried {
 async fn run(process: &Arc<Scripted>, carried: Carried) -> Result<Outcome, Error> {
     let transport = Transport(process.clone(), Arc::new(AtomicBool::new(false)));
     let spec = ProcessSpec::new(ProcessId::from_random(1), vec!["p".to_owned()]);
-    Running::start(Arc::new(transport), spec, carried)
+    Running::start(Arc::new(transport), SCRIPT, spec, carried)
         .await?
         .outcome()
         .await
@@ -224,7 +228,7 @@ async fn a_start_whose_answer_was_lost_is_asked_for_again_where_that_makes_no_se
         let process = Arc::new(process);
         let transport = Transport(process.clone(), Arc::new(AtomicBool::new(true)));
         let spec = ProcessSpec::new(ProcessId::from_random(1), vec!["p".to_owned()]);
-        let running = Running::start(Arc::new(transport), spec, carried()).await;
+        let running = Running::start(Arc::new(transport), SCRIPT, spec, carried()).await;
         assert_eq!((running.is_ok(), process.seen().starts), (repeated_start, starts));
     }
 }

@@ -11,4 +11,4 @@ mod processes;
 mod way;
 
 pub(super) use processes::AgentProcesses;
-pub(super) use way::{agent, find};
+pub(super) use way::{Way, find, way};

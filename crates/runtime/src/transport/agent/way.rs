@@ -2,80 +2,75 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use podbay_protocol::PassedOver;
 
 use crate::agent::AgentConnection;
 use crate::delivery::Means;
-use crate::dial::SandboxAddress;
-use crate::error::{AgentFailure, Error, chain};
+use crate::error::{Error, chain};
 use crate::session::Session;
 
-/// The connection to a session's agent, made or found. `None` where there is none, or no way to it: then commands go by exec,
-/// and a word is said once.
+/// Whether a session's agent carries what is asked for.
+pub(in crate::transport) enum Way {
+    /// It does.
+    Agent(AgentConnection),
+    /// There is none, or no way to it: the exec subresource does. With what was tried in vain.
+    Exec(Vec<PassedOver>),
+}
+
+/// The connection to a session's agent, made or found, or word that commands go by exec. Fails where the user chose a way that
+/// does not lead to an agent that is meant to be there.
 ///
-/// A client that brings no agents does not look for those of others, unless it has the session's record already: it would pay
-/// for the look with a request before each command, and exec does for it.
-pub(in crate::transport) async fn agent(session: &Session) -> Option<AgentConnection> {
-    if !session.knows_its_record() && !Means::bring_agents(session.podbay().config()) {
-        return None;
+/// A client that brings no agents and names no way does not look for those of others, unless it has the session's record already:
+/// it would pay for the look with a request before each command, and exec does for it.
+pub(in crate::transport) async fn way(session: &Session) -> Result<Way, Error> {
+    let podbay = session.podbay();
+    let is_named = podbay.0.ways.is_named();
+    if !session.knows_its_record() && !is_named && !Means::bring_agents(podbay.config()) {
+        return Ok(Way::Exec(Vec::new()));
     }
     match find(session).await {
-        Ok(found) => found,
-        Err(error) => {
+        Err(error) if !is_named => {
             // Whoever goes by exec next is told what is wrong with the session itself.
             tracing::debug!(
                 error = error.chain(),
                 "the session's agent could not be looked for"
             );
-            None
+            Ok(Way::Exec(Vec::new()))
         }
+        found => found,
     }
 }
 
 /// The same, looked for in any case.
-pub(in crate::transport) async fn find(session: &Session) -> Result<Option<AgentConnection>, Error> {
+pub(in crate::transport) async fn find(session: &Session) -> Result<Way, Error> {
     let Some(port) = session.specification().await?.agent().port() else {
-        return Ok(None);
+        return Ok(Way::Exec(Vec::new()));
     };
     let Some(address) = session.address().await? else {
-        return Ok(None);
+        return Ok(Way::Exec(Vec::new()));
     };
     let ctx = &session.podbay().0;
     if let Some(known) = ctx.agents.get(address.uid()) {
-        return Ok(Some(known));
+        // What can't be made again now may be a little later: who uses it tries for a while.
+        let _ = known.ensure().await;
+        return Ok(Way::Agent(known));
     }
     let key = session.session_key().await?;
     let uid = address.uid().to_owned();
-    match connect(session, &address, port, &key).await {
-        Ok(connection) => Ok(Some(ctx.agents.keep(&uid, connection))),
+    let connection = AgentConnection::new(Arc::clone(&ctx.ways), address, port, key);
+    match connection.ensure().await {
+        Ok(()) => Ok(Way::Agent(ctx.agents.keep(&uid, connection))),
+        Err(failure) if ctx.ways.is_named() => Err(Error::Agent {
+            session: session.id().to_owned(),
+            source: Box::new(failure),
+        }),
         Err(failure) => {
             tracing::warn!(
                 session = session.id(),
                 "commands and files go through the API server's exec: {}",
                 chain(&failure)
             );
-            Ok(None)
+            Ok(Way::Exec(failure.passed_over()))
         }
     }
-}
-
-/// Tries each way in its order, and says what was wrong with the last.
-async fn connect(
-    session: &Session,
-    address: &SandboxAddress,
-    port: u16,
-    key: &SecretString,
-) -> Result<AgentConnection, AgentFailure> {
-    let mut failure = None;
-    for dialer in session.podbay().dialers() {
-        let connection = AgentConnection::new(Arc::clone(&dialer), address.clone(), port, key.clone());
-        match connection.ensure().await {
-            Ok(()) => return Ok(connection),
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "one way to the agent is not there");
-                failure = Some(error);
-            }
-        }
-    }
-    Err(failure.unwrap_or(AgentFailure::NoWay))
 }
