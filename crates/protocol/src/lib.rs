@@ -25,6 +25,8 @@ pub mod hint;
 pub mod outcome;
 pub mod phase;
 pub mod process;
+#[cfg(feature = "openapi")]
+mod schema;
 pub mod session_state;
 pub mod start_failure;
 pub mod terminal;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use podbay_protocol::agent::Figures;
-use podbay_protocol::agent::figures::{Idle, Signal, SignalAge};
+use podbay_protocol::agent::figures::{Idle, IdleSignal, IdleSignalAge};
 use tokio::time::{Instant, interval};
 
 use super::container;
@@ -105,20 +105,20 @@ impl Meter {
                 state.processes = Some(now);
             }
             [
-                (Signal::Requests, Some(requests)),
-                (Signal::Processes, state.processes.map(|seen| now - seen)),
-                (Signal::Cpu, since(state.sampler.cpu_seen)),
-                (Signal::Network, since(state.sampler.network_seen)),
+                (IdleSignal::Requests, Some(requests)),
+                (IdleSignal::Processes, state.processes.map(|seen| now - seen)),
+                (IdleSignal::Cpu, since(state.sampler.cpu_seen)),
+                (IdleSignal::Network, since(state.sampler.network_seen)),
                 // Until it ends it is seen now.
                 (
-                    Signal::Hold,
+                    IdleSignal::Hold,
                     state.hold.map(|until| now.saturating_duration_since(until)),
                 ),
             ]
         });
         let seen = signals.into_iter().filter_map(|(signal, age)| {
             let seconds = age?.as_secs_f64();
-            Some(SignalAge { signal, seconds })
+            Some(IdleSignalAge { signal, seconds })
         });
         Idle::of(uptime.as_secs_f64(), seen.collect())
     }
@@ -148,15 +148,15 @@ mod tests {
         let meter = Meter::new("/");
         pass(5).await;
         let idle = meter.idle(LONG, 0);
-        assert_eq!((idle.seconds, idle.why), (5.0, Signal::Started));
+        assert_eq!((idle.seconds, idle.why), (5.0, IdleSignal::Started));
         pass(5).await;
         // A process runs, then no more.
-        assert_eq!(meter.idle(LONG, 1).why, Signal::Processes);
+        assert_eq!(meter.idle(LONG, 1).why, IdleSignal::Processes);
         pass(3).await;
         let idle = meter.idle(LONG, 0);
-        assert_eq!((idle.seconds, idle.why), (3.0, Signal::Processes));
+        assert_eq!((idle.seconds, idle.why), (3.0, IdleSignal::Processes));
         let idle = meter.idle(Duration::from_secs(2), 0);
-        assert_eq!((idle.seconds, idle.why), (2.0, Signal::Requests));
+        assert_eq!((idle.seconds, idle.why), (2.0, IdleSignal::Requests));
     }
 
     #[tokio::test(start_paused = true)]
@@ -166,7 +166,7 @@ mod tests {
         meter.hold(Duration::from_secs(30));
         pass(29).await;
         let idle = meter.idle(LONG, 0);
-        assert_eq!((idle.seconds, idle.why), (0.0, Signal::Hold));
+        assert_eq!((idle.seconds, idle.why), (0.0, IdleSignal::Hold));
         pass(11).await;
         assert_eq!(since(&meter), 10);
         meter.hold(Duration::MAX);

@@ -196,10 +196,10 @@ mod tests {
         Route::find(&method.parse().unwrap(), path)
     }
 
-    #[test]
-    fn each_resource_has_its_path() {
+    /// Each method and path, and what it is about.
+    fn routes() -> Vec<(&'static str, &'static str, Route)> {
         let id: ProcessId = "p-1".parse().unwrap();
-        for (method, path, route) in [
+        vec![
             ("GET", "/alive", Route::Alive),
             ("HEAD", "/alive", Route::Alive),
             ("GET", "/server_info", Route::ServerInfo),
@@ -257,12 +257,52 @@ mod tests {
             ("POST", "/list_files", Route::ListFiles),
             ("GET", "/vscode/connection_token", Route::VscodeToken),
             ("POST", "/update_mcp_server", Route::UpdateMcpServers),
-        ] {
+        ]
+    }
+
+    #[test]
+    fn each_resource_has_its_path() {
+        for (method, path, route) in routes() {
             let found = find(method, path);
             let open = ["/alive", "/server_info", "/podbay/v1/proof"].contains(&path);
             assert_eq!(found.as_ref().map(Route::is_open), Ok(open), "{path}");
             assert_eq!(found, Ok(route), "{method} {path}");
         }
+    }
+
+    /// `openapi.json` is generated from the protocol's types, beside which the operations are listed by hand.
+    #[test]
+    fn the_description_in_openapi_has_these_routes_and_no_others() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let mut described = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let concrete = path.replace("{id}", "p-1");
+            let methods = methods.as_object().unwrap();
+            let mut allowed = Vec::new();
+            for (method, operation) in methods.iter().filter(|(method, _)| *method != "parameters") {
+                let method = method.to_uppercase();
+                let route = find(&method, &concrete).unwrap();
+                let is_open = operation["security"] == serde_json::json!([]);
+                assert_eq!(route.is_open(), is_open, "{method} {path}");
+                described += 1;
+                allowed.push(method);
+            }
+            // What else the path answers is HEAD.
+            let Err(NoRoute::Method(answered)) = find("PATCH", &concrete) else {
+                panic!("{path} answers PATCH")
+            };
+            let mut answered: Vec<&str> = answered.split(", ").filter(|method| *method != "HEAD").collect();
+            answered.sort_unstable();
+            allowed.sort_unstable();
+            assert_eq!(answered, allowed, "{path}");
+        }
+        let is_native =
+            |path: &str| path.starts_with("/podbay/") || ["/alive", "/server_info"].contains(&path);
+        let native = routes()
+            .into_iter()
+            .filter(|(method, path, _)| *method != "HEAD" && is_native(path));
+        assert_eq!(described, native.count());
     }
 
     #[test]

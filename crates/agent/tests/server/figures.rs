@@ -1,7 +1,7 @@
 //! What the sandbox uses, and what keeps it from being taken for idle.
 
 use http::Method;
-use podbay_protocol::agent::figures::{Figures, Signal};
+use podbay_protocol::agent::figures::{Figures, IdleSignal};
 use podbay_protocol::agent::{AgentErrorCode, ServerInfo, path};
 
 use crate::client::{Agent, BOTH};
@@ -18,13 +18,13 @@ async fn what_is_used_is_told_and_to_ask_is_no_use() {
             let mut signals = figures.idle.signals.iter();
             signals.find(|age| age.signal == wanted).map(|age| age.seconds)
         };
-        let before = seen(&figures, Signal::Requests).unwrap();
+        let before = seen(&figures, IdleSignal::Requests).unwrap();
         let figures: Figures = look().await.ok().json();
-        assert!(seen(&figures, Signal::Requests).unwrap() > before);
+        assert!(seen(&figures, IdleSignal::Requests).unwrap() > before);
         // Another request is one.
         let _ = agent.get(path::PROCESSES).await.ok();
         let after: Figures = look().await.ok().json();
-        let [before, after] = [&figures, &after].map(|figures| seen(figures, Signal::Requests).unwrap());
+        let [before, after] = [&figures, &after].map(|figures| seen(figures, IdleSignal::Requests).unwrap());
         assert!(after < before + 1.0);
     }
 }
@@ -37,7 +37,11 @@ async fn a_hold_keeps_it_and_is_not_for_ever() {
     let info: ServerInfo = agent.get(path::SERVER_INFO).await.ok().json();
     assert!(info.idle_time <= 0.0, "{}", info.idle_time);
     let figures: Figures = agent.get(path::FIGURES).await.ok().json();
-    let held = figures.idle.signals.iter().find(|age| age.signal == Signal::Hold);
+    let held = figures
+        .idle
+        .signals
+        .iter()
+        .find(|age| age.signal == IdleSignal::Hold);
     assert!(held.is_some_and(|age| age.seconds <= 0.0), "{figures:?}");
     for wrong in ["-1", "86401", "1e300", "\"1\"", "null"] {
         let reply = hold(&format!("{{\"seconds\": {wrong}}}")).await;

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use futures::{StreamExt as _, stream};
 use podbay_protocol::SessionState;
 use podbay_protocol::agent::Figures;
-use podbay_protocol::agent::figures::Signal;
+use podbay_protocol::agent::figures::IdleSignal;
 use podbay_runtime::{Error, Podbay};
 use serde::Serialize;
 
@@ -155,7 +155,7 @@ fn table(lines: &[Line], no_headers: bool) -> String {
             }),
             idle(figures.idle.seconds),
             match figures.idle.why {
-                Signal::Other => "unknown".to_owned(),
+                IdleSignal::Other => "unknown".to_owned(),
                 why => why.as_str().to_owned(),
             },
         ]);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `GET` of [`super::path::FIGURES`]. What can't be known on a machine is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Figures {
     /// Processor time.
@@ -24,6 +25,7 @@ pub struct Figures {
 
 /// Processor time of all processes of a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct CpuFigures {
     /// Seconds of one core that were used since the sandbox was made.
@@ -39,6 +41,7 @@ pub struct CpuFigures {
 
 /// Memory of a sandbox, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct MemoryFigures {
     /// What can't be given back without harm: what is charged to the sandbox without files that were not used lately, as the
@@ -51,6 +54,7 @@ pub struct MemoryFigures {
 
 /// A filesystem, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct DiskFigures {
     /// All of it.
@@ -63,6 +67,7 @@ pub struct DiskFigures {
 
 /// Bytes that went over the network since the sandbox was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct NetworkFigures {
     /// Bytes that came in.
@@ -73,21 +78,23 @@ pub struct NetworkFigures {
 
 /// Since when nobody needs a sandbox, as far as can be seen from within, and why it is thought to be needed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Idle {
     /// Seconds; 0 while somebody needs it. The least of those of all signals.
     pub seconds: f64,
     /// The signal that was seen last.
-    pub why: Signal,
+    pub why: IdleSignal,
     /// Each signal.
-    pub signals: Vec<SignalAge>,
+    pub signals: Vec<IdleSignalAge>,
 }
 
 /// A sign that somebody needs a sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Signal {
+pub enum IdleSignal {
     /// It was started.
     #[default]
     Started,
@@ -108,22 +115,24 @@ pub enum Signal {
 
 /// When a signal was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SignalAge {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct IdleSignalAge {
     /// The signal.
-    pub signal: Signal,
+    pub signal: IdleSignal,
     /// Seconds since it was seen last; 0 while it is.
     pub seconds: f64,
 }
 
 /// The body of a `PUT` to [`super::path::HOLD`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HoldRequest {
     /// For how many seconds from now on the sandbox counts as needed, at most a day. A later hold takes the place of an
     /// earlier one; 0 ends it.
     pub seconds: f64,
 }
 
-impl Signal {
+impl IdleSignal {
     /// The word for it, as it stands in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -140,9 +149,9 @@ impl Signal {
 
 impl Idle {
     /// Of signals that were seen so many seconds ago. The sandbox was started `uptime` seconds ago.
-    pub fn of(uptime: f64, signals: Vec<SignalAge>) -> Self {
-        let started = SignalAge {
-            signal: Signal::Started,
+    pub fn of(uptime: f64, signals: Vec<IdleSignalAge>) -> Self {
+        let started = IdleSignalAge {
+            signal: IdleSignal::Started,
             seconds: uptime,
         };
         let last = signals
@@ -167,13 +176,16 @@ mod tests {
 
     #[test]
     fn the_signal_that_was_seen_last_decides() {
-        let age = |signal, seconds| SignalAge { signal, seconds };
-        let idle = Idle::of(100.0, vec![age(Signal::Requests, 30.0), age(Signal::Cpu, 12.5)]);
-        assert_eq!((idle.seconds, idle.why), (12.5, Signal::Cpu));
-        let idle = Idle::of(5.0, vec![age(Signal::Requests, 30.0)]);
-        assert_eq!((idle.seconds, idle.why), (5.0, Signal::Started));
+        let age = |signal, seconds| IdleSignalAge { signal, seconds };
+        let idle = Idle::of(
+            100.0,
+            vec![age(IdleSignal::Requests, 30.0), age(IdleSignal::Cpu, 12.5)],
+        );
+        assert_eq!((idle.seconds, idle.why), (12.5, IdleSignal::Cpu));
+        let idle = Idle::of(5.0, vec![age(IdleSignal::Requests, 30.0)]);
+        assert_eq!((idle.seconds, idle.why), (5.0, IdleSignal::Started));
         let idle = Idle::of(7.0, Vec::new());
-        assert_eq!((idle.seconds, idle.why), (7.0, Signal::Started));
+        assert_eq!((idle.seconds, idle.why), (7.0, IdleSignal::Started));
     }
 
     #[test]
@@ -189,19 +201,22 @@ mod tests {
             "idle": {"seconds": 1.0, "why": "telepathy", "signals": [{"signal": "cpu", "seconds": 1.0}]},
         });
         let read: Figures = serde_json::from_value(later).unwrap();
-        assert_eq!((read.idle.why, read.cpu.unwrap().seconds), (Signal::Other, 1.5));
+        assert_eq!(
+            (read.idle.why, read.cpu.unwrap().seconds),
+            (IdleSignal::Other, 1.5)
+        );
     }
 
     #[test]
     fn the_word_is_that_of_json() {
         for signal in [
-            Signal::Started,
-            Signal::Requests,
-            Signal::Processes,
-            Signal::Cpu,
-            Signal::Network,
-            Signal::Hold,
-            Signal::Other,
+            IdleSignal::Started,
+            IdleSignal::Requests,
+            IdleSignal::Processes,
+            IdleSignal::Cpu,
+            IdleSignal::Network,
+            IdleSignal::Hold,
+            IdleSignal::Other,
         ] {
             assert_eq!(json!(signal), json!(signal.as_str()));
         }

@@ -29,6 +29,7 @@ choices! {
 
 /// What is known of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct FileStat {
     /// What it is.
@@ -68,6 +69,7 @@ impl FileStat {
 
 /// A file of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NamedFile {
     /// Its name in the directory.
     pub name: RawText,
@@ -78,6 +80,7 @@ pub struct NamedFile {
 /// What is in a directory, in no order: the answer to `GET` of [`super::path::LIST`], which is sent as it is read. That it
 /// is whole shows in that it is whole JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileList {
     /// The files, without `.` and `..`.
     pub entries: Vec<NamedFile>,
@@ -85,6 +88,7 @@ pub struct FileList {
 
 /// Makes a directory: the body of a POST to [`super::path::MAKE_DIRECTORY`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MakeDirectory {
     /// Its absolute path.
     pub path: RawText,
@@ -98,6 +102,7 @@ pub struct MakeDirectory {
 
 /// Removes a file or a directory: the body of a POST to [`super::path::REMOVE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Remove {
     /// Its absolute path. A link is removed itself, not what it leads to.
     pub path: RawText,
@@ -108,6 +113,7 @@ pub struct Remove {
 
 /// Gives a file or a directory another name: the body of a POST to [`super::path::MOVE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Move {
     /// Its absolute path.
     pub from: RawText,
@@ -120,6 +126,7 @@ pub struct Move {
 
 /// A file that was written: the answer to `PUT` of [`super::path::FILES`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Written {
     /// How much the server has of it, in bytes.
@@ -173,6 +180,7 @@ impl FromStr for TransferId {
 
 /// A tree that was written: the answer to `PUT` of [`super::path::TREES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TreeWritten {
     /// Regular files.
     pub files: u64,

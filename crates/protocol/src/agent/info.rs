@@ -6,6 +6,7 @@ use super::{API_VERSION, OLDEST_API_VERSION};
 
 /// The answer to `GET` of [`super::path::SERVER_INFO`]. OpenHands reads `uptime` and `idle_time` of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// What it is.
@@ -22,6 +23,7 @@ pub struct ServerInfo {
 
 /// A range of versions of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiVersions {
     /// The oldest one.
     pub oldest: u32,

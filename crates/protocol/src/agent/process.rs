@@ -7,6 +7,7 @@ use crate::process::{Offsets, ProcessInfo, ReaderId, Signal, SignalTarget};
 
 /// All processes: the answer to `GET` of [`super::path::PROCESSES`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProcessList {
     /// Those that run, and those that ended and are remembered.
     pub processes: Vec<ProcessInfo>,
@@ -14,6 +15,7 @@ pub struct ProcessList {
 
 /// What a reader has taken of the outputs, and will not ask for again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Acknowledgement {
     /// The reader's name, chosen by it.
     pub reader: ReaderId,
@@ -35,6 +37,7 @@ impl Acknowledgement {
 
 /// How much of a log of bytes the server has: the answer to a write at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Taken {
     /// In bytes from its beginning. What follows is to be sent from here.
     pub offset: u64,
@@ -42,6 +45,7 @@ pub struct Taken {
 
 /// A signal to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignalRequest {
     /// Which.
     pub signal: Signal,

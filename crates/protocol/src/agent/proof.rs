@@ -18,6 +18,7 @@ const DOMAIN: &[u8] = b"podbay agent proof v1\0";
 
 /// Asks for a proof: the body of a POST to [`super::path::PROOF`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProofRequest {
     /// The nonce.
     pub nonce: Nonce,
@@ -25,6 +26,7 @@ pub struct ProofRequest {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProofAnswer {
     /// Lower-case hexadecimal HMAC-SHA256 of [`message`].
     pub proof: String,
@@ -32,6 +34,11 @@ pub struct ProofAnswer {
 
 /// Random bytes that nobody used before, [`NONCE_MIN`] to [`NONCE_MAX`] of them; hexadecimal in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(value_type = String, pattern = "^([0-9a-f]{2}){16,64}$")
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Nonce(Vec<u8>);
 

@@ -116,6 +116,31 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+#[cfg(feature = "openapi")]
+mod schema {
+    use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+    use utoipa::openapi::{RefOr, Schema};
+
+    use super::RawText;
+
+    impl utoipa::PartialSchema for RawText {
+        fn schema() -> RefOr<Schema> {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            let hex = ObjectBuilder::new()
+                .schema_type(Type::Object)
+                .property("hex", ObjectBuilder::new().schema_type(Type::String))
+                .required("hex");
+            let either = OneOfBuilder::new()
+                .item(text)
+                .item(hex)
+                .description(Some("Bytes: a string where they are UTF-8."));
+            RefOr::T(either.into())
+        }
+    }
+
+    impl utoipa::ToSchema for RawText {}
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProcessEnd {
@@ -40,6 +41,7 @@ pub enum ProcessEnd {
 
 /// What there is to say of an output once it has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct StreamEnd {
     /// How many bytes there are to read. `None` if whoever carried it has not counted.
@@ -63,6 +65,7 @@ pub struct StreamEnd {
 
 /// What a process and the descendants it waited for used (getrusage(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ResourceUsage {
     /// Processor time in user mode, in seconds.
@@ -75,6 +78,7 @@ pub struct ResourceUsage {
 
 /// The record of a process's end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct EndRecord {
     /// How it ended.

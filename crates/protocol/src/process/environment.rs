@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Environment variables by name. Values may be secrets: [`Debug`](fmt::Debug) shows names alone.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Environment(BTreeMap<String, String>);
 

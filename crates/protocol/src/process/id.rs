@@ -13,6 +13,7 @@ macro_rules! name {
     ($(#[$meta:meta])* $Name:ident, $(#[$error_meta:meta])* $Invalid:ident, $what:literal) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(pattern = "^[A-Za-z0-9_-]{1,64}$"))]
         #[serde(try_from = "String", into = "String")]
         pub struct $Name(String);
 

@@ -42,6 +42,7 @@ choices! {
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ProcessSpec {
     /// Its name.
@@ -97,6 +98,7 @@ impl ProcessSpec {
 
 /// A user of the sandbox, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProcessUser {
     /// The user's id.
     pub uid: i64,
@@ -107,6 +109,7 @@ pub struct ProcessUser {
 
 /// A place in both outputs of a process, in bytes from the beginning of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Offsets {
     /// Of standard output.
     pub stdout: u64,
@@ -116,6 +119,7 @@ pub struct Offsets {
 
 /// A process in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct ProcessInfo {
     /// Its name.

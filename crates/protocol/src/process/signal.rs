@@ -18,6 +18,11 @@ choices! {
 
 /// A signal, by its number on the sandbox's system: 1 to 64, as `kill(2)` of Linux takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(minimum = 1, maximum = 64)
+)]
 #[serde(try_from = "i32", into = "i32")]
 pub struct Signal(u8);
 
