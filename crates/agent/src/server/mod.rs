@@ -86,6 +86,11 @@ impl Services {
         self
     }
 
+    /// How many processes run that somebody needs: a shell that waits for the next command is no sign of that.
+    fn needed(&self) -> usize {
+        self.processes.alive().saturating_sub(self.actions.resting())
+    }
+
     /// How long nobody has asked for anything, nor been answered.
     pub fn idle(&self) -> Duration {
         self.activity.times().1
@@ -100,11 +105,9 @@ pub async fn serve(
     ends: impl Future<Output = ()> + Send,
 ) {
     services.idle = limits.idle;
-    let processes = services.processes.clone();
-    let actions = Arc::clone(&services.actions);
-    // A shell that waits for the next command is no sign that somebody needs it.
-    let needed = move || processes.alive().saturating_sub(actions.resting());
-    let looking = tokio::spawn(services.meter.clone().run(needed));
-    accept::serve(listener.into(), Arc::new(services), limits, ends).await;
+    let services = Arc::new(services);
+    let looked_at = Arc::clone(&services);
+    let looking = tokio::spawn(services.meter.clone().run(move || looked_at.needed()));
+    accept::serve(listener.into(), services, limits, ends).await;
     looking.abort();
 }

@@ -18,7 +18,7 @@ const HOLD_LIMIT: usize = 1024;
 pub(super) async fn show(services: &Services, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
     let requests = services.activity.times().1;
-    let (meter, running) = (services.meter.clone(), services.processes.alive());
+    let (meter, running) = (services.meter.clone(), services.needed());
     let figures = tokio::task::spawn_blocking(move || meter.figures(requests, running))
         .await
         .map_err(|error| {

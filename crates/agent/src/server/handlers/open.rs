@@ -20,7 +20,7 @@ pub(super) fn alive(asked: Asked) -> Result<Answer, AgentError> {
 pub(super) fn server_info(services: &Services, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
     let (uptime, requests) = services.activity.times();
-    let idle = services.meter.idle(requests, services.processes.alive());
+    let idle = services.meter.idle(requests, services.needed());
     let info = ServerInfo::new(env!("CARGO_PKG_VERSION"), uptime.as_secs_f64(), idle.seconds);
     Ok(answer::json(StatusCode::OK, &info))
 }
