@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use podbay_config::Config;
-use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchScope, unheeded_on_this_machine};
+use podbay_config::{Config, Runtime};
+use podbay_runtime::{Backend, BackendKind, Podbay, PodbayBuilder, WatchScope, unheeded_on_this_machine};
 
 use crate::args::{GlobalArgs, SessionArgs};
 use crate::exit::Failure;
@@ -49,9 +49,51 @@ pub(crate) fn configure(global: &GlobalArgs, needs: &Needs<'_>) -> Result<Config
     Ok(config)
 }
 
-/// A cluster or this machine, for a command that does all it does within this process.
+/// A cluster, or this machine, for a command that does all it does within this process: no other one finds its sessions.
 pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
-    let podbay = open(global, global.backend.into(), &needs).await?;
+    let config = configure(global, &needs)?;
+    let builder = builder(config, global.backend.into(), &needs).in_this_process();
+    Ok(warned(builder.connect().await?))
+}
+
+/// A cluster, or this machine where that is named, for a command on sessions that outlive it.
+pub(crate) async fn connect_to_sessions(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
+    let config = configure(global, &needs)?;
+    // `auto` means a cluster here: whoever meant one would not find his sessions on this machine.
+    let backend = match (Backend::from(global.backend), config.runtime) {
+        (Backend::Auto, Runtime::Local) => Backend::Local,
+        (Backend::Auto, _) => Backend::Cluster,
+        (named, _) => named,
+    };
+    let podbay = builder(config, backend, &needs).connect().await?;
+    // Of a session that is there, its opener was told.
+    Ok(if needs.session.is_some() {
+        warned(podbay)
+    } else {
+        podbay
+    })
+}
+
+/// That there are no sessions, where they were looked for.
+pub(crate) fn no_sessions(podbay: &Podbay) -> String {
+    match podbay.kind() {
+        BackendKind::Cluster => format!("No sessions found in {} namespace.", podbay.namespace()),
+        BackendKind::Local => "No sessions found on this machine.".to_owned(),
+    }
+}
+
+fn builder(config: Config, backend: Backend, needs: &Needs<'_>) -> PodbayBuilder {
+    let builder = Podbay::builder(config)
+        .backend(backend)
+        .watch_scope(WatchScope::Session);
+    match needs.session.and_then(|session| session.image.as_deref()) {
+        Some(image) => builder.names_cluster(format!("--image {image}")),
+        None => builder,
+    }
+}
+
+/// Says what this machine is not.
+fn warned(podbay: Podbay) -> Podbay {
     if podbay.kind() == BackendKind::Local {
         warn("the local backend runs commands on this machine, without isolation");
         if !podbay_process::sees_all_processes() {
@@ -68,38 +110,5 @@ pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Pod
             ));
         }
     }
-    Ok(podbay)
-}
-
-/// A cluster, for a command on sessions that outlive it.
-pub(crate) async fn connect_to_cluster(
-    global: &GlobalArgs,
-    what: &'static str,
-    needs: Needs<'_>,
-) -> Result<Podbay, Failure> {
-    // `auto` means a cluster here: falling back to this machine would help nobody.
-    let backend = match Backend::from(global.backend) {
-        Backend::Auto | Backend::Cluster => Backend::Cluster,
-        Backend::Local => {
-            let why = "the local backend's sessions end with the process that opened them; use a cluster, or \
-                       podbay run, which needs one process only";
-            return Err(Error::Unsupported {
-                what,
-                why: why.to_owned(),
-            }
-            .into());
-        }
-    };
-    open(global, backend, &needs).await
-}
-
-async fn open(global: &GlobalArgs, backend: Backend, needs: &Needs<'_>) -> Result<Podbay, Failure> {
-    let config = configure(global, needs)?;
-    let mut builder = Podbay::builder(config)
-        .backend(backend)
-        .watch_scope(WatchScope::Session);
-    if let Some(image) = needs.session.and_then(|session| session.image.as_deref()) {
-        builder = builder.names_cluster(format!("--image {image}"));
-    }
-    Ok(builder.connect().await?)
+    podbay
 }

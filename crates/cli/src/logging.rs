@@ -35,7 +35,7 @@ fn of_our_crates(level: &str) -> String {
         "podbay",
         "podbay_runtime",
         "podbay_k8s_client",
-        "podbay_embedded",
+        "podbay_local",
         "podbay_fake_cluster",
         "podbay_config",
         "podbay_manifests",

@@ -77,25 +77,84 @@ fn an_image_is_refused() {
 }
 
 #[test]
-fn sessions_that_outlive_their_client_are_refused() {
+fn what_is_not_there_is_told_and_nothing_is_made_to_find_that_out() {
     let there = Surroundings::new();
+    let local = |line: &str| finish(there.podbay(["--backend", "local"].into_iter().chain(line.split(' '))));
     for line in [
-        "open demo",
         "exec demo -- true",
-        "ls",
         "show demo",
         "logs demo",
-        "close demo",
-        "delete demo",
+        "key demo",
+        "pause demo",
+        "resume demo",
     ] {
-        let done = finish(there.podbay(["--backend", "local"].into_iter().chain(line.split(' '))));
+        let done = local(line);
         assert_eq!((done.code, done.out()), (Some(125), ""), "{line}");
+        let told = "session \"demo\" not found on this machine";
+        assert!(done.stderr.contains(told), "{line}: {}", done.stderr);
         assert!(
-            done.stderr.contains("AgentRuntimeUnsupportedError"),
+            done.stderr.contains("podbay open demo"),
             "{line}: {}",
             done.stderr
         );
     }
+    let done = local("ls");
+    assert_eq!(
+        (done.code, done.out(), done.stderr.as_str()),
+        (Some(0), "", "No sessions found on this machine.\n")
+    );
+    for line in ["close demo", "delete demo"] {
+        let done = local(line);
+        assert_eq!(
+            (done.code, done.out()),
+            (Some(0), "session/demo was not open\n"),
+            "{line}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(there.path("run")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(there.path("home")).unwrap().count(), 0);
+}
+
+#[test]
+fn without_an_agent_no_session_is_opened_and_a_run_needs_none() {
+    let there = Surroundings::new();
+    let mut command = there.podbay(["--backend", "local", "open", "demo"]);
+    command.env("PODBAY_AGENT_BINARY", "/no/such/agent");
+    let done = finish(command);
+    assert_eq!((done.code, done.out()), (Some(125), ""));
+    for told in [
+        "/no/such/agent",
+        "AgentRuntimeUnavailableError",
+        "hint: ",
+        "agent.binary",
+    ] {
+        assert!(done.stderr.contains(told), "{told}: {}", done.stderr);
+    }
+    assert_eq!(std::fs::read_dir(there.path("run")).unwrap().count(), 0);
+    let mut command = there.podbay(["run", "--backend", "local", "--", "echo", "hi"]);
+    command.env("PODBAY_AGENT_BINARY", "/no/such/agent");
+    assert_eq!(finish(command).out(), "hi\n");
+}
+
+#[test]
+fn what_a_session_of_this_machine_can_not_have_is_refused_before_anything_is_made() {
+    let there = Surroundings::new();
+    for (flags, told) in [
+        (&["--image", "debian:12"][..], "an image"),
+        (&["--cpu", "1"], "a limit of CPU"),
+        (&["--persistent"], "a persistent workspace"),
+        (&["--port", "80"], "a port"),
+        (&["--network", "none"], "a network policy"),
+    ] {
+        let done = finish(there.podbay(["--backend", "local", "open", "demo"].iter().chain(flags)));
+        assert_eq!(done.code, Some(125), "{told}: {}", done.stderr);
+        assert!(
+            done.stderr.contains(&format!("{told} is not supported here")),
+            "{}",
+            done.stderr
+        );
+    }
+    assert_eq!(std::fs::read_dir(there.path("run")).unwrap().count(), 0);
 }
 
 #[test]

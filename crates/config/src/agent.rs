@@ -23,8 +23,9 @@ settings! {
     /// `[kubernetes]`.
     image: Option<String> = None, OPTIONAL_TEXT;
 
-    /// Path of a static agent on this machine, built for the nodes' architecture, that is uploaded. When it is not set,
-    /// `podbay-agent` beside the program that runs.
+    /// Path of a static agent on this machine, built for the nodes' architecture, that is uploaded. Of the local backend, the
+    /// agent that keeps its sessions. When it is not set, `podbay-agent` beside the program that runs, and for the local backend
+    /// in `PATH`, too.
     binary: Option<PathBuf> = None, OPTIONAL_PATH;
 
     /// Port that the agent listens on in the pod. The default is one that programs in a sandbox seldom want (8080, 3000 and

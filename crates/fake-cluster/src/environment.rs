@@ -9,11 +9,11 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, Pod};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 
 /// A container's environment by name. Values are bytes, as a Secret's are. Holds secrets: no Debug.
-pub type Environment = BTreeMap<String, Vec<u8>>;
+pub(crate) type Environment = BTreeMap<String, Vec<u8>>;
 
 /// Why an environment can't be made, in the kubelet's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnvironmentError {
+pub(crate) enum EnvironmentError {
     /// The Secret or ConfigMap isn't there.
     #[error("{kind} {name:?} not found")]
     Missing {
@@ -43,7 +43,7 @@ pub enum EnvironmentError {
 }
 
 /// Makes the environment of `container` in `pod`; `lookup` finds the objects of the cluster.
-pub fn environment<'a>(
+pub(crate) fn environment<'a>(
     pod: &Pod,
     container: &Container,
     lookup: &impl Fn(&ObjectKey) -> Option<&'a Object>,

@@ -16,16 +16,16 @@ const LETTERS_PER_NAME: usize = 5;
 
 /// Gives every object of a cluster its identity. The same seed gives the same ones in the same order.
 #[derive(Debug)]
-pub struct Identities(StdRng);
+pub(crate) struct Identities(StdRng);
 
 impl Identities {
     /// Identities that all follow from `seed`.
-    pub fn from_seed(seed: u64) -> Self {
+    pub(crate) fn from_seed(seed: u64) -> Self {
         Self(StdRng::seed_from_u64(seed))
     }
 
     /// What an object created at `at` gets.
-    pub fn birth(&mut self, at: Timestamp) -> Birth {
+    pub(crate) fn birth(&mut self, at: Timestamp) -> Birth {
         Birth {
             uid: self.uid(),
             at,
@@ -34,7 +34,7 @@ impl Identities {
     }
 
     /// What follows `generateName`.
-    pub fn suffix(&mut self) -> String {
+    pub(crate) fn suffix(&mut self) -> String {
         let letters = (0..LETTERS_PER_NAME).filter_map(|_| {
             let letter = LETTERS.get(self.0.random_range(0..LETTERS.len()))?;
             Some(char::from(*letter))

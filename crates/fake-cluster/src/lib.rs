@@ -98,17 +98,6 @@ pub use scripted::{
 };
 pub use store::{RawEvent, RawWatch};
 
-/// What `podbay-embedded` is made of, whose API server is this one. Not for anyone else: it changes without notice.
-#[doc(hidden)]
-pub mod parts {
-    pub use crate::environment::{Environment, EnvironmentError, environment};
-    pub use crate::identity::Identities;
-    pub use crate::store::{
-        Birth, Deleted, Deletion, Denial, Following, Kept, News, Relist, Selector, SelectorError, Store,
-        endless,
-    };
-}
-
 /// The README's example is run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -14,7 +14,7 @@ use crate::port_forward::PortForward;
 use crate::version::ServerVersion;
 
 /// The calls Podbay makes to a cluster. Implementations: `LiveClient` (feature `live`) over an API server, the
-/// mock of feature `mock`, the scripted cluster of the crate `podbay-fake-cluster`, and the embedded one of `podbay-embedded`.
+/// mock of feature `mock`, and the scripted cluster of the crate `podbay-fake-cluster`.
 ///
 /// Each unary call has a deadline of the implementation's own and ends; what may be repeated safely is
 /// repeated there, so that callers see an error only when it stands.

@@ -1,6 +1,7 @@
 //! What becomes of a session that is there: it is frozen and goes on, what is left of a lost one is killed, and it ends.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use podbay_process::remove_tree;
@@ -67,27 +68,21 @@ impl Locked {
         }
         self.end_agent().await?;
         self.kill_left(&file).await?;
-        let (files, directory) = (file.files, self.path().to_owned());
-        // Both go, whatever is left of the first.
+        self.remove(vec![file.files]).await
+    }
+
+    /// Ends the agent, and removes the directory and these others.
+    pub(crate) async fn remove(self, others: Vec<PathBuf>) -> Result<(), Error> {
+        self.end_agent().await?;
+        let directory = self.path().to_owned();
+        // All go, whatever is left of one.
         let removed = spawn_blocking(move || {
-            let files = remove_tree(&files);
-            remove_tree(&directory).and(files)
+            let removed: Vec<_> = others.iter().map(|other| remove_tree(other)).collect();
+            removed.into_iter().fold(remove_tree(&directory), Result::and)
         });
         let removed = removed.await;
         self.unlock();
-        match removed {
-            Ok(removed) => Ok(removed?),
-            // It did not panic, and this runtime is being shut down: the next command ends what is left.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Ends what was never written down as a session, or can't be read: there is nothing but the directory to go by.
-    pub async fn remove_unreadable(self) -> Result<(), Error> {
-        self.end_agent().await?;
-        let directory = self.path().to_owned();
-        let removed = spawn_blocking(move || remove_tree(&directory)).await;
-        self.unlock();
+        // Where the runtime is being shut down, the next command removes what is left.
         removed.unwrap_or(Ok(())).map_err(Error::from)
     }
 

@@ -138,6 +138,31 @@ impl Sessions {
         Locked::wait(&self.directory(name), patience).await
     }
 
+    /// Makes this process the only one that asks for that, once no other is, for `patience` at most: for what is counted and then
+    /// made.
+    pub async fn alone(&self, patience: Duration) -> Result<Option<Locked>, Error> {
+        self.places.prepare()?;
+        Locked::wait(&self.places.sessions, patience).await
+    }
+
+    /// Ends a session of which nothing can be read but its name: its agent, and its directories.
+    pub async fn remove_unreadable(&self, name: &SessionName, locked: Locked) -> Result<(), Error> {
+        locked.remove(self.files_of(name)).await
+    }
+
+    /// The directories that commands of sessions of this name worked in.
+    fn files_of(&self, name: &SessionName) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.places.files).into_iter().flatten().flatten();
+        let prefix = format!("{name}-");
+        let is_its = |entry: &fs::DirEntry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|text| text.starts_with(&prefix))
+        };
+        entries.filter(is_its).map(|entry| entry.path()).collect()
+    }
+
     /// Looks for a session.
     pub fn find(&self, name: &SessionName) -> Result<Option<Found>, Error> {
         if !self.places.are_there()? {

@@ -1,5 +1,5 @@
 //! Opens a session, runs a command in it, closes it: `cargo run -p podbay-runtime --example session -- IMAGE`.
-//! Without an image it runs on this machine, without isolation.
+//! Without an image it runs in processes of its own on this machine, without isolation.
 
 use podbay_runtime::{Backend, Config, Podbay};
 
@@ -13,6 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let podbay = Podbay::builder(Config::load()?)
         .backend(backend)
+        .in_this_process()
         .connect()
         .await?;
     let mut builder = podbay.session("example");

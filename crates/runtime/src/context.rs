@@ -18,19 +18,55 @@ use crate::dial::Ways;
 use crate::error::{Error, ForSession as _};
 use crate::events::EventLists;
 use crate::index::SessionIndex;
+use crate::machine::Machine;
 use crate::readiness::GracePeriods;
 
 /// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
 ///
 /// The second field is whose sessions it deals with; `None` is all that belong to nobody in particular, and in lists all.
 #[derive(Clone)]
-pub struct Podbay(pub(crate) Arc<Context>, pub(crate) Option<SessionOwner>);
+pub struct Podbay(pub(crate) Backing, pub(crate) Option<SessionOwner>);
+
+/// What sessions run on.
+#[derive(Clone)]
+pub(crate) enum Backing {
+    /// A cluster.
+    Cluster(Arc<Context>),
+    /// This machine.
+    Machine(Arc<Machine>),
+}
+
+impl Backing {
+    /// The configuration.
+    pub(crate) fn config(&self) -> &Config {
+        match self {
+            Self::Cluster(ctx) => &ctx.config,
+            Self::Machine(machine) => &machine.config,
+        }
+    }
+
+    /// The namespace of the sessions.
+    pub(crate) fn namespace(&self) -> &str {
+        match self {
+            Self::Cluster(ctx) => &ctx.namespace,
+            Self::Machine(machine) => &machine.namespace,
+        }
+    }
+
+    /// Which kind of backend it is.
+    pub(crate) const fn kind(&self) -> BackendKind {
+        match self {
+            Self::Cluster(_) => BackendKind::Cluster,
+            Self::Machine(_) => BackendKind::Local,
+        }
+    }
+}
 
 impl fmt::Debug for Podbay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Podbay")
-            .field("kind", &self.0.kind)
-            .field("namespace", &self.0.namespace)
+            .field("kind", &self.0.kind())
+            .field("namespace", &self.0.namespace())
             .field("owner", &self.1)
             .finish()
     }
@@ -49,7 +85,6 @@ pub enum WatchScope {
 /// The client, the configuration, and what the sessions of one process share.
 pub(crate) struct Context {
     pub(crate) client: Arc<dyn ClusterClient>,
-    pub(crate) kind: BackendKind,
     pub(crate) config: Config,
     pub(crate) namespace: String,
     pub(crate) scope: WatchScope,
@@ -77,20 +112,15 @@ impl Context {
     /// The context of the sessions in `namespace`, of a process that is not in a pod of the cluster.
     pub(crate) fn new(
         client: Arc<dyn ClusterClient>,
-        kind: BackendKind,
         config: Config,
         namespace: String,
         scope: WatchScope,
         policy: WatchPolicy,
     ) -> Self {
         let limit = config.kubernetes.max_sessions;
-        let ways = match kind {
-            BackendKind::Local => Ways::of_this_machine(),
-            BackendKind::Cluster => Ways::of_cluster(&client, &namespace, false, config.agent.dial),
-        };
+        let ways = Ways::of_cluster(&client, &namespace, false, config.agent.dial);
         Self {
             client,
-            kind,
             namespace,
             scope,
             policy,

@@ -13,14 +13,19 @@
 //! # }
 //! ```
 //!
-//! The same with no cluster, in local processes without isolation:
+//! The same with no cluster, in processes of this machine, without isolation. Here the session ends with this process; without
+//! `in_this_process` it is kept by an agent (`podbay-agent`), and other processes of the same user find and use it.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! use podbay_runtime::{Backend, Config, Podbay};
 //!
-//! let podbay = Podbay::builder(Config::default()).backend(Backend::Local).connect().await?;
+//! let podbay = Podbay::builder(Config::default())
+//!     .backend(Backend::Local)
+//!     .in_this_process()
+//!     .connect()
+//!     .await?;
 //! let session = podbay.session("demo").open().await?;
 //! let outcome = session.exec(["sh", "-c", "echo out; echo err >&2; exit 3"]).await?;
 //! assert_eq!(outcome.end.exit_code(), 3);
@@ -44,10 +49,12 @@
 //!   command/       a command run in a session: streams, time-outs, outcome
 //!   transport/     what reaches into a session, with stated capabilities: processes and files
 //!   session/       a session: its builder, its handle, its description
+//!   local/         sessions of this machine, without objects
 //!   lifecycle/     objects created and removed
 //!   delivery/      the agent brought into a session's pod
 //!   wait/          waiting for what the cluster does
 //!   context.rs     the client, the configuration, what sessions share; calls about one session
+//!   machine.rs     what the sessions of this machine share
 //!   events.rs      the events of a pod, listed once for all who wait for it
 //!   index/         all sessions of a namespace, from watches over records and pods
 //!   state/         from a session's record and pods to its state (pure)
@@ -76,6 +83,8 @@ mod events;
 mod files;
 pub mod index;
 pub mod lifecycle;
+mod local;
+mod machine;
 mod place;
 mod pod;
 pub mod podbay;

@@ -7,19 +7,20 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
-use podbay_embedded::EmbeddedCluster;
 use podbay_k8s_client::{Cluster, ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
 use podbay_manifests::labels::{OWNER, selector_all};
 use podbay_manifests::{Record, SessionId};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
-use crate::context::{Context, SessionContext, parse_id, parse_owner};
+use crate::context::{Backing, Context, SessionContext, parse_id, parse_owner};
 use crate::dial::{Dialer, Loopback, Ways};
 use crate::error::{Error, ForSession as _};
 use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
-use crate::session::{Session, SessionBuilder, Summary, summarise};
+use crate::local::{self, LocalSession};
+use crate::machine::Machine;
+use crate::session::{Session, SessionBuilder, Summary, summarise, summarise_here};
 
 pub use crate::context::{Podbay, WatchScope};
 
@@ -34,6 +35,7 @@ pub struct PodbayBuilder {
     scope: WatchScope,
     policy: WatchPolicy,
     named: Vec<String>,
+    in_process: bool,
 }
 
 impl PodbayBuilder {
@@ -62,15 +64,16 @@ impl PodbayBuilder {
     /// Uses this client in place of the backend's: a double in tests, one with other credentials.
     pub fn with_client(self, client: Arc<dyn ClusterClient>) -> Podbay {
         let namespace = self.config.kubernetes.namespace.clone();
-        Podbay::new(
-            client,
-            BackendKind::Cluster,
-            self.config,
-            namespace,
-            self.scope,
-            self.policy,
-            false,
-        )
+        Podbay::new(client, self.config, namespace, self.scope, self.policy, false)
+    }
+
+    /// Has sessions of this machine kept by this process: they need no agent, end with the last handle, and no other process
+    /// finds them. Without, each is kept by an agent (`podbay-agent`, found by the setting `agent.binary`, beside this program
+    /// or in `PATH`) that outlives this process. Sessions of a cluster are as they are.
+    #[must_use]
+    pub const fn in_this_process(mut self) -> Self {
+        self.in_process = true;
+        self
     }
 
     /// Says that something of a cluster was named (`--image debian:12`), so that [`Backend::Auto`] doesn't
@@ -89,6 +92,7 @@ impl PodbayBuilder {
             scope,
             policy,
             named,
+            in_process,
         } = self;
         if let Err(error) = config.kubernetes.namespace.parse::<podbay_manifests::DnsLabel>() {
             return Err(Error::Setting {
@@ -99,17 +103,8 @@ impl PodbayBuilder {
         // Before anything is created by it.
         RetryPolicy::of(&config)?;
         let Some(cluster) = backend::choose(backend, &config, &named)? else {
-            let client = EmbeddedCluster::new().map_err(|source| Error::Embedded { source })?;
-            let namespace = config.kubernetes.namespace.clone();
-            return Ok(Podbay::new(
-                Arc::new(client),
-                BackendKind::Local,
-                config,
-                namespace,
-                scope,
-                policy,
-                false,
-            ));
+            let machine = Machine::new(config, in_process);
+            return Ok(Podbay(Backing::Machine(Arc::new(machine)), None));
         };
         let (client, context_namespace) = connect(&cluster, &config).await?;
         // A namespace that was set wins over the context's; the setting's default does not.
@@ -119,7 +114,6 @@ impl PodbayBuilder {
         };
         Ok(Podbay::new(
             client,
-            BackendKind::Cluster,
             config,
             namespace,
             scope,
@@ -143,6 +137,7 @@ impl Podbay {
             scope: WatchScope::Namespace,
             policy: WatchPolicy::FailFast,
             named: Vec::new(),
+            in_process: false,
         }
     }
 
@@ -153,29 +148,28 @@ impl Podbay {
 
     fn new(
         client: Arc<dyn ClusterClient>,
-        kind: BackendKind,
         config: Config,
         namespace: String,
         scope: WatchScope,
         policy: WatchPolicy,
         in_cluster: bool,
     ) -> Self {
-        let mut ctx = Context::new(client, kind, config, namespace, scope, policy);
+        let mut ctx = Context::new(client, config, namespace, scope, policy);
         if in_cluster {
             let ways = Ways::of_cluster(&ctx.client, &ctx.namespace, true, ctx.config.agent.dial);
             ctx.ways = Arc::new(ways);
         }
-        Self(Arc::new(ctx), None)
+        Self(Backing::Cluster(Arc::new(ctx)), None)
     }
 
     /// What sessions run on.
     pub fn kind(&self) -> BackendKind {
-        self.0.kind
+        self.0.kind()
     }
 
     /// The namespace of the sessions.
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        self.0.namespace()
     }
 
     /// How what listens in its sandboxes is reached: by the first of [`Podbay::dialers`].
@@ -187,12 +181,15 @@ impl Podbay {
     /// The ways to what listens in its sandboxes, the best first: the pods' addresses from within a cluster, the API server's
     /// port-forward, its exec; on this machine the loopback interface. One that the setting `agent.dial` names is alone.
     pub fn dialers(&self) -> Vec<Arc<dyn Dialer>> {
-        self.0.ways.all()
+        match &self.0 {
+            Backing::Machine(_) => vec![Arc::new(Loopback)],
+            Backing::Cluster(ctx) => ctx.ways.all(),
+        }
     }
 
     /// The configuration.
     pub fn config(&self) -> &Config {
-        &self.0.config
+        self.0.config()
     }
 
     /// A session to be opened: made, or attached to where one of this id is there.
@@ -205,11 +202,15 @@ impl Podbay {
     ///
     /// `name` is any text without control characters, and no space at its ends; else [`Error::Owner`].
     pub fn for_owner(&self, name: &str) -> Result<Self, Error> {
-        Ok(Self(Arc::clone(&self.0), Some(parse_owner(name)?)))
+        Ok(Self(self.0.clone(), Some(parse_owner(name)?)))
     }
 
-    fn session_context<'a>(&'a self, id: &'a SessionId) -> SessionContext<'a> {
-        self.0.session(self.1.as_ref(), id)
+    fn session_context<'a>(&'a self, ctx: &'a Context, id: &'a SessionId) -> SessionContext<'a> {
+        ctx.session(self.1.as_ref(), id)
+    }
+
+    fn local(&self, machine: &Arc<Machine>, id: SessionId) -> LocalSession {
+        LocalSession::new(Arc::clone(machine), self.1.clone(), id)
     }
 
     /// The selector of our objects, of the owner's, and of those the user means.
@@ -232,11 +233,18 @@ impl Podbay {
 
     /// The sessions with the labels that `selector` (Kubernetes' syntax; empty for all) asks for, by id.
     pub async fn list(&self, selector: &str) -> Result<Vec<Summary>, Error> {
+        let ctx = match &self.0 {
+            Backing::Cluster(ctx) => ctx,
+            Backing::Machine(machine) => {
+                let seen = local::list(machine, self.1.as_ref(), selector).await?;
+                return Ok(seen.iter().map(summarise_here).collect());
+            }
+        };
         let selector = self.selector(selector);
-        let client = &self.0.client;
+        let client = &ctx.client;
         let (records, pods) = futures::try_join!(
-            client.list(Kind::ConfigMap, &self.0.namespace, &selector),
-            client.list(Kind::Pod, &self.0.namespace, &selector),
+            client.list(Kind::ConfigMap, &ctx.namespace, &selector),
+            client.list(Kind::Pod, &ctx.namespace, &selector),
         )
         .map_err(|source| Error::Cluster { source })?;
         let mut join = Join::default();
@@ -257,18 +265,29 @@ impl Podbay {
     /// The index of all sessions of the namespace, which this process keeps by watching: for a service, whose answers may be
     /// as old as [`SessionIndex::staleness`] says. [`Podbay::list`] asks the cluster.
     ///
-    /// Needs the right to watch ConfigMaps and pods.
-    pub fn index(&self) -> SessionIndex {
-        let index = self.0.namespace_index();
+    /// Needs the right to watch ConfigMaps and pods. Of this machine's sessions there is none: they are looked at when asked for.
+    pub fn index(&self) -> Result<SessionIndex, Error> {
+        let Backing::Cluster(ctx) = &self.0 else {
+            return Err(Error::Unsupported {
+                what: "an index of sessions",
+                why: "nothing tells of changes to the sessions of this machine; list them".to_owned(),
+            });
+        };
+        let index = ctx.namespace_index();
         index.watch_kind(Kind::ConfigMap);
         index.watch_kind(Kind::Pod);
-        index
+        Ok(index)
     }
 
     /// Ends a session; its claim is kept where it was made persistent. One that isn't there is closed already.
     pub async fn close(&self, id: &str, wait: bool) -> Result<Closed, Error> {
         let id = parse_id(id)?;
-        let session = self.session_context(&id);
+        let ctx = match &self.0 {
+            Backing::Cluster(ctx) => ctx,
+            // On this machine there is nothing to wait for when the call returns.
+            Backing::Machine(machine) => return self.local(machine, id).close().await,
+        };
+        let session = self.session_context(ctx, &id);
         match session.record().await? {
             Some(record) => lifecycle::close(session, &record, wait).await,
             None => Ok(Closed::missing(&id)),
@@ -279,9 +298,15 @@ impl Podbay {
     ///
     /// Refused for a session whose workspace would be lost with its pod. What was installed outside the workspace is
     /// lost; what ran is ended. Safe to repeat.
+    ///
+    /// On this machine nothing is freed or lost: all that runs in the session stands still until it is resumed.
     pub async fn pause(&self, id: &str, wait: bool) -> Result<(), Error> {
         let id = parse_id(id)?;
-        let session = self.session_context(&id);
+        let ctx = match &self.0 {
+            Backing::Cluster(ctx) => ctx,
+            Backing::Machine(machine) => return self.local(machine, id).pause().await,
+        };
+        let session = self.session_context(ctx, &id);
         let record = session.record().await?.ok_or_else(|| session.not_found())?;
         lifecycle::pause(session, &record, wait).await
     }
@@ -294,23 +319,30 @@ impl Podbay {
 
     /// Ends a session and deletes its claim.
     pub async fn delete(&self, id: &str, wait: bool) -> Result<Closed, Error> {
-        lifecycle::delete(self.session_context(&parse_id(id)?), wait).await
+        let id = parse_id(id)?;
+        match &self.0 {
+            Backing::Cluster(ctx) => lifecycle::delete(self.session_context(ctx, &id), wait).await,
+            Backing::Machine(machine) => self.local(machine, id).close().await,
+        }
     }
 
     /// Ends all sessions with the labels that `selector` asks for, also those whose record can't be read. One
     /// that can't be closed does not keep the others from it.
     pub async fn close_all(&self, selector: &str, wait: bool) -> Result<Vec<Result<Closed, Error>>, Error> {
-        let records = self
-            .0
+        let ctx = match &self.0 {
+            Backing::Cluster(ctx) => ctx,
+            Backing::Machine(machine) => return local::close_all(machine, self.1.as_ref(), selector).await,
+        };
+        let records = ctx
             .client
-            .list(Kind::ConfigMap, &self.0.namespace, &self.selector(selector))
+            .list(Kind::ConfigMap, &ctx.namespace, &self.selector(selector))
             .await
             .map_err(|source| Error::Cluster { source })?;
         let closing =
             stream::iter(records.into_iter().filter_map(Object::into_config_map)).map(|object| async move {
                 match Record::parse(&object) {
-                    Ok(record) => lifecycle::close(self.0.session_of(&record), &record, wait).await,
-                    Err(_) => self.close_unreadable(&object).await,
+                    Ok(record) => lifecycle::close(ctx.session_of(&record), &record, wait).await,
+                    Err(_) => close_unreadable(ctx, &object).await,
                 }
             });
         Ok(closing.buffered(CLOSING_AT_ONCE).collect().await)
@@ -321,34 +353,37 @@ impl Podbay {
     ///
     /// Whoever runs a service whose sessions stay when they fail ([`SessionBuilder::keep_failed`]) calls it from time to time.
     pub async fn remove_expired(&self, now: Timestamp) -> Result<Vec<Result<Closed, Error>>, Error> {
-        let records = self
-            .0
+        // On this machine nothing stays of a start that fails.
+        let Backing::Cluster(ctx) = &self.0 else {
+            return Ok(Vec::new());
+        };
+        let records = ctx
             .client
-            .list(Kind::ConfigMap, &self.0.namespace, &self.selector(""))
+            .list(Kind::ConfigMap, &ctx.namespace, &self.selector(""))
             .await
             .map_err(|source| Error::Cluster { source })?;
-        let ttl = Duration::from_secs(self.0.config.podbay.failed_session_ttl_seconds);
+        let ttl = Duration::from_secs(ctx.config.podbay.failed_session_ttl_seconds);
         let expired = records
             .into_iter()
             .filter_map(Object::into_config_map)
             .filter_map(|object| Record::parse(&object).ok())
             .filter(|record| lifecycle::is_expired(record, ttl, now));
         let removing = stream::iter(expired)
-            .map(|record| async move { lifecycle::remove(self.0.session_of(&record), &record).await });
+            .map(|record| async move { lifecycle::remove(ctx.session_of(&record), &record).await });
         let removed: Vec<_> = removing.buffered(CLOSING_AT_ONCE).collect().await;
         Ok(removed.into_iter().filter_map(Result::transpose).collect())
     }
+}
 
-    /// Closes a session whose record this version can't read: its objects go with it all the same.
-    async fn close_unreadable(&self, record: &ConfigMap) -> Result<Closed, Error> {
-        let name = record.metadata.name.clone().unwrap_or_default();
-        let key = ObjectKey::new(Kind::ConfigMap, &self.0.namespace, &name);
-        let options = DeleteOptions::only(record.metadata.uid.as_deref().unwrap_or_default());
-        let existed = self.0.client.delete(&key, options).await.for_session(&name)?;
-        Ok(Closed {
-            session: name,
-            existed,
-            claim: None,
-        })
-    }
+/// Closes a session whose record this version can't read: its objects go with it all the same.
+async fn close_unreadable(ctx: &Context, record: &ConfigMap) -> Result<Closed, Error> {
+    let name = record.metadata.name.clone().unwrap_or_default();
+    let key = ObjectKey::new(Kind::ConfigMap, &ctx.namespace, &name);
+    let options = DeleteOptions::only(record.metadata.uid.as_deref().unwrap_or_default());
+    let existed = ctx.client.delete(&key, options).await.for_session(&name)?;
+    Ok(Closed {
+        session: name,
+        existed,
+        claim: None,
+    })
 }

@@ -29,6 +29,7 @@ async fn by_the_agent() {
 async fn on_this_machine() {
     let podbay = Podbay::builder(Config::default())
         .backend(Backend::Local)
+        .in_this_process()
         .connect()
         .await
         .unwrap();

@@ -133,7 +133,7 @@ fn what_is_pure_reaches_no_client() {
 #[test]
 fn each_crate_names_those_below_it_and_no_others() {
     let graph = Graph::load();
-    let below: [(&str, &[&str]); 12] = [
+    let below: [(&str, &[&str]); 11] = [
         ("podbay-archive", &[]),
         ("podbay-config", &[]),
         ("podbay-protocol", &[]),
@@ -147,21 +147,12 @@ fn each_crate_names_those_below_it_and_no_others() {
         ("podbay-k8s-client", &["podbay-protocol"]),
         ("podbay-fake-cluster", &["podbay-k8s-client", "podbay-protocol"]),
         (
-            "podbay-embedded",
-            &[
-                "podbay-fake-cluster",
-                "podbay-k8s-client",
-                "podbay-process",
-                "podbay-protocol",
-            ],
-        ),
-        (
             "podbay-runtime",
             &[
                 "podbay-archive",
                 "podbay-config",
-                "podbay-embedded",
                 "podbay-k8s-client",
+                "podbay-local",
                 "podbay-manifests",
                 "podbay-process",
                 "podbay-protocol",
@@ -261,9 +252,6 @@ fn only_the_client_names_kube() {
 }
 
 #[test]
-fn the_cluster_for_tests_ships_in_nothing_but_the_embedded_backend() {
-    assert_eq!(
-        Graph::load().named_by("podbay-fake-cluster"),
-        ["podbay-embedded", "podbay-tests"]
-    );
+fn the_cluster_for_tests_ships_in_nothing() {
+    assert_eq!(Graph::load().named_by("podbay-fake-cluster"), ["podbay-tests"]);
 }

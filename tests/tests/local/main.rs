@@ -3,9 +3,11 @@
 //! ```text
 //!   machine.rs  places of one's own, and requests to the agent of a session
 //!   life.rs     sessions that are made, found, frozen, ended and lost
+//!   program.rs  the same by the program, as a user runs it
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod life;
 mod machine;
+mod program;

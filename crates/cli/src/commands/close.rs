@@ -6,7 +6,7 @@ use podbay_protocol::outcome::EXIT_FAILED;
 use podbay_runtime::{Closed, Error};
 
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions, no_sessions};
 use crate::exit::{Failure, narrow};
 use crate::output::{note, print_line};
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: CloseArgs) -> Result<u8, Fail
         selector,
         wait,
     } = args;
-    let podbay = connect_to_cluster(global, "close", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let results = if all {
         podbay
             .close_all(selector.as_deref().unwrap_or_default(), wait)
@@ -65,7 +65,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: CloseArgs) -> Result<u8, Fail
         stream::iter(closing).buffered(AT_ONCE).collect().await
     };
     if results.is_empty() {
-        note(&format!("No sessions found in {} namespace.", podbay.namespace()));
+        note(&no_sessions(&podbay));
     }
     tell(results, "closed")
 }

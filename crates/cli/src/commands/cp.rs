@@ -9,7 +9,7 @@ use podbay_runtime::copy::{CopyOptions, CopyReport, DEFAULT_MAX_BYTES};
 use super::close::name_of;
 use super::run::listen;
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::output::{note, warn};
 
@@ -100,7 +100,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure
         ..CopyOptions::default()
     };
     let work = async {
-        let session = connect_to_cluster(global, "cp", Needs::default())
+        let session = connect_to_sessions(global, Needs::default())
             .await?
             .existing(&id)?;
         let copied = if inwards {

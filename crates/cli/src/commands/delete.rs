@@ -5,7 +5,7 @@ use futures::{StreamExt as _, stream};
 
 use super::close::{name_of, tell};
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 
 /// How many sessions are deleted at once: as with `close`.
@@ -33,7 +33,7 @@ What a persistent session's workspace holds is lost with it.";
 /// Deletes sessions.
 pub(crate) async fn run(global: &GlobalArgs, args: DeleteArgs) -> Result<u8, Failure> {
     let DeleteArgs { sessions, wait } = args;
-    let podbay = connect_to_cluster(global, "delete", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let deleting = sessions.iter().map(|id| podbay.delete(name_of(id), wait));
     tell(
         stream::iter(deleting).buffered(AT_ONCE).collect().await,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::run::listen;
 use crate::args::{GlobalArgs, OutcomeArgs, duration};
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::execution::{Execution, execute};
 use crate::exit::Failure;
 use crate::report::{Attempt, Channels, report};
@@ -75,7 +75,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         signals: signals.clone(),
     };
     let work = async {
-        let podbay = connect_to_cluster(global, "exec", Needs::default()).await?;
+        let podbay = connect_to_sessions(global, Needs::default()).await?;
         let session = podbay.existing(&id)?;
         execute(&session, execution).await
     };

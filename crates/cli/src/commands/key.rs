@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 
 use super::close::name_of;
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::output::print;
 
@@ -27,7 +27,7 @@ The key is printed on standard output, with a line end and nothing else.";
 /// Prints the key.
 pub(crate) async fn run(global: &GlobalArgs, args: KeyArgs) -> Result<u8, Failure> {
     let KeyArgs { session } = args;
-    let podbay = connect_to_cluster(global, "key", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let key = podbay.existing(name_of(&session))?.session_key().await?;
     print(format!("{}\n", key.expose_secret()).as_bytes())?;
     Ok(0)

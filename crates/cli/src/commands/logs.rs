@@ -8,7 +8,7 @@ use podbay_runtime::{Error, LogRequest};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::args::{GlobalArgs, duration};
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::standard;
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: LogsArgs) -> Result<u8, Failu
         since,
         timestamps,
     } = args;
-    let podbay = connect_to_cluster(global, "logs", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let request = LogRequest {
         follow,
         tail_lines: tail,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use podbay_runtime::Summary;
 
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions, no_sessions};
 use crate::exit::Failure;
 use crate::output::{Table, age, json, note, print, printable_cell, yaml};
 use crate::words::CommandLine;
@@ -57,13 +57,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: LsArgs) -> Result<u8, Failure
         output,
         no_headers,
     } = args;
-    let podbay = connect_to_cluster(global, "ls", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let mut sessions = podbay.list(&selector).await?;
     for failure in sessions.iter_mut().filter_map(|session| session.failure.as_mut()) {
         failure.verdict = failure.verdict.clone().in_words(&CommandLine);
     }
     if sessions.is_empty() && matches!(output, None | Some(ListFormat::Wide)) {
-        note(&format!("No sessions found in {} namespace.", podbay.namespace()));
+        note(&no_sessions(&podbay));
         return Ok(0);
     }
     print(text(&sessions, output, no_headers, Timestamp::now())?.as_bytes())?;

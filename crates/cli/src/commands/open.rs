@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use podbay_protocol::PhaseTimes;
-use podbay_runtime::{Error, OpenMode, OpenReport, Session};
+use podbay_runtime::{BackendKind, Error, OpenMode, OpenReport, Session};
 use tokio::time::Instant;
 
 use super::run::listen;
 use crate::args::{GlobalArgs, SessionArgs, duration, our_variable};
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::output::{Progress, json, note, print, print_line, warn, yaml};
 use crate::words::CommandLine;
@@ -49,7 +49,8 @@ Examples:
   podbay open demo --image debian:12
   podbay open demo --image debian:12 --user root --profile baseline --cpu 2 --memory 4Gi
   podbay open build --image rust:1 --persistent --label team=x --env TOKEN
-  podbay open demo --image debian:13 --replace";
+  podbay open demo --image debian:13 --replace
+  podbay open --backend local demo            on this machine, kept by podbay-agent, without isolation";
 
 /// Opens a session.
 pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failure> {
@@ -61,7 +62,6 @@ pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failu
         session,
     } = args;
     let wanted = Wanted {
-        command: "open",
         id,
         mode: if replace {
             OpenMode::Replace
@@ -77,8 +77,6 @@ pub(crate) async fn run(global: &GlobalArgs, args: OpenArgs) -> Result<u8, Failu
 
 /// A session to be opened, or to be attached to.
 pub(super) struct Wanted {
-    /// The command's name, for messages.
-    pub(super) command: &'static str,
     pub(super) id: String,
     pub(super) mode: OpenMode,
     pub(super) start_timeout: Option<Duration>,
@@ -90,7 +88,6 @@ impl Wanted {
     /// Opens it, and tells how that went.
     pub(super) async fn open(self, global: &GlobalArgs) -> Result<u8, Failure> {
         let Self {
-            command,
             id,
             mode,
             start_timeout,
@@ -105,7 +102,7 @@ impl Wanted {
                 session: Some(&session),
                 start_timeout,
             };
-            let podbay = connect_to_cluster(global, command, needs).await?;
+            let podbay = connect_to_sessions(global, needs).await?;
             let request = session.request(our_variable)?;
             let starting = podbay
                 .session(&id)
@@ -118,7 +115,7 @@ impl Wanted {
                 opened = starting.ready() => opened?,
                 never = progress.follow(&id, state) => match never {},
             };
-            tell(&id, opened.report(), begun.elapsed(), progress);
+            tell(&opened, begun.elapsed(), progress);
             print_session(&opened, output).await
         };
         let left = || Some(format!("session {id} may be left: podbay delete {id} removes it"));
@@ -152,7 +149,8 @@ fn cancelled(failure: &Failure) -> Option<&'static str> {
 }
 
 /// Says on standard error how the start went.
-fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
+fn tell(session: &Session, elapsed: Duration, progress: Progress) {
+    let (id, is_here) = (session.id(), session.podbay().kind() == BackendKind::Local);
     let OpenReport {
         attached,
         recreated,
@@ -161,19 +159,24 @@ fn tell(id: &str, report: &OpenReport, elapsed: Duration, progress: Progress) {
         differences,
         times,
         without_agent,
-    } = report;
+    } = session.report();
     if let Some(why) = without_agent {
         warn(format_args!(
             "session {id:?} has no agent, and commands and files go by the API server's exec: {why}"
         ));
     }
-    if *recreated {
+    if *recreated && is_here {
+        warn(format_args!(
+            "session {id:?} had lost its agent and has a new one: its files are there, what ran in it is not"
+        ));
+    } else if *recreated {
         warn(format_args!(
             "session {id:?} had lost its pod and has a new one: of its files only a persistent workspace was kept"
         ));
     }
     if *resumed && progress != Progress::Silent {
-        note(&format!("session {id} was paused, and has its pod back"));
+        let back = if is_here { "goes on" } else { "has its pod back" };
+        note(&format!("session {id} was paused, and {back}"));
     }
     if *started_again && progress != Progress::Silent {
         note(&format!("session {id} had failed, and was started again"));

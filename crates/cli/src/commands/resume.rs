@@ -38,7 +38,6 @@ pub(crate) async fn run(global: &GlobalArgs, args: ResumeArgs) -> Result<u8, Fai
         output,
     } = args;
     let wanted = Wanted {
-        command: "resume",
         id: session_id,
         mode: OpenMode::Attach,
         start_timeout,

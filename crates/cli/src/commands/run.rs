@@ -160,7 +160,8 @@ impl Run {
         let podbay = connect(global, needs).await?;
         backend.set(Some(podbay.kind()));
         if self.afterwards == Afterwards::Keep && podbay.kind() == BackendKind::Local {
-            let why = "the local backend's sessions end with this process".to_owned();
+            let why = "on this machine a run is wholly within this process; podbay open and podbay exec use sessions that stay"
+                .to_owned();
             return Err(Error::Unsupported { what: "--keep", why }.into());
         }
         let request = self.session.request(our_variable)?;

@@ -8,7 +8,7 @@ use podbay_runtime::Summary;
 use podbay_runtime::session::{AgentLine, EventLine};
 
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::output::{Format, Table, age, print, printable};
 use crate::words::CommandLine;
@@ -34,7 +34,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failu
     let ShowArgs { session, output } = args;
     // As `ls -o name` prints it.
     let id = session.strip_prefix("session/").unwrap_or(&session);
-    let podbay = connect_to_cluster(global, "show", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let mut description = podbay.existing(id)?.describe().await?;
     description.verdict = description.verdict.map(|verdict| verdict.in_words(&CommandLine));
     if let Some(failure) = &mut description.summary.failure {

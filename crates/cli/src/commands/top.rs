@@ -9,7 +9,7 @@ use podbay_runtime::{Error, Podbay};
 use serde::Serialize;
 
 use crate::args::GlobalArgs;
-use crate::connection::{Needs, connect_to_cluster};
+use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
 use crate::output::{Table, json, note, print};
 
@@ -72,7 +72,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: TopArgs) -> Result<u8, Failur
         output,
         no_headers,
     } = args;
-    let podbay = connect_to_cluster(global, "top", Needs::default()).await?;
+    let podbay = connect_to_sessions(global, Needs::default()).await?;
     let are_named = !sessions.is_empty();
     let asked = if are_named {
         sessions

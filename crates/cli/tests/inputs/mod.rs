@@ -173,7 +173,7 @@ fn a_key_that_can_not_be_had_is_no_output() {
     refused(
         &["key", "demo", "--backend", "local"],
         125,
-        "key is not supported here",
+        "session \"demo\" not found on this machine",
     );
     refused(&["key", "demo"], 125, ".kube/config");
     // With a cluster, which nothing is asked of for the first two.

@@ -13,7 +13,7 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["home", "tmp", "work"] {
+        for name in ["home", "run", "tmp", "work"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
         Self { directory }
@@ -32,6 +32,7 @@ impl Surroundings {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
             .current_dir(self.path("work"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

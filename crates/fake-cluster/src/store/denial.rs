@@ -5,7 +5,7 @@ use podbay_k8s_client::{Error, ErrorKind, Kind, ObjectKey};
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Denial {
+pub(crate) struct Denial {
     /// What it means; stands for the HTTP status.
     pub kind: ErrorKind,
     /// The `message` of the API's Status.
@@ -14,7 +14,7 @@ pub struct Denial {
 
 impl Denial {
     /// Refuses with `message`.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -22,7 +22,7 @@ impl Denial {
     }
 
     /// 409, reason AlreadyExists.
-    pub fn already_exists(key: &ObjectKey) -> Self {
+    pub(crate) fn already_exists(key: &ObjectKey) -> Self {
         Self::new(
             ErrorKind::AlreadyExists,
             format!("{} {:?} already exists", resource(key.kind), key.name),
@@ -30,7 +30,7 @@ impl Denial {
     }
 
     /// 404.
-    pub fn not_found(key: &ObjectKey) -> Self {
+    pub(crate) fn not_found(key: &ObjectKey) -> Self {
         Self::new(
             ErrorKind::NotFound,
             format!("{} {:?} not found", resource(key.kind), key.name),
@@ -38,7 +38,7 @@ impl Denial {
     }
 
     /// 409, reason Conflict: a resource version that is not the current one.
-    pub fn stale(key: &ObjectKey) -> Self {
+    pub(crate) fn stale(key: &ObjectKey) -> Self {
         Self::conflict(
             key,
             "the object has been modified; please apply your changes to the latest version and try again",
@@ -46,14 +46,14 @@ impl Denial {
     }
 
     /// 409, reason AlreadyExists: the name is that of an object that is still being deleted.
-    pub fn still_exists(key: &ObjectKey) -> Self {
+    pub(crate) fn still_exists(key: &ObjectKey) -> Self {
         let mut denial = Self::already_exists(key);
         denial.message = format!("object is being deleted: {}", denial.message);
         denial
     }
 
     /// 500: a new object can't have a version.
-    pub fn versioned() -> Self {
+    pub(crate) fn versioned() -> Self {
         Self::new(
             ErrorKind::Server { status: 500 },
             "resourceVersion should not be set on objects to be created",
@@ -61,12 +61,12 @@ impl Denial {
     }
 
     /// 400: a patch that is for an object of another name or namespace.
-    pub fn misdirected(message: impl Into<String>) -> Self {
+    pub(crate) fn misdirected(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
     }
 
     /// 409, reason Conflict: the object to be deleted is another one than was meant.
-    pub fn another_object(key: &ObjectKey, asked: &str, found: &str) -> Self {
+    pub(crate) fn another_object(key: &ObjectKey, asked: &str, found: &str) -> Self {
         // Here the server names the kind, not the resource.
         Self::new(
             ErrorKind::Conflict,
@@ -80,7 +80,7 @@ impl Denial {
     }
 
     /// 409, reason Conflict: the object to be deleted has another version than was meant.
-    pub fn another_version(key: &ObjectKey, asked: &str, found: &str) -> Self {
+    pub(crate) fn another_version(key: &ObjectKey, asked: &str, found: &str) -> Self {
         // The kind, as above.
         Self::new(
             ErrorKind::Conflict,
@@ -94,7 +94,7 @@ impl Denial {
     }
 
     /// 409, reason Conflict: the object to be replaced is another one than was meant.
-    pub fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
+    pub(crate) fn precondition(key: &ObjectKey, asked: &str, found: &str) -> Self {
         Self::conflict(
             key,
             &format!(
@@ -119,7 +119,7 @@ impl Denial {
     }
 
     /// 403: admission refuses.
-    pub fn forbidden(key: &ObjectKey, why: &str) -> Self {
+    pub(crate) fn forbidden(key: &ObjectKey, why: &str) -> Self {
         Self::new(
             ErrorKind::Forbidden,
             format!("{} {:?} is forbidden: {why}", resource(key.kind), key.name),
@@ -127,7 +127,7 @@ impl Denial {
     }
 
     /// 422: what is wrong with which fields (`field: what`). There must be at least one.
-    pub fn invalid(key: &ObjectKey, problems: &[String]) -> Self {
+    pub(crate) fn invalid(key: &ObjectKey, problems: &[String]) -> Self {
         let problems = match problems {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -143,7 +143,7 @@ impl Denial {
     }
 
     /// 410: changes since this revision are no longer known.
-    pub fn expired(asked: u64, oldest: u64) -> Self {
+    pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
         Self::new(
             ErrorKind::Expired,
             format!("too old resource version: {asked} ({oldest})"),
@@ -153,7 +153,7 @@ impl Denial {
     /// As [`podbay_k8s_client::ClusterClient::patch`] has it: the API says 422 where a patch names another UID, for a
     /// UID can't be changed; what it means is that the object is another one.
     #[must_use]
-    pub fn of_patch(mut self) -> Self {
+    pub(crate) fn of_patch(mut self) -> Self {
         if self.kind == ErrorKind::Invalid && self.message.contains(" metadata.uid: ") {
             self.kind = ErrorKind::Conflict;
         }
@@ -161,7 +161,7 @@ impl Denial {
     }
 
     /// The error of a call.
-    pub fn during(self, operation: impl Into<String>) -> Error {
+    pub(crate) fn during(self, operation: impl Into<String>) -> Error {
         Error::new(operation, self.kind).with_message(self.message)
     }
 }

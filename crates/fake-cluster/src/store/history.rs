@@ -15,7 +15,7 @@ use super::kept::Kept;
 
 /// A change of one object: at least one side is there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The cluster's revision after it; the object's `resourceVersion`.
     pub revision: u64,
     /// The object before; none if it was created.
@@ -53,7 +53,7 @@ pub(crate) struct Changes {
 
 /// A place in a log.
 #[derive(Debug)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     changes: Arc<Mutex<Changes>>,
     grown: watch::Receiver<()>,
     revision: Arc<AtomicU64>,
@@ -63,7 +63,7 @@ pub struct Cursor {
 
 /// What stands at a [`Cursor`].
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// The next change; the cursor is behind it now.
     Change(Arc<Change>),
     /// Nothing new. All up to this revision was seen.
@@ -157,7 +157,7 @@ impl Default for Log {
 
 impl Cursor {
     /// What comes next, without waiting.
-    pub fn next(&mut self) -> Next {
+    pub(crate) fn next(&mut self) -> Next {
         let now = self.revision.load(Ordering::Acquire);
         let changes = locked(&self.changes);
         if changes.compacted > self.seen {
@@ -179,7 +179,7 @@ impl Cursor {
     }
 
     /// Waits for more; false once there can be none.
-    pub async fn grown(&mut self) -> bool {
+    pub(crate) async fn grown(&mut self) -> bool {
         self.grown.changed().await.is_ok()
     }
 }

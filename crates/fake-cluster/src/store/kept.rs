@@ -13,7 +13,7 @@ use podbay_k8s_client::{Kind, Object, ObjectKey};
 
 /// A state of an object. Dereferences to the object *without* a pod's containers, init containers and volumes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub(crate) struct Kept {
     light: Object,
     bulk: Option<Arc<Bulk>>,
 }
@@ -29,12 +29,12 @@ struct Bulk {
 
 impl Kept {
     /// Keeps an object.
-    pub fn new(object: Object) -> Self {
+    pub(crate) fn new(object: Object) -> Self {
         Self::like(object, None)
     }
 
     /// Keeps a new state of an object; what is the same as `before` is shared with it.
-    pub fn after(object: Object, before: &Self) -> Self {
+    pub(crate) fn after(object: Object, before: &Self) -> Self {
         Self::like(object, before.bulk.as_ref())
     }
 
@@ -47,7 +47,7 @@ impl Kept {
     }
 
     /// The object with all that is in it.
-    pub fn whole(&self) -> Object {
+    pub(crate) fn whole(&self) -> Object {
         let mut whole = self.light.clone();
         if let (Object::Pod(pod), Some(bulk)) = (&mut whole, &self.bulk)
             // It was written by `take_bulk`.
@@ -70,7 +70,7 @@ impl Kept {
     }
 
     /// The claims a pod names.
-    pub fn claims(&self, key: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
+    pub(crate) fn claims(&self, key: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
         let names = self.bulk.iter().flat_map(|bulk| bulk.claims.iter());
         names.map(|name| ObjectKey::new(Kind::PersistentVolumeClaim, &key.namespace, name))
     }

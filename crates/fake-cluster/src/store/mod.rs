@@ -12,11 +12,11 @@ mod relations;
 mod revise;
 mod watch;
 
-pub use denial::Denial;
-pub use kept::Kept;
+pub(crate) use denial::Denial;
+pub(crate) use kept::Kept;
 pub(crate) use objects::drop_finalizer;
-pub use objects::{Birth, Deleted, Deletion, News, Store};
-pub use podbay_k8s_client::{Selector, SelectorError};
+pub(crate) use objects::{Birth, Deleted, Deletion, News, Store};
+pub(crate) use podbay_k8s_client::{Selector, SelectorError};
 pub(crate) use quantity::Amount;
-pub use watch::{Following, Relist, endless};
+pub(crate) use watch::{Following, endless};
 pub use watch::{RawEvent, RawWatch};

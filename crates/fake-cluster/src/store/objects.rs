@@ -21,7 +21,7 @@ use crate::validation;
 
 /// All objects of a cluster.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     objects: BTreeMap<ObjectKey, Arc<Kept>>,
     relations: Relations,
     quotas: Quotas,
@@ -32,7 +32,7 @@ pub struct Store {
 
 /// What the API server puts into a new object's metadata, as values.
 #[derive(Clone, Debug)]
-pub struct Birth {
+pub(crate) struct Birth {
     /// Its UID, never given before.
     pub uid: String,
     /// Its `creationTimestamp`.
@@ -43,7 +43,7 @@ pub struct Birth {
 
 /// How to delete.
 #[derive(Clone, Debug, Default)]
-pub struct Deletion {
+pub(crate) struct Deletion {
     /// `preconditions.uid`.
     pub uid: Option<String>,
     /// `preconditions.resourceVersion`.
@@ -54,7 +54,7 @@ pub struct Deletion {
 
 impl Deletion {
     /// Whether an object with this metadata is one that may be deleted: else 409.
-    pub fn check(&self, key: &ObjectKey, metadata: &ObjectMeta) -> Result<(), Denial> {
+    pub(crate) fn check(&self, key: &ObjectKey, metadata: &ObjectMeta) -> Result<(), Denial> {
         let (uid, version) = (
             metadata.uid.as_deref().unwrap_or_default(),
             metadata.resource_version.as_deref().unwrap_or_default(),
@@ -69,7 +69,7 @@ impl Deletion {
 
 /// What became of an object that was deleted.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deleted {
+pub(crate) enum Deleted {
     /// It is gone; its last state.
     Gone(Arc<Kept>),
     /// It waits for its finalizers, or (a pod) for its node.
@@ -78,7 +78,7 @@ pub enum Deleted {
 
 /// Something a controller looks at.
 #[derive(Clone, Debug, PartialEq)]
-pub enum News {
+pub(crate) enum News {
     /// An object changed.
     Changed(Arc<Change>),
     /// An object that may have lost its owners, or some of them.
@@ -89,7 +89,7 @@ pub enum News {
 
 impl Store {
     /// An empty one that remembers the last `history` changes for watches.
-    pub fn new(history: usize) -> Self {
+    pub(crate) fn new(history: usize) -> Self {
         Self {
             objects: BTreeMap::new(),
             relations: Relations::default(),
@@ -101,7 +101,7 @@ impl Store {
 
     /// Adds `object`, and returns it as stored. The order of the checks is the API server's: validation, quota,
     /// then whether the name is free.
-    pub fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Kept>, Denial> {
+    pub(crate) fn create(&mut self, mut object: Object, birth: Birth) -> Result<Arc<Kept>, Denial> {
         let Birth { uid, at, suffix } = birth;
         let metadata = object.metadata_mut();
         if metadata.name.as_deref().unwrap_or_default().is_empty()
@@ -138,17 +138,17 @@ impl Store {
     }
 
     /// The object called `key`.
-    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Kept>> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<Kept>> {
         self.objects.get(key)
     }
 
     /// The object with this UID.
-    pub fn find(&self, uid: &str) -> Option<&Arc<Kept>> {
+    pub(crate) fn find(&self, uid: &str) -> Option<&Arc<Kept>> {
         self.objects.get(self.relations.find(uid)?)
     }
 
     /// The objects of a kind in a namespace that `selector` matches, by name.
-    pub fn list<'a>(
+    pub(crate) fn list<'a>(
         &'a self,
         kind: Kind,
         namespace: &'a str,
@@ -162,19 +162,19 @@ impl Store {
     }
 
     /// The objects that the one with this UID owns, by key.
-    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Kept>> {
+    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.dependents(uid);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// The pods that name the claim.
-    pub fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Kept>> {
+    pub(crate) fn claim_users(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<Kept>> {
         let keys = self.relations.users(claim);
         keys.filter_map(|key| self.objects.get(key))
     }
 
     /// Replaces an object by what a client sent: all but the status, which is the cluster's.
-    pub fn update(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
+    pub(crate) fn update(&mut self, object: Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
         let after = revise::update(&key, &before.whole(), object)?;
@@ -183,7 +183,7 @@ impl Store {
     }
 
     /// Replaces an object's status by the one of `object` (subresource `status`).
-    pub fn update_status(&mut self, object: &Object) -> Result<Arc<Kept>, Denial> {
+    pub(crate) fn update_status(&mut self, object: &Object) -> Result<Arc<Kept>, Denial> {
         let key = object.key();
         let before = self.objects.get(&key).ok_or_else(|| Denial::not_found(&key))?;
         let after = revise::update_status(&key, &before.whole(), object)?;
@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// Changes an object by a JSON merge patch.
-    pub fn patch(&mut self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Arc<Kept>, Denial> {
+    pub(crate) fn patch(&mut self, key: &ObjectKey, patch: &serde_json::Value) -> Result<Arc<Kept>, Denial> {
         let before = self.objects.get(key).ok_or_else(|| Denial::not_found(key))?;
         let after = revise::patch(key, &before.whole(), patch)?;
         let after = Kept::after(after, before);
@@ -201,7 +201,7 @@ impl Store {
 
     /// Changes an object as a part of the cluster does; nothing happens if there is none. The function must leave
     /// name, namespace and UID alone, and gets no containers and volumes.
-    pub fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
+    pub(crate) fn modify(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
         if let Some(before) = self.objects.get(key) {
             let after = before.with(change);
             self.change(key, &after);
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// The same with a whole pod.
-    pub fn modify_whole_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+    pub(crate) fn modify_whole_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
         if let Some(before) = self.objects.get(key) {
             let mut after = before.whole();
             if let Object::Pod(pod) = &mut after {
@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// [`Store::modify`] of a pod.
-    pub fn modify_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
+    pub(crate) fn modify_pod(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Pod)) {
         self.modify(key, |object| {
             if let Object::Pod(pod) = object {
                 change(pod);
@@ -230,7 +230,7 @@ impl Store {
     }
 
     /// Deletes an object, or begins to.
-    pub fn delete(
+    pub(crate) fn delete(
         &mut self,
         key: &ObjectKey,
         deletion: &Deletion,
@@ -271,7 +271,7 @@ impl Store {
 
     /// Takes the protection off a terminating claim that no pod on a node uses any more; the claim goes with it,
     /// unless something else holds it.
-    pub fn release_claim(&mut self, key: &ObjectKey) {
+    pub(crate) fn release_claim(&mut self, key: &ObjectKey) {
         let used = self.claim_users(key).any(|pod| is_on_a_node(pod));
         let terminating = self.objects.get(key).is_some_and(|claim| claim.is_terminating());
         if terminating && !used {
@@ -282,14 +282,14 @@ impl Store {
     }
 
     /// Whether an object has owners and all of them are gone.
-    pub fn is_garbage(&self, key: &ObjectKey) -> bool {
+    pub(crate) fn is_garbage(&self, key: &ObjectKey) -> bool {
         self.objects
             .get(key)
             .is_some_and(|object| self.relations.is_garbage(key, object))
     }
 
     /// Takes the owners that are gone out of an object that has others.
-    pub fn forget_absent_owners(&mut self, key: &ObjectKey) {
+    pub(crate) fn forget_absent_owners(&mut self, key: &ObjectKey) {
         let object = self.objects.get(key);
         let Some(object) = object.filter(|object| self.relations.misses_owner(key, object)) else {
             return;
@@ -301,22 +301,22 @@ impl Store {
     }
 
     /// What controllers are to look at, since this was last called.
-    pub fn take_news(&mut self) -> Vec<News> {
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
     /// The current revision.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.history.revision()
     }
 
     /// Forgets what changed before now: watches that are behind get 410.
-    pub fn compact(&mut self) {
+    pub(crate) fn compact(&mut self) {
         self.history.forget_beyond(0);
     }
 
     /// A cursor over the changes after `seen`; refused if some of them are forgotten.
-    pub fn cursor(&mut self, kind: Kind, namespace: &str, seen: u64) -> Result<Cursor, Denial> {
+    pub(crate) fn cursor(&mut self, kind: Kind, namespace: &str, seen: u64) -> Result<Cursor, Denial> {
         let oldest = self.history.compacted();
         if seen < oldest {
             return Err(Denial::expired(seen, oldest));
@@ -325,19 +325,19 @@ impl Store {
     }
 
     /// Sets a quota of a namespace.
-    pub fn set_quota(&mut self, namespace: &str, quota: &ResourceQuota) {
+    pub(crate) fn set_quota(&mut self, namespace: &str, quota: &ResourceQuota) {
         let objects = self.objects.iter().filter(|(key, _)| key.namespace == namespace);
         self.quotas
             .set(namespace, quota, objects.map(|(_, object)| &**object));
     }
 
     /// Removes a quota. Returns whether it was there.
-    pub fn remove_quota(&mut self, namespace: &str, name: &str) -> bool {
+    pub(crate) fn remove_quota(&mut self, namespace: &str, name: &str) -> bool {
         self.quotas.remove(namespace, name)
     }
 
     /// What is used of a quota.
-    pub fn quota_used(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, Quantity>> {
+    pub(crate) fn quota_used(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, Quantity>> {
         self.quotas.used(namespace, name)
     }
 

@@ -36,7 +36,7 @@ pub enum RawEvent {
 pub type RawWatch = BoxStream<'static, RawEvent>;
 
 /// A watch about to begin.
-pub struct Following {
+pub(crate) struct Following {
     /// What an error of it calls it.
     pub operation: String,
     /// What it is about.
@@ -51,7 +51,7 @@ pub struct Following {
 
 impl Following {
     /// The watch.
-    pub fn into_stream(self) -> RawWatch {
+    pub(crate) fn into_stream(self) -> RawWatch {
         let ticks = self.bookmarks.map(|period| {
             let mut ticks = tokio::time::interval_at(Instant::now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,10 +124,10 @@ impl Following {
 }
 
 /// Lists what there is and watches from there; none once the cluster is gone.
-pub type Relist = Box<dyn Fn() -> Option<(Vec<Object>, RawWatch)> + Send>;
+pub(crate) type Relist = Box<dyn Fn() -> Option<(Vec<Object>, RawWatch)> + Send>;
 
 /// The watch of the client trait: starts with `first`, goes on over expired versions.
-pub fn endless(
+pub(crate) fn endless(
     first: (Vec<Object>, RawWatch),
     relist: Relist,
 ) -> BoxStream<'static, Result<WatchEvent, Error>> {

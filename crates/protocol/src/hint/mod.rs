@@ -47,6 +47,8 @@ pub enum Hint {
     OpenAgainIfWanted,
     /// A new pod can be made on what the session keeps.
     OpenAgain,
+    /// A new agent can be started on the files of a session of this machine.
+    OpenAgainHere,
     /// The session needs more memory.
     RaiseMemory,
     /// The cluster's own tools tell more of the pod.
@@ -204,6 +206,8 @@ pub enum Hint {
     },
     /// Something holds an object that is being deleted.
     WaitForDeletion,
+    /// There is no agent on this machine.
+    InstallAgent,
 
     // Calls to the cluster.
     /// No cluster was found.

@@ -26,6 +26,15 @@ pub(super) fn sentence(hint: &Hint, words: &dyn Words) -> Cow<'static, str> {
             operation(Operation::OpenAgain)
         )
         .into(),
+        Hint::OpenAgainHere => format!(
+            "{} starts it again; its files are there, what ran in it is not",
+            operation(Operation::OpenAgain)
+        )
+        .into(),
+        Hint::InstallAgent => Cow::Borrowed(
+            "a session that outlives its command is kept by podbay-agent: put it beside podbay or into PATH (cargo build -p \
+             podbay-agent, or crates/agent/build), or name it with the setting agent.binary",
+        ),
         Hint::RaiseMemory => format!("give the session more with {}", field(Field::Memory)).into(),
         Hint::UseImageWithShell => format!(
             "a session keeps its container alive with the image's /bin/sh and sleep: use an image that has them, or \

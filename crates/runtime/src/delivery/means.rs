@@ -70,6 +70,14 @@ impl Means {
         }
     }
 
+    /// Nothing, and nothing is asked for.
+    pub(crate) const fn none() -> Self {
+        Self {
+            binary: None,
+            setting: Setting::None,
+        }
+    }
+
     /// Whether sessions that are opened here get an agent, as far as that is known without a cluster.
     pub(crate) fn bring_agents(config: &Config) -> bool {
         match config.agent.delivery {

@@ -1,6 +1,6 @@
 //! Which sandbox is meant.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -65,6 +65,17 @@ impl SandboxAddress {
             pod_name: format!("openhands-runtime-{session}"),
             uid: uid.to_owned(),
             ip: None,
+            node: None,
+        }
+    }
+
+    /// A session of this machine, told from others by its uid. It has no pod; in the place of a pod's name stands its own.
+    pub(crate) fn on_this_machine(session: &str, uid: &str) -> Self {
+        Self {
+            session: session.to_owned(),
+            pod_name: session.to_owned(),
+            uid: uid.to_owned(),
+            ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             node: None,
         }
     }

@@ -6,6 +6,7 @@
 //!   port_forward.rs  through the API server, from outside
 //!   stdio.rs         through the API server's exec, by a program in the pod
 //!   loopback.rs      on this machine, for local sessions
+//!   unix_socket.rs   the agent of a local session
 //!   ways.rs          which of them there are, and in which order they are tried
 //! ```
 //!
@@ -16,10 +17,12 @@ mod loopback;
 mod pod_ip;
 mod port_forward;
 mod stdio;
+mod unix_socket;
 mod ways;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +38,7 @@ pub use loopback::Loopback;
 pub use pod_ip::PodIp;
 pub use port_forward::PortForwarding;
 pub use stdio::StdioBridge;
+pub(crate) use unix_socket::UnixSocket;
 pub(crate) use ways::Ways;
 
 /// How long a connection may take to be made, unless told otherwise.
@@ -82,6 +86,17 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
+    /// Nobody listens on the socket of a session on this machine, or somebody else does.
+    #[error("session {session:?}: no connection to {}", path.display())]
+    Socket {
+        /// The session's id.
+        session: String,
+        /// The socket.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: io::Error,
+    },
     /// The cluster makes no such connection.
     #[error("session {session:?}: no connection to its pod through the API server")]
     Refused {
@@ -117,7 +132,7 @@ impl DialError {
         match self {
             Self::Refused { source, .. } => code_of(source.kind),
             Self::NoAddress { .. } => ErrorCode::NotReady,
-            Self::Unreachable { .. } | Self::Bridge { .. } => ErrorCode::Unavailable,
+            Self::Unreachable { .. } | Self::Bridge { .. } | Self::Socket { .. } => ErrorCode::Unavailable,
             Self::TimedOut { .. } => ErrorCode::Timeout,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use podbay_k8s_client::ClusterClient;
 use podbay_protocol::DialWay;
 use tokio::time::Instant;
 
-use super::{Dialer, Loopback, PodIp, PortForwarding, StdioBridge};
+use super::{Dialer, PodIp, PortForwarding, StdioBridge, UnixSocket};
 
 /// How long a way that failed, where another led there, is tried last: a service with many sessions would otherwise wait for it
 /// at each of them.
@@ -59,9 +60,9 @@ impl Ways {
         Self::new(dialers, setting != AgentDial::Auto)
     }
 
-    /// That to the sandboxes of this machine.
-    pub(crate) fn of_this_machine() -> Self {
-        Self::new(vec![Arc::new(Loopback)], false)
+    /// That to a sandbox of this machine.
+    pub(crate) fn of_socket(path: PathBuf) -> Self {
+        Self::new(vec![Arc::new(UnixSocket::new(path))], false)
     }
 
     /// These, the best first. One that `is_named` was chosen by the user: nothing takes its place.

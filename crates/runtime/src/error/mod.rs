@@ -40,12 +40,58 @@ pub enum Error {
         #[source]
         source: ClientError,
     },
-    /// The local backend can't be set up.
-    #[error("the local backend can't be set up")]
-    Embedded {
+    /// The directories of a session that this process keeps could not be made.
+    #[error("session {session:?}: its private directory can't be made")]
+    NoSandbox {
+        /// The session's id.
+        session: String,
         /// The system's own words.
         #[source]
         source: std::io::Error,
+    },
+    /// There is no agent on this machine, which a session that outlives this process needs.
+    #[error(transparent)]
+    NoAgentProgram {
+        /// Where it was looked for.
+        source: podbay_local::NoAgent,
+    },
+    /// The agent of a session on this machine did not come up.
+    #[error("session {session:?} can't start on this machine")]
+    NoAgent {
+        /// The session's id.
+        session: String,
+        /// Why.
+        #[source]
+        source: Box<podbay_local::NotStarted>,
+    },
+    /// An operation on the directory of a session on this machine failed.
+    #[error("session {session:?} on this machine")]
+    Machine {
+        /// The session's id.
+        session: String,
+        /// Why.
+        #[source]
+        source: Box<podbay_local::Error>,
+    },
+    /// The sessions of this machine can't be looked at.
+    #[error("the sessions of this machine can't be looked at")]
+    Machines {
+        /// Why.
+        #[source]
+        source: Box<podbay_local::Error>,
+    },
+    /// There is no such session on this machine.
+    #[error("session {session:?} not found on this machine")]
+    NotHere {
+        /// The session's id.
+        session: String,
+    },
+    /// The text is no label selector.
+    #[error("the label selector can't be read")]
+    Selector {
+        /// What is wrong with it.
+        #[source]
+        source: podbay_k8s_client::SelectorError,
     },
     /// A setting has a value that can't be used.
     #[error("setting {key}: {message}")]
@@ -274,18 +320,23 @@ impl Error {
         match self {
             Self::NoCluster { .. }
             | Self::Connect { .. }
-            | Self::Embedded { .. }
+            | Self::NoAgentProgram { .. }
+            | Self::NoAgent { .. }
+            | Self::NoSandbox { .. }
             | Self::TooManySessions { .. } => ErrorCode::Unavailable,
             Self::Setting { .. }
             | Self::Configuration { .. }
             | Self::Spec { .. }
             | Self::Id { .. }
             | Self::Owner { .. }
+            | Self::Selector { .. }
             | Self::EmptyCommand => ErrorCode::InvalidRequest,
-            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::NotFound { .. } | Self::NotHere { .. } => ErrorCode::NotFound,
             Self::Cancelled { .. }
             | Self::NameTaken { .. }
             | Self::Record { .. }
+            | Self::Machine { .. }
+            | Self::Machines { .. }
             | Self::LocalStream { .. } => ErrorCode::Runtime,
             Self::Call { source, .. } | Self::Cluster { source } => code_of(source.kind),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => verdict.cause.code(),
@@ -345,7 +396,8 @@ impl Error {
                 session: session.clone(),
             }),
             Self::NoCluster { .. } => Some(Hint::NameClusterOrRunLocally),
-            Self::NotFound { session, .. } => Some(Hint::ListOrOpen {
+            Self::NoAgentProgram { .. } => Some(Hint::InstallAgent),
+            Self::NotFound { session, .. } | Self::NotHere { session } => Some(Hint::ListOrOpen {
                 session: session.clone(),
             }),
             Self::Call { source, .. } | Self::Cluster { source } => hint_of(source),

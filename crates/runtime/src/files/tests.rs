@@ -12,6 +12,7 @@ use crate::{Backend, Podbay};
 async fn files() -> (Box<dyn FileTransport>, Session) {
     let podbay = Podbay::builder(Config::default())
         .backend(Backend::Local)
+        .in_this_process()
         .connect()
         .await
         .unwrap();

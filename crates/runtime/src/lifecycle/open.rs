@@ -288,7 +288,6 @@ mod tests {
     use podbay_manifests::SessionRequest;
 
     use super::*;
-    use crate::backend::BackendKind;
 
     fn operation() -> OpenOperation {
         let config = Config::default();
@@ -302,7 +301,6 @@ mod tests {
             retries: RetryPolicy::of(&config).unwrap(),
             ctx: Arc::new(Context::new(
                 Arc::new(ScriptedCluster::new()),
-                BackendKind::Cluster,
                 config,
                 "default".to_owned(),
                 WatchScope::Namespace,

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::handle::Session;
 use super::on_host;
-use super::starting::Starting;
+use super::starting::{Start, Starting};
 use crate::backend::BackendKind;
-use crate::context::{Podbay, parse_id, parse_owner};
+use crate::context::{Backing, Podbay, parse_id, parse_owner};
 use crate::delivery::Means;
 use crate::error::Error;
 use crate::lifecycle::{OpenMode, OpenOperation, RetryPolicy, creation_values};
+use crate::local::LocalOpen;
 
 /// The image a session of the local backend has: this machine's own files.
 const HOST_IMAGE: &str = "host";
@@ -167,7 +168,8 @@ impl SessionBuilder {
     /// ([`SessionState::Failed`]). It goes by [`Podbay::close`], [`Podbay::delete`], [`OpenMode::Replace`], and
     /// after its time by [`Podbay::remove_expired`]. Whether its pod stays to be looked at is the clean-up policy's matter.
     ///
-    /// A start that is cancelled or dropped, or refused for want of a place, has not failed.
+    /// A start that is cancelled or dropped, or refused for want of a place, has not failed. On this machine nothing stays of a
+    /// start that fails, whatever is said here.
     #[must_use]
     pub const fn keep_failed(mut self, keep: bool) -> Self {
         self.keep_failed = keep;
@@ -249,10 +251,14 @@ impl SessionBuilder {
     /// Begins to open the session, as [`SessionBuilder::open`] does, and returns at once. Fails if what was asked is not
     /// valid: then nothing was created. To be called inside a tokio runtime.
     pub fn start(self) -> Result<Starting, Error> {
-        let means = Means::look(self.podbay.config())?;
+        // No agent is brought into anything on this machine.
+        let means = match self.podbay.kind() {
+            BackendKind::Cluster => Means::look(self.podbay.config())?,
+            BackendKind::Local => Means::none(),
+        };
         let (spec, secrets) = self.validate(means.of_manifests())?;
         let Self {
-            podbay: Podbay(ctx, _),
+            podbay: Podbay(backing, _),
             id: _,
             owner: _,
             request,
@@ -260,20 +266,44 @@ impl SessionBuilder {
             keep_failed,
             cancel,
         } = self;
-        let podbay = Podbay(ctx, spec.owner().cloned());
-        let operation = Box::new(OpenOperation {
-            ctx: Arc::clone(&podbay.0),
-            retries: RetryPolicy::of(podbay.config())?,
-            spec,
-            secrets,
-            values: creation_values(),
-            mode,
-            keep_failed,
-            means,
-            state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
+        let podbay = Podbay(backing, spec.owner().cloned());
+        let state = watch::Sender::new(SessionState::Starting(StartPhase::Creating));
+        let start = Start {
+            podbay: podbay.clone(),
+            id: spec.id().clone(),
+            request,
+            state: state.clone(),
             // The caller's token may be for more than this start.
             cancel: cancel.child_token(),
-        });
-        Ok(Starting::begin(podbay, request, operation))
+        };
+        let cancel = start.cancel.clone();
+        match &podbay.0 {
+            Backing::Cluster(ctx) => {
+                let operation = Box::new(OpenOperation {
+                    ctx: Arc::clone(ctx),
+                    retries: RetryPolicy::of(podbay.config())?,
+                    spec,
+                    secrets,
+                    values: creation_values(),
+                    mode,
+                    keep_failed,
+                    means,
+                    state,
+                    cancel,
+                });
+                Ok(start.begin(operation.open()))
+            }
+            Backing::Machine(machine) => {
+                let operation = LocalOpen {
+                    machine: Arc::clone(machine),
+                    spec,
+                    secrets,
+                    mode,
+                    state,
+                    cancel,
+                };
+                Ok(start.begin(operation.open()))
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use podbay_manifests::{Record, RecordError, SessionSpec};
 use podbay_protocol::{Degraded, SessionState, StartFailure, Verdict};
 use serde::{Serialize, Serializer};
 
+use crate::local::Seen;
 use crate::pod::preferred_pod;
 use crate::state::session_state;
 
@@ -124,7 +125,20 @@ pub(crate) fn summarise(
 ) -> Summary {
     let state = session_state(record.as_ref(), pods.iter().copied(), events, now);
     let pod = preferred_pod(pods.iter().copied());
-    let record = record.as_ref().ok();
+    summary(name, record.as_ref().ok(), state, pod)
+}
+
+/// The line of a session of this machine, which has no pod.
+pub(crate) fn summarise_here(seen: &Seen) -> Summary {
+    summary(
+        &seen.record.spec.names().object(),
+        Some(&seen.record),
+        seen.state(),
+        None,
+    )
+}
+
+fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option<&Pod>) -> Summary {
     let spec = record.map(|record| &record.spec);
     let pod_status = pod.and_then(|pod| pod.status.as_ref());
     Summary {
@@ -167,15 +181,30 @@ pub(crate) fn describe(
         Err(error) => (None, Some(error)),
     };
     let spec = &record.spec;
-    let names = spec.names();
     let pods: Vec<&Pod> = pod.into_iter().collect();
     let summary = summarise(
-        &names.object(),
+        &spec.names().object(),
         &Ok(record.clone()),
         &pods,
         events.as_deref(),
         now,
     );
+    Description {
+        agent: agent(spec, agent_runs),
+        events: events.iter().flatten().map(line).collect(),
+        events_error,
+        ..description(spec, summary)
+    }
+}
+
+/// The description of a session of this machine.
+pub(crate) fn describe_here(seen: &Seen) -> Description {
+    description(&seen.record.spec, summarise_here(seen))
+}
+
+/// What the specification and the state tell.
+fn description(spec: &SessionSpec, summary: Summary) -> Description {
+    let names = spec.names();
     Description {
         namespace: spec.namespace().to_owned(),
         profile: spec.profile().to_string(),
@@ -188,15 +217,15 @@ pub(crate) fn describe(
         claim: spec.claim().map(|_| names.claim()),
         workload: spec.workload().to_string(),
         network: spec.network().to_string(),
-        agent: agent(spec, agent_runs),
+        agent: None,
         server_url: spec.server_url(),
         vscode_url: spec.vscode_url(None),
         web_hosts: spec.web_hosts(),
         verdict: summary.state.verdict().cloned(),
         degraded: summary.state.degraded().cloned(),
         summary,
-        events: events.iter().flatten().map(line).collect(),
-        events_error,
+        events: Vec::new(),
+        events_error: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A session, as its user holds it.
 
 mod builder;
+mod cluster;
 mod describe;
 mod figures;
 mod handle;
@@ -8,8 +9,10 @@ mod on_host;
 mod starting;
 
 pub use builder::{OpenReport, SessionBuilder};
-pub(crate) use describe::summarise;
+pub(crate) use cluster::ClusterSession;
 pub use describe::{AgentLine, Description, EventLine, Summary};
+pub(crate) use describe::{summarise, summarise_here};
+pub(crate) use handle::Place;
 pub use handle::Session;
 pub use on_host::unheeded_on_this_machine;
 pub use starting::Starting;

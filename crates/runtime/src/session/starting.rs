@@ -8,9 +8,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::builder::OpenReport;
 use super::handle::Session;
-use crate::context::Podbay;
+use crate::context::{Backing, Podbay};
 use crate::error::Error;
-use crate::lifecycle::{self, OpenOperation, OpenOutcome, Origin};
+use crate::lifecycle::{self, OpenOutcome, Origin};
+use crate::local::LocalSession;
 
 /// A session that starts, in a task of its own: it goes on whether or not anybody looks.
 ///
@@ -40,14 +41,33 @@ pub struct Starting {
     guard: DropGuard,
 }
 
-impl Starting {
-    /// Begins the start. `cancel` is the operation's own token.
-    pub(super) fn begin(podbay: Podbay, request: SessionRequest, operation: Box<OpenOperation>) -> Self {
-        let (cancel, state) = (operation.cancel.clone(), operation.state.clone());
-        let id = operation.spec.id().clone();
+/// A start that is about to begin.
+pub(super) struct Start {
+    pub(super) podbay: Podbay,
+    pub(super) id: SessionId,
+    pub(super) request: SessionRequest,
+    /// Told of each step by the operation, and here of its end.
+    pub(super) state: watch::Sender<SessionState>,
+    /// The operation's own token.
+    pub(super) cancel: CancellationToken,
+}
+
+impl Start {
+    /// Begins the operation.
+    pub(super) fn begin(
+        self,
+        operation: impl Future<Output = Result<OpenOutcome, Error>> + Send + 'static,
+    ) -> Starting {
+        let Self {
+            podbay,
+            id,
+            request,
+            state,
+            cancel,
+        } = self;
         let receiver = state.subscribe();
         let task = tokio::spawn(async move {
-            let opened = operation.open().await;
+            let opened = operation.await;
             match &opened {
                 Ok(_) => {
                     state.send_replace(SessionState::Ready(None));
@@ -63,7 +83,7 @@ impl Starting {
             }
             opened
         });
-        Self {
+        Starting {
             podbay,
             id,
             request,
@@ -73,7 +93,9 @@ impl Starting {
             cancel,
         }
     }
+}
 
+impl Starting {
     /// The session's id.
     pub fn id(&self) -> &str {
         self.id.as_str()
@@ -132,10 +154,13 @@ impl Starting {
                 record,
                 origin: Origin::Created,
                 ..
-            }) => {
-                let session = self.podbay.0.session_of(&record);
-                lifecycle::close(session, &record, false).await.map(drop)
-            }
+            }) => match &self.podbay.0 {
+                Backing::Cluster(ctx) => {
+                    let session = ctx.session_of(&record);
+                    lifecycle::close(session, &record, false).await.map(drop)
+                }
+                Backing::Machine(machine) => LocalSession::of(machine, &record).close().await.map(drop),
+            },
             Ok(_) | Err(Error::Cancelled { .. }) => Ok(()),
             Err(error) => Err(error),
         }

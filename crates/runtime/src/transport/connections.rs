@@ -12,7 +12,7 @@ use tokio_util::sync::DropGuard;
 use super::capabilities::Capabilities;
 use super::processes::AttachmentEnd;
 use crate::error::{Error, Operation, ProcessError};
-use crate::session::Session;
+use crate::session::ClusterSession;
 
 /// The processes that one transport has started and not given up, each with what is needed to look after it.
 #[derive(Clone)]
@@ -186,7 +186,7 @@ pub(super) fn attachment_end(end: ExecEnd) -> AttachmentEnd {
 }
 
 /// Starts a command in the pod, once the session is ready.
-pub(super) async fn begin(session: &Session, request: ExecRequest) -> Result<ExecProcess, Error> {
+pub(super) async fn begin(session: &ClusterSession, request: ExecRequest) -> Result<ExecProcess, Error> {
     match session.exec_request(request.clone()).await {
         Ok(process) => Ok(process),
         // A session that was begun and is not ready yet, by this or another client.

@@ -9,7 +9,7 @@ use podbay_manifests::pod::CONTAINER;
 
 use super::connections::begin;
 use crate::error::{Error, ForSession as _};
-use crate::session::Session;
+use crate::session::ClusterSession;
 
 /// How long one may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -25,7 +25,7 @@ pub(super) struct Errand {
 }
 
 /// Runs a short command of our own in the session's container.
-pub(super) async fn run(session: &Session, argv: Vec<String>) -> Result<Errand, Error> {
+pub(super) async fn run(session: &ClusterSession, argv: Vec<String>) -> Result<Errand, Error> {
     let request = ExecRequest {
         container: CONTAINER.to_owned(),
         argv,
@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, argv: Vec<String>) -> Result<Errand, 
 
 /// The same once the session is ready, with this input.
 pub(super) async fn run_when_ready(
-    session: &Session,
+    session: &ClusterSession,
     argv: Vec<String>,
     input: Option<Bytes>,
 ) -> Result<Errand, Error> {
@@ -56,7 +56,7 @@ pub(super) async fn run_when_ready(
 }
 
 async fn within_timeout<T>(
-    session: &Session,
+    session: &ClusterSession,
     run: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::time::timeout(TIMEOUT, run).await.unwrap_or_else(|_| {
@@ -65,6 +65,13 @@ async fn within_timeout<T>(
             source: ClientError::new("exec in the pod", ErrorKind::Deadline(TIMEOUT)),
         })
     })
+}
+
+impl Errand {
+    /// Waits for the end of a command that was started without input.
+    pub(super) async fn of(process: ExecProcess) -> Self {
+        carry(process, None).await
+    }
 }
 
 async fn carry(process: ExecProcess, input: Option<Bytes>) -> Errand {

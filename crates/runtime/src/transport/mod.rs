@@ -10,8 +10,8 @@
 //!   errand.rs        short commands that look after others
 //!   user/            another user than the container's
 //!   exec/            over the exec subresource, with the image's own shell
-//!   local/           processes of this machine
-//!   agent/           processes by Podbay's agent in the pod
+//!   local/           processes of this machine that this process keeps
+//!   agent/           processes by Podbay's agent, in the pod or on this machine
 //! ```
 //!
 //! What is above (`command/`, `copy/`) carries streams, counts, decides about time-outs and what a copy means; how a process is
@@ -36,14 +36,15 @@ pub use error::TransportError;
 pub use files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, Reader, Writer};
 pub use processes::{Attachment, AttachmentEnd, Chunk, Output, ProcessTransport};
 
+use podbay_protocol::{DialWay, TransportKind, TransportUsed};
+
 use crate::agent::AgentConnection;
-use crate::backend::BackendKind;
 use crate::error::Error;
-use crate::session::Session;
-use agent::{AgentProcesses, Way};
+use crate::local::LocalSession;
+use crate::session::{ClusterSession, Place, Session};
+use agent::{AgentProcesses, MachineProcesses, Way};
 use exec::ExecProcesses;
 use local::LocalProcesses;
-use podbay_protocol::{TransportKind, TransportUsed};
 
 /// A way to a session's processes, and what is to be said of it.
 pub(crate) struct Reached {
@@ -53,28 +54,40 @@ pub(crate) struct Reached {
 
 impl Session {
     /// Its processes by the way that moves most bytes at once. An agent takes standard input piece by piece, each answered before
-    /// the next.
+    /// the next; on this machine it is the only way.
     pub(crate) fn bulk_processes(&self) -> Arc<dyn ProcessTransport> {
         self.without_agent().processes
     }
 
-    /// Its processes, by what needs no agent.
+    /// Its processes, by what needs no agent in a pod.
     pub(crate) fn without_agent(&self) -> Reached {
-        match self.podbay().kind() {
-            BackendKind::Local => Reached {
-                processes: Arc::new(LocalProcesses::new(self.clone())),
+        match self.home() {
+            Place::Machine(session) => self.on_machine(session),
+            Place::Cluster(session) => by_exec(session),
+        }
+    }
+
+    fn on_machine(&self, session: &LocalSession) -> Reached {
+        if session.is_in_process() {
+            Reached {
+                processes: Arc::new(LocalProcesses::new(session.clone())),
                 used: TransportUsed::plain(TransportKind::Local),
-            },
-            BackendKind::Cluster => Reached {
-                processes: Arc::new(ExecProcesses::new(self.clone())),
-                used: TransportUsed::plain(TransportKind::Exec),
-            },
+            }
+        } else {
+            Reached {
+                processes: Arc::new(MachineProcesses::new(self.clone(), session.clone())),
+                used: TransportUsed::agent(DialWay::Loopback, Vec::new()),
+            }
         }
     }
 
     /// The connection to its agent; `None` where there is none, or no way to it.
     pub(crate) async fn agent(&self) -> Result<Option<AgentConnection>, Error> {
-        Ok(match agent::find(self).await? {
+        let session = match self.home() {
+            Place::Machine(session) => return agent::connection(session).await,
+            Place::Cluster(session) => session,
+        };
+        Ok(match agent::find(session).await? {
             Way::Agent(connection) => Some(connection),
             Way::Exec(_) => None,
         })
@@ -90,7 +103,11 @@ impl Session {
 
     /// The same, with what is to be said of it.
     pub(crate) async fn reach_processes(&self) -> Result<Reached, Error> {
-        match agent::way(self).await? {
+        let session = match self.home() {
+            Place::Machine(session) => return Ok(self.on_machine(session)),
+            Place::Cluster(session) => session,
+        };
+        match agent::way(session).await? {
             Way::Agent(connection) => {
                 let used = connection.used().await;
                 Ok(Reached {
@@ -99,12 +116,19 @@ impl Session {
                 })
             }
             Way::Exec(passed_over) => {
-                let Reached { processes, used } = self.without_agent();
+                let Reached { processes, used } = by_exec(session);
                 Ok(Reached {
                     processes,
                     used: TransportUsed { passed_over, ..used },
                 })
             }
         }
+    }
+}
+
+fn by_exec(session: &ClusterSession) -> Reached {
+    Reached {
+        processes: Arc::new(ExecProcesses::new(session.clone())),
+        used: TransportUsed::plain(TransportKind::Exec),
     }
 }

@@ -119,7 +119,7 @@ async fn a_failed_session_stays_without_its_pod() {
         assert_eq!(described.summary.failure, listed.failure);
         is_not_found(&session.exec(["true"]).await.unwrap_err());
         session.session_key().await.unwrap();
-        let index = podbay.index();
+        let index = podbay.index().unwrap();
         index.synced().await.unwrap();
         let seen = index.get(&names()).state(Timestamp::now());
         assert_eq!(seen, Some(listed.state));

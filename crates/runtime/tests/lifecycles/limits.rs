@@ -130,7 +130,7 @@ fn at_once(delays: [u64; 2], behind: [u64; 2], begin: [u64; 2], resume: bool) {
             );
             async move {
                 // Begun before there is anything to see, so that all that follows is told late.
-                let index = podbay.index();
+                let index = podbay.index().unwrap();
                 index.synced().await.unwrap();
                 tokio::time::sleep(Duration::from_millis(begin[number])).await;
                 let id = format!("s{number}");

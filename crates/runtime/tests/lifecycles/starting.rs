@@ -205,7 +205,7 @@ async fn dropping_one_start_cancels_no_other_of_the_same_token() {
 /// What another process tells of the session, by its own watches, at the cluster's time.
 async fn told_by_another(watched: &WatchedCluster) -> Option<SessionState> {
     let podbay = watched.client();
-    let index = podbay.index();
+    let index = podbay.index().unwrap();
     index.synced().await.unwrap();
     let age = SignedDuration::try_from(watched.cluster.scripted.age()).unwrap();
     let names = SessionNames::of(None, &SESSION_ID.parse().unwrap());

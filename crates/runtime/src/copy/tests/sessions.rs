@@ -23,6 +23,7 @@ pub(super) async fn open() -> (Session, TempDir) {
 async fn session(path: Option<&Path>) -> Session {
     let podbay = Podbay::builder(Config::default())
         .backend(Backend::Local)
+        .in_this_process()
         .connect()
         .await
         .unwrap();

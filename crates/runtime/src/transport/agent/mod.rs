@@ -3,12 +3,15 @@
 //! ```text
 //!   way.rs        whether there is an agent, and the way to it
 //!   processes.rs  `ProcessTransport`
+//!   machine.rs    the same for a session of this machine
 //!   outputs.rs    from the frames of one answer to both outputs of a process
 //! ```
 
+mod machine;
 mod outputs;
 mod processes;
 mod way;
 
+pub(super) use machine::{MachineProcesses, connection};
 pub(super) use processes::AgentProcesses;
 pub(super) use way::{Way, find, way};

@@ -18,13 +18,10 @@ use super::outputs::{self, Outputs};
 use crate::agent::AgentConnection;
 use crate::agent::request::{answer, body, done, empty, json, read_json, request, to_json};
 use crate::error::{AgentFailure, Error, ProcessError};
-use crate::readiness::end_of_pod;
 use crate::session::Session;
-use crate::state::pod_is_gone;
 use crate::transport::capabilities::{Capabilities, Integrity, TreeKill};
 use crate::transport::exec::conclude::{conclude, needs_a_look};
 use crate::transport::processes::{Attachment, AttachmentEnd, ProcessTransport};
-use crate::wait::final_verdict;
 
 /// What an agent can do.
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -114,22 +111,6 @@ impl AgentProcesses {
         );
         let answer = answer(&self.connection, request(Method::GET, &path, empty())?).await?;
         Ok(outputs::read(answer.into_body(), from))
-    }
-
-    /// Why the pod takes no processes any longer, if it doesn't.
-    async fn verdict_of_pod(&self) -> Option<Verdict> {
-        match self.session.pod().await {
-            Ok(None) => Some(pod_is_gone()),
-            Ok(Some(pod)) if end_of_pod(&pod).is_some() => {
-                final_verdict(&*self.session.podbay().0.client, pod).await
-            }
-            Ok(Some(_)) => None,
-            // The cluster doesn't answer: the end stands as it is.
-            Err(error) => {
-                tracing::debug!(error = error.chain(), "the pod could not be looked at");
-                None
-            }
-        }
     }
 }
 
@@ -229,7 +210,7 @@ impl ProcessTransport for AgentProcesses {
 
     async fn conclude(&self, _: &ProcessId, end: AttachmentEnd) -> (End, Option<Verdict>) {
         let pod = if needs_a_look(&end) {
-            self.verdict_of_pod().await
+            self.session.verdict_of_end().await
         } else {
             None
         };

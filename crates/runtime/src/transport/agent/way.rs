@@ -7,7 +7,7 @@ use podbay_protocol::PassedOver;
 use crate::agent::AgentConnection;
 use crate::delivery::Means;
 use crate::error::{Error, chain};
-use crate::session::Session;
+use crate::session::ClusterSession;
 
 /// Whether a session's agent carries what is asked for.
 pub(in crate::transport) enum Way {
@@ -22,10 +22,10 @@ pub(in crate::transport) enum Way {
 ///
 /// A client that brings no agents and names no way does not look for those of others, unless it has the session's record already:
 /// it would pay for the look with a request before each command, and exec does for it.
-pub(in crate::transport) async fn way(session: &Session) -> Result<Way, Error> {
-    let podbay = session.podbay();
-    let is_named = podbay.0.ways.is_named();
-    if !session.knows_its_record() && !is_named && !Means::bring_agents(podbay.config()) {
+pub(in crate::transport) async fn way(session: &ClusterSession) -> Result<Way, Error> {
+    let ctx = session.ctx();
+    let is_named = ctx.ways.is_named();
+    if !session.knows_its_record() && !is_named && !Means::bring_agents(&ctx.config) {
         return Ok(Way::Exec(Vec::new()));
     }
     match find(session).await {
@@ -42,14 +42,14 @@ pub(in crate::transport) async fn way(session: &Session) -> Result<Way, Error> {
 }
 
 /// The same, looked for in any case.
-pub(in crate::transport) async fn find(session: &Session) -> Result<Way, Error> {
+pub(in crate::transport) async fn find(session: &ClusterSession) -> Result<Way, Error> {
     let Some(port) = session.specification().await?.agent().port() else {
         return Ok(Way::Exec(Vec::new()));
     };
     let Some(address) = session.address().await? else {
         return Ok(Way::Exec(Vec::new()));
     };
-    let ctx = &session.podbay().0;
+    let ctx = session.ctx();
     if let Some(known) = ctx.agents.get(address.uid()) {
         // What can't be made again now may be a little later: who uses it tries for a while.
         let _ = known.ensure().await;

@@ -36,7 +36,7 @@ use super::report::killed_for_memory;
 use super::user;
 use crate::error::{Error, Operation, ProcessError};
 use crate::readiness::end_of_pod;
-use crate::session::Session;
+use crate::session::ClusterSession;
 use crate::state::pod_is_gone;
 use crate::wait::final_verdict;
 
@@ -44,7 +44,7 @@ const CAPABILITIES: Capabilities = Capabilities::of_one_connection("exec");
 
 /// Processes of a session's container, each over an exec of its own.
 pub(super) struct ExecProcesses {
-    session: Session,
+    session: ClusterSession,
     connections: Connections<Own>,
 }
 
@@ -57,7 +57,7 @@ struct Own {
 }
 
 impl ExecProcesses {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: ClusterSession) -> Self {
         Self {
             session,
             connections: Connections::default(),
@@ -109,7 +109,7 @@ impl ExecProcesses {
                 None => {}
             }
         }
-        let verdict = final_verdict(&*self.session.podbay().0.client, pod).await;
+        let verdict = final_verdict(&*self.session.ctx().client, pod).await;
         conclude(end, verdict, None)
     }
 
@@ -174,7 +174,7 @@ impl ProcessTransport for ExecProcesses {
             None if spec.stdin => Input::Stream,
             None => Input::None,
         };
-        let as_user = user::prefix(&self.session, spec.user).await?;
+        let as_user = user::prefix_in(&self.session, spec.user).await?;
         let argv: Vec<String> = as_user.iter().cloned().chain(spec.argv).collect();
         if script::needs_staging(&argv) {
             self.bring_in(&mark, &argv).await?;

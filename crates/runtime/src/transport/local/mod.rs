@@ -1,40 +1,123 @@
-//! Processes of this machine, which the local backend starts, marks and kills.
+//! Processes of this machine that this process keeps: started, marked and killed by it.
+
+use std::ffi::OsString;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt as _;
-use podbay_k8s_client::{ExecProcess, ExecRequest};
-use podbay_manifests::pod::CONTAINER;
+use podbay_k8s_client::{ExecEnd, ExecOutput, ExecProcess, ExecStdin};
+use podbay_local::SandboxCommand;
+use podbay_process::{Output, Process, ProcessEnd};
 use podbay_protocol::{
     End, Offsets, ProcessId, ProcessInfo, ProcessSpec, Signal, SignalTarget, TerminalSize, Verdict,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::capabilities::Capabilities;
-use super::connections::{Connections, Handles, attachment_end, begin};
+use super::connections::{Connections, Handles, attachment_end};
+use super::errand::Errand;
 use super::exec::outputs::whole;
 use super::processes::{Attachment, AttachmentEnd, ProcessTransport};
 use super::report::report;
 use super::user;
-use crate::error::{Operation, ProcessError};
-use crate::session::Session;
+use crate::error::{Error, Operation, ProcessError};
+use crate::local::{Access, LocalSession};
 
 const CAPABILITIES: Capabilities = Capabilities::of_one_connection("the local backend");
 
-/// Enters a directory, since the backend starts all commands in the session's.
+/// Enters a directory, so that one that can't be entered is told as a shell tells it.
 const ENTER: &str = include_str!("enter.sh");
 
-/// Processes of a session on this machine.
+/// Processes of a session that this process keeps.
 pub(super) struct LocalProcesses {
-    session: Session,
+    session: LocalSession,
     connections: Connections<()>,
 }
 
 impl LocalProcesses {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: LocalSession) -> Self {
         Self {
             session,
             connections: Connections::default(),
         }
+    }
+
+    /// Starts a command. A program that can't be started is an end.
+    async fn exec(&self, argv: Vec<String>, stdin: bool, terminal: bool) -> Result<ExecProcess, Error> {
+        let gone = || self.session.not_found();
+        let sandbox = match self.session.access().await? {
+            Access::Process(sandbox) => sandbox,
+            // Its agent is asked by another transport.
+            Access::Agent { .. } => return Err(gone()),
+        };
+        if argv.iter().any(|word| word.contains('\0')) {
+            return Err(Error::Unsupported {
+                what: "a word with a NUL character",
+                why: "no argument of a process can have one".to_owned(),
+            });
+        }
+        let program = OsString::from(argv.first().map(String::as_str).unwrap_or_default());
+        let command = SandboxCommand {
+            argv,
+            stdin,
+            terminal,
+            ..SandboxCommand::default()
+        };
+        Ok(match sandbox.start(command).map_err(|_closed| gone())? {
+            Ok(process) => started(process),
+            Err(error) => not_started(ExecEnd::NotStarted {
+                reason: error.reason(),
+                message: error.describe(&program),
+            }),
+        })
+    }
+
+    /// Runs a short command of our own.
+    async fn errand(&self, argv: Vec<String>) -> Result<Errand, Error> {
+        let process = self.exec(argv, false, false).await?;
+        Ok(Errand::of(process).await)
+    }
+}
+
+/// A process as a command of a cluster, whose streams are carried alike.
+fn started(process: Process) -> ExecProcess {
+    ExecProcess {
+        stdin: process.stdin.map(|input| ExecStdin::new(input.into_sender())),
+        stdout: output(process.stdout),
+        stderr: output(process.stderr),
+        resize: process.resize,
+        signals: Some(process.signals),
+        end: process.end.map(end).boxed(),
+        guard: process.guard,
+    }
+}
+
+fn output(output: Output) -> ExecOutput {
+    let cut = output.cut();
+    ExecOutput::new(output).cut_as(cut)
+}
+
+fn end(end: ProcessEnd) -> ExecEnd {
+    match end {
+        ProcessEnd::Exited { code } => ExecEnd::Exited { code },
+        ProcessEnd::Signaled { signal } => ExecEnd::Signaled { signal },
+        ProcessEnd::Lost { message } => ExecEnd::Lost { message },
+        other => ExecEnd::Lost {
+            message: format!("the command ended in a way that has no name here: {other:?}"),
+        },
+    }
+}
+
+/// A command that ended before it began.
+fn not_started(end: ExecEnd) -> ExecProcess {
+    ExecProcess {
+        stdin: None,
+        stdout: ExecOutput::new(futures::stream::empty()),
+        stderr: ExecOutput::new(futures::stream::empty()),
+        resize: None,
+        signals: None,
+        end: futures::future::ready(end).boxed(),
+        guard: CancellationToken::new().drop_guard(),
     }
 }
 
@@ -47,20 +130,18 @@ impl ProcessTransport for LocalProcesses {
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
         CAPABILITIES.require_retention(spec.retention)?;
         self.connections.require_free(&spec.id)?;
-        let as_user = user::prefix(&self.session, spec.user).await?;
+        let as_user = match spec.user {
+            Some(user) => user::prefix(user, self.errand(user::question(user)).await?)?,
+            None => Vec::new(),
+        };
         let argv: Vec<String> = as_user.into_iter().chain(spec.argv).collect();
-        let request = ExecRequest {
-            container: CONTAINER.to_owned(),
-            argv: match spec.directory {
-                Some(directory) => ["/bin/sh", "-c", ENTER, "podbay", &directory]
-                    .into_iter()
-                    .map(str::to_owned)
-                    .chain(argv)
-                    .collect(),
-                None => argv,
-            },
-            stdin: spec.stdin,
-            tty: spec.terminal.is_some(),
+        let argv = match spec.directory {
+            Some(directory) => ["/bin/sh", "-c", ENTER, "podbay", &directory]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(argv)
+                .collect(),
+            None => argv,
         };
         let ExecProcess {
             stdin,
@@ -70,7 +151,7 @@ impl ProcessTransport for LocalProcesses {
             signals,
             end,
             guard,
-        } = begin(&self.session, request).await?;
+        } = self.exec(argv, spec.stdin, spec.terminal.is_some()).await?;
         let handles = Handles {
             stdin,
             resize,

@@ -9,9 +9,8 @@ use podbay_manifests::ServerSpec;
 use podbay_protocol::ProcessUser;
 
 use super::errand::{self, Errand};
-use crate::backend::BackendKind;
 use crate::error::Error;
-use crate::session::Session;
+use crate::session::{ClusterSession, Place, Session};
 
 const LOOK_UP: &str = include_str!("look_up.sh");
 const BECOME: &str = include_str!("become.sh");
@@ -120,11 +119,22 @@ fn owner<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Owner> {
     })
 }
 
-/// Asks a session for a user.
-async fn look_up(session: &Session, user: ProcessUser) -> Result<UserLookup, Error> {
+/// The command that asks a session for a user.
+pub(super) fn question(user: ProcessUser) -> Vec<String> {
     let gid = user.gid.map(|gid| gid.to_string()).unwrap_or_default();
-    let argv = ["/bin/sh", "-c", LOOK_UP, "podbay", &user.uid.to_string(), &gid].map(str::to_owned);
-    let Errand { end, stdout, stderr } = errand::run_when_ready(session, argv.to_vec(), None).await?;
+    let argv = ["/bin/sh", "-c", LOOK_UP, "podbay", &user.uid.to_string(), &gid];
+    argv.map(str::to_owned).to_vec()
+}
+
+/// Asks a session for a user.
+async fn look_up(session: &ClusterSession, user: ProcessUser) -> Result<UserLookup, Error> {
+    let answer = errand::run_when_ready(session, question(user), None).await?;
+    read(user, answer)
+}
+
+/// Reads what a session answered.
+fn read(user: ProcessUser, answer: Errand) -> Result<UserLookup, Error> {
+    let Errand { end, stdout, stderr } = answer;
     let found = match end {
         ExecEnd::Exited { code: 0 } => UserLookup::parse(&stdout),
         _ => None,
@@ -139,8 +149,17 @@ async fn look_up(session: &Session, user: ProcessUser) -> Result<UserLookup, Err
     })
 }
 
-/// The words that stand before a command of the session to make it the user's; none where it is already.
-pub(super) async fn prefix(session: &Session, user: Option<ProcessUser>) -> Result<Vec<String>, Error> {
+/// The words that stand before a command to make it the user's, by what the session answered to [`question`]; none where it is
+/// already.
+pub(super) fn prefix(user: ProcessUser, answer: Errand) -> Result<Vec<String>, Error> {
+    read(user, answer)?.prefix()
+}
+
+/// The same for a command of a cluster's session.
+pub(super) async fn prefix_in(
+    session: &ClusterSession,
+    user: Option<ProcessUser>,
+) -> Result<Vec<String>, Error> {
     match user {
         Some(user) => look_up(session, user).await?.prefix(),
         None => Ok(Vec::new()),
@@ -151,10 +170,10 @@ impl Session {
     /// Whose files are to be that are copied in: the user's that the session's server runs as, where the container's own
     /// is root; `None` is the container's.
     pub(crate) async fn owner_of_copies(&self) -> Result<Option<Owner>, Error> {
-        if self.podbay().kind() != BackendKind::Cluster {
+        let Place::Cluster(session) = self.home() else {
             return Ok(None);
-        }
-        let specification = self.specification().await?;
+        };
+        let specification = session.specification().await?;
         let Some(user) = specification.server().and_then(ServerSpec::user) else {
             return Ok(None);
         };
@@ -162,7 +181,7 @@ impl Session {
             uid: user.uid(),
             gid: user.gid(),
         };
-        Ok(look_up(self, user).await?.owner())
+        Ok(look_up(session, user).await?.owner())
     }
 }
 

@@ -1,0 +1,297 @@
+//! The program, as a user runs it: sessions that other commands find.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::machine::{eventually, is_alive, state};
+
+/// A user's surroundings: home, temporary files, sessions, all his own. Dropped, they go, and with them the agents.
+struct User {
+    directory: tempfile::TempDir,
+}
+
+impl User {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["home", "run", "tmp", "work"] {
+            std::fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// `podbay --backend local` with the words of a line.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(podbay_tests::program::binary());
+        command
+            .args(["--backend", "local"])
+            .args(line.split(' '))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("PODBAY_AGENT_BINARY", podbay_tests::program::agent())
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .current_dir(self.path("work"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    fn podbay(&self, line: &str) -> Done {
+        self.command(line).output().unwrap().into()
+    }
+
+    /// Runs a shell's script in a session.
+    fn sh(&self, session: &str, script: &str) -> Done {
+        let mut command = self.command(&format!("exec {session} -- sh -c"));
+        command.arg(script).output().unwrap().into()
+    }
+
+    fn show(&self, session: &str) -> Value {
+        serde_json::from_str(&self.podbay(&format!("show {session} -o json")).ok()).unwrap()
+    }
+
+    /// All that is left of sessions.
+    fn left(&self) -> usize {
+        let count = |place: &str| std::fs::read_dir(self.path(place)).map_or(0, Iterator::count);
+        count("run/podbay") + count("home/.local/state/podbay") + count("tmp")
+    }
+}
+
+#[derive(Debug)]
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Done {
+    /// What it wrote, if it succeeded.
+    fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+        self.out
+    }
+
+    /// What it complained of, if it failed as Podbay's own failures do.
+    fn failed(self) -> String {
+        assert_eq!(self.code, Some(125), "{}{}", self.out, self.err);
+        self.err
+    }
+}
+
+#[test]
+fn a_session_is_found_used_and_closed_by_other_commands() {
+    let user = User::new();
+    let opened = user.podbay("open demo --env GIVEN=secret --label team=x");
+    assert!(opened.err.contains("without isolation"), "{}", opened.err);
+    assert_eq!(opened.ok(), "session/demo opened\n");
+    assert_eq!(user.podbay("open demo").ok(), "session/demo attached\n");
+    assert_eq!(user.podbay("ls -o name").ok(), "session/demo\n");
+    assert_eq!(user.podbay("ls -o name -l team=y").ok(), "");
+    assert!(user.podbay("ls -l team=x").ok().contains("Ready"));
+
+    let done = user.sh("demo", "echo out; echo err >&2; echo $GIVEN >file; exit 3");
+    assert_eq!(
+        (done.code, done.out.as_str(), done.err.as_str()),
+        (Some(3), "out\n", "err\n")
+    );
+    assert_eq!(user.sh("demo", "cat file").ok(), "secret\n");
+    let record: Value = serde_json::from_str(&user.podbay("exec demo -o json -- echo hi").ok()).unwrap();
+    assert_eq!(record["end"], serde_json::json!({ "kind": "exited", "code": 0 }));
+    assert_eq!(record["stdout"]["text"], "hi\n");
+
+    let shown = user.show("demo");
+    assert_eq!(
+        (&shown["status"], &shown["image"]),
+        (&"Ready".into(), &"host".into())
+    );
+    assert_eq!(shown["env"], serde_json::json!(["GIVEN"]));
+    assert!(!shown.to_string().contains("secret"), "{shown}");
+    let key = user.podbay("key demo").ok();
+    assert_eq!(key.trim().len(), 64);
+    assert_eq!(user.podbay("logs demo").ok(), "");
+
+    assert_eq!(user.podbay("close demo").ok(), "session/demo closed\n");
+    assert!(
+        user.podbay("exec demo -- true")
+            .failed()
+            .contains("not found on this machine")
+    );
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn the_exit_codes_are_those_of_every_backend() {
+    let user = User::new();
+    user.podbay("open demo").ok();
+    for (line, code) in [
+        ("exec demo -- no-such-program", 127),
+        ("exec demo -- /etc/passwd", 126),
+        ("exec demo --workdir /no/such/directory -- true", 126),
+        ("exec demo --timeout 500ms -- sleep 1000", 124),
+    ] {
+        assert_eq!(user.podbay(line).code, Some(code), "{line}");
+    }
+    assert_eq!(user.sh("demo", "kill -9 $$").code, Some(137));
+    user.podbay("close demo").ok();
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn what_is_paused_stands_still_and_takes_no_commands() {
+    let user = User::new();
+    user.podbay("open demo").ok();
+    let pid: i32 = user
+        .sh("demo", "sleep 1000 >/dev/null 2>&1 & echo $!")
+        .ok()
+        .trim()
+        .parse()
+        .unwrap();
+    assert_eq!(user.podbay("pause demo").ok(), "session/demo paused\n");
+    assert_eq!(state(pid), Some('T'));
+    assert_eq!(user.show("demo")["status"], "Paused");
+    let told = user.podbay("exec demo -- true").failed();
+    assert!(
+        told.contains("is paused") && told.contains("podbay resume demo"),
+        "{told}"
+    );
+    user.podbay("pause demo").ok();
+    let resumed = user.podbay("resume demo");
+    assert!(resumed.err.contains("was paused, and goes on"), "{}", resumed.err);
+    resumed.ok();
+    assert_ne!(state(pid), Some('T'));
+    assert_eq!(user.sh("demo", "echo hi").ok(), "hi\n");
+    user.podbay("pause demo").ok();
+    assert_eq!(user.podbay("close demo").ok(), "session/demo closed\n");
+    assert!(!is_alive(pid));
+    assert_eq!(user.left(), 0);
+}
+
+#[tokio::test]
+async fn a_killed_agent_is_told_and_the_next_open_starts_another_on_the_same_files() {
+    let user = User::new();
+    user.podbay("open demo --env A=1").ok();
+    user.sh("demo", "echo kept >file").ok();
+    let left: i32 = user
+        .sh("demo", "sleep 1000 >/dev/null 2>&1 & echo $!")
+        .ok()
+        .trim()
+        .parse()
+        .unwrap();
+    let agent = eventually(async || {
+        let sockets = std::fs::read_dir(user.path("run/podbay")).unwrap();
+        let socket = sockets.map(|entry| entry.unwrap().path().join("socket")).next()?;
+        let stream = tokio::net::UnixStream::connect(socket).await.ok()?;
+        stream.peer_cred().ok()?.pid()
+    })
+    .await;
+    let agent = rustix::process::Pid::from_raw(agent).unwrap();
+    rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
+    let told = user.podbay("exec demo -- true").failed();
+    for part in ["session \"demo\" is lost", "its agent is gone", "podbay open"] {
+        assert!(told.contains(part), "{told}");
+    }
+    eventually(async || (!is_alive(left)).then_some(())).await;
+    let shown = user.show("demo");
+    assert_eq!(
+        (&shown["status"], &shown["verdict"]["cause"]),
+        (&"Lost".into(), &"deleted".into())
+    );
+    let again = user.podbay("open demo");
+    assert!(again.err.contains("its files are there"), "{}", again.err);
+    again.ok();
+    assert_eq!(user.sh("demo", "cat file; echo $A").ok(), "kept\n1\n");
+    user.podbay("close demo").ok();
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn an_agent_keeps_nothing_of_its_opener_open_and_no_signal_of_it_reaches_it() {
+    let user = User::new();
+    // What reads the output of `open` comes to an end, though the agent lives.
+    let opened = user
+        .command("open demo")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(opened.wait_with_output().unwrap().status.success());
+    let done = user.sh(
+        "demo",
+        "ls /proc/self/fd | tr '\\n' ' '; grep -E '^Sig(Ign|Blk)' /proc/self/status | tr -d '\\n'",
+    );
+    // The fourth is that of the directory that is listed; 32 and 33 are the C library's own signals.
+    assert!(done.ok().starts_with("0 1 2 3 "));
+    user.podbay("close demo").ok();
+}
+
+#[test]
+fn many_who_open_one_session_at_once_get_one() {
+    let user = User::new();
+    let opened: Vec<Done> = std::thread::scope(|scope| {
+        let opening: Vec<_> = (0..6).map(|_| scope.spawn(|| user.podbay("open demo"))).collect();
+        opening.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let made = opened
+        .into_iter()
+        .map(Done::ok)
+        .filter(|out| out == "session/demo opened\n");
+    assert_eq!(made.count(), 1);
+    assert_eq!(user.podbay("ls -o name").ok(), "session/demo\n");
+    user.podbay("open other").ok();
+    assert_eq!(user.podbay("open demo --replace").ok(), "session/demo opened\n");
+    assert_eq!(user.podbay("close --all").ok().lines().count(), 2);
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn files_go_in_and_out_by_paths_of_the_session_s_directory() {
+    let user = User::new();
+    user.podbay("open demo").ok();
+    std::fs::write(user.path("work/one"), "content\n").unwrap();
+    user.podbay("cp one demo:two").ok();
+    assert_eq!(user.sh("demo", "cat two").ok(), "content\n");
+    user.podbay("cp demo:two three").ok();
+    assert_eq!(
+        std::fs::read_to_string(user.path("work/three")).unwrap(),
+        "content\n"
+    );
+    user.podbay("close demo").ok();
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn a_limit_on_sessions_counts_those_that_run() {
+    let user = User::new();
+    let open = |name: &str| -> Done {
+        let mut command = user.command(&format!("open {name}"));
+        command
+            .env("MAX_CONCURRENT_CONVERSATIONS", "1")
+            .output()
+            .unwrap()
+            .into()
+    };
+    open("one").ok();
+    open("one").ok();
+    assert!(open("two").failed().contains("more than the 1 sessions"));
+    user.podbay("pause one").ok();
+    open("two").ok();
+    user.podbay("close --all").ok();
+    assert_eq!(user.left(), 0);
+}
