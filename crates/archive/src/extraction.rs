@@ -4,7 +4,7 @@ use crate::Report;
 use crate::destination::Destination;
 use crate::error::Error;
 use crate::member_path::MemberPath;
-use crate::policy::{Accepted, Decision, Policy};
+use crate::policy::{Accepted, AcceptedKind, Decision, Policy};
 use crate::tar::{Decoder, Event, Malformed};
 use crate::tree::{Tree, Unfinished};
 
@@ -15,10 +15,20 @@ pub struct Extraction {
     policy: Policy,
     tree: Tree,
     /// The entry that is being read, if it is a file that is written.
-    current: Option<(Unfinished, u64)>,
+    current: Option<Current>,
     /// The file that is the whole copy: it gets its name when the extraction is committed.
     sole: Option<Unfinished>,
     report: Report,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+struct Current {
+    file: Unfinished,
+    /// Its bytes, once all are there.
+    size: u64,
+    /// Whether it is the whole copy.
+    sole: bool,
 }
 
 /// An extraction whose archive was whole.
@@ -43,6 +53,13 @@ impl Extraction {
         }
     }
 
+    /// The same, with permissions as the archive has them: the umask takes nothing off.
+    #[must_use]
+    pub fn with_exact_modes(mut self) -> Self {
+        self.tree.exact_modes();
+        self
+    }
+
     /// Takes in what arrived. After an error nothing more may be fed.
     pub fn feed(&mut self, mut input: &[u8]) -> Result<(), Error> {
         while let Some(event) = self
@@ -52,16 +69,22 @@ impl Extraction {
         {
             match event {
                 Event::Entry(entry) => match self.policy.decide(&entry)? {
-                    Decision::Write(accepted) if accepted.directory => {
-                        self.tree.directory(&accepted)?;
-                        self.report.directories += 1;
-                    }
-                    Decision::Write(accepted) => self.begin(&accepted)?,
+                    Decision::Write(accepted) => match &accepted.kind {
+                        AcceptedKind::Directory => {
+                            self.tree.directory(&accepted)?;
+                            self.report.directories += 1;
+                        }
+                        AcceptedKind::Symlink(target) => {
+                            self.tree.symlink(&accepted, target, rand::random())?;
+                            self.report.links += 1;
+                        }
+                        AcceptedKind::File => self.begin(&accepted)?,
+                    },
                     Decision::Skip(name) => self.report.skipped.push(name),
                 },
                 Event::Data(bytes) => {
-                    if let Some((file, _)) = &mut self.current {
-                        file.write(bytes)?;
+                    if let Some(current) = &mut self.current {
+                        current.file.write(bytes)?;
                     }
                 }
                 Event::EntryEnd => self.end_file()?,
@@ -71,17 +94,20 @@ impl Extraction {
     }
 
     fn begin(&mut self, accepted: &Accepted) -> Result<(), Error> {
-        let file = self.tree.file(accepted, rand::random())?;
-        self.current = Some((file, accepted.size));
+        self.current = Some(Current {
+            file: self.tree.file(accepted, rand::random())?,
+            size: accepted.size,
+            // The policy takes such a one only as the first entry, and then no other.
+            sole: accepted.path.split_last().is_none(),
+        });
         Ok(())
     }
 
     fn end_file(&mut self) -> Result<(), Error> {
-        let Some((file, size)) = self.current.take() else {
+        let Some(Current { file, size, sole }) = self.current.take() else {
             return Ok(());
         };
-        // The policy lets a file be the first entry only if it is what was asked for, and then the only one.
-        if self.report.directories == 0 {
+        if sole {
             self.sole = Some(file);
         } else {
             file.finish()?;
@@ -103,14 +129,14 @@ impl Extraction {
     pub fn finish(self) -> Result<Extracted, Error> {
         let Self {
             decoder,
-            policy: _,
+            policy,
             tree,
             current: _,
             sole,
             report,
         } = self;
         decoder.finish().map_err(|source| Error::Malformed { source })?;
-        if report.files + report.directories == 0 {
+        if report.files + report.directories + report.links == 0 && !policy.takes_nothing() {
             return Err(Error::Malformed {
                 source: Malformed::Empty,
             });
@@ -120,15 +146,15 @@ impl Extraction {
 }
 
 impl Extracted {
-    /// One of a file without any archive, empty yet, with these permissions.
-    pub fn of_file(destination: Destination, mode: u32) -> Result<Self, Error> {
+    /// One of a file without any archive, empty yet, with these permissions and this time in seconds since 1970.
+    pub fn of_file(destination: Destination, mode: u32, modified: Option<u64>) -> Result<Self, Error> {
         let mut tree = Tree::new(destination);
         let accepted = Accepted {
             path: MemberPath::default(),
-            directory: false,
+            kind: AcceptedKind::File,
             size: 0,
             mode,
-            modified: None,
+            modified,
         };
         let file = tree.file(&accepted, rand::random())?;
         Ok(Self {

@@ -3,11 +3,12 @@
 //! * [`tar`]: the format, without any I/O: entries from bytes, bytes from members.
 //! * [`Extraction`]: an archive written to a directory as it arrives. A [`Policy`] decides on each entry: nothing is
 //!   written but plain files and directories below the [`Destination`], each in a directory that came before it, each
-//!   once, within [`Limits`]. No link that is there is followed, and each file gets its name when it is whole.
+//!   once, within [`Limits`]; symbolic links only where [`Links`] says so. No link that is there is followed, and each file gets its name when it is whole.
+//! * [`Rewriting`]: the same decisions on an archive that goes on elsewhere.
 //! * [`Source`]: files of this machine packed, piece by piece, into a [`Sink`].
 //!
 //! ```
-//! use podbay_archive::{Destination, Extraction, Limits, Packed, Packing, Policy, Sink, Source, tar::Owner};
+//! use podbay_archive::{Destination, Extraction, Limits, Links, Packed, Packing, Policy, Sink, Source, tar::Owner};
 //!
 //! /// Holds an archive in memory.
 //! struct Memory(Vec<u8>);
@@ -26,11 +27,11 @@
 //! std::fs::write(&from, "content")?;
 //! let limits = Limits { max_bytes: 1 << 20, max_entries: 100 };
 //! let mut archive = Memory(Vec::new());
-//! let packing = Packing { name: Some(b"name"), limits, skip_links: false, owner: Owner::default() };
+//! let packing = Packing { name: Some(b"name"), follow: true, limits, skip_links: false, owner: Owner::default() };
 //! let packed = Source::find(&from)?.pack(&packing, &mut archive);
 //! assert!(matches!(packed, Ok(Packed { members: 1, .. })));
 //!
-//! let policy = Policy::new(Some(b"name"), limits, false);
+//! let policy = Policy::new(Some(b"name"), limits, Links::Refuse);
 //! let destination = Destination::find(&to, Some("name".as_ref()))?;
 //! let mut extraction = Extraction::new(policy, destination);
 //! for piece in archive.0.chunks(1000) {
@@ -51,6 +52,7 @@
 //!   tree.rs          files written below a directory
 //!   extraction.rs    decoder, policy and tree together
 //!   packing.rs       files read into an archive
+//!   rewriting.rs     decoder, policy and encoder together: an archive that is passed on
 //! ```
 
 mod destination;
@@ -59,6 +61,7 @@ mod extraction;
 mod member_path;
 mod packing;
 mod policy;
+mod rewriting;
 pub mod tar;
 #[cfg(test)]
 mod tests;
@@ -68,8 +71,9 @@ pub use destination::Destination;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};
 pub use member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath};
-pub use packing::{Closed, Packed, Packing, Sink, Source, Stopped};
-pub use policy::{Accepted, Decision, Limits, Policy, Refusal};
+pub use packing::{Closed, Packed, Packing, Sink, Source, SourceFile, Stopped};
+pub use policy::{Accepted, AcceptedKind, Decision, Limits, Links, Policy, Refusal};
+pub use rewriting::Rewriting;
 
 /// What was packed or extracted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +82,7 @@ pub struct Report {
     pub files: u64,
     /// Directories, those that were there before included.
     pub directories: u64,
-    /// Symbolic links; only what is packed can have them.
+    /// Symbolic links.
     pub links: u64,
     /// Bytes of the files.
     pub bytes: u64,

@@ -23,6 +23,9 @@ const PIECE: u64 = 128 * 1024;
 /// `/sys` a page, and both have another number, so that small files are read before they are announced.
 const UNANNOUNCED: u64 = 16 << 20;
 
+/// Bytes of a header, and the unit of all else.
+const HEADER: u64 = 512;
+
 /// Permissions that are sent; set-user-ID and the like stay behind.
 const PERMISSIONS: u32 = 0o777;
 
@@ -31,6 +34,8 @@ const PERMISSIONS: u32 = 0o777;
 pub struct Packing<'a> {
     /// What the source is called in the archive; `None` packs what is in it, under no name.
     pub name: Option<&'a [u8]>,
+    /// Whether the source itself is followed if it is a link; links below never are.
+    pub follow: bool,
     /// How much may go in.
     pub limits: Limits,
     /// Leaves links out.
@@ -40,11 +45,58 @@ pub struct Packing<'a> {
 }
 
 /// A file or directory of this side to be copied.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     path: PathBuf,
     /// Whether it is a directory.
     pub is_directory: bool,
+}
+
+/// A regular file of this side, as it is read.
+#[derive(Debug)]
+pub struct SourceFile {
+    path: PathBuf,
+    file: File,
+    read: u64,
+    metadata: fs::Metadata,
+}
+
+impl SourceFile {
+    /// What the system knew of it when it was opened.
+    pub const fn metadata(&self) -> &fs::Metadata {
+        &self.metadata
+    }
+
+    /// The permissions that are sent.
+    pub fn mode(&self) -> u32 {
+        self.metadata.mode() & PERMISSIONS
+    }
+
+    /// When it was last modified, in seconds since 1970.
+    pub fn modified(&self) -> u64 {
+        u64::try_from(self.metadata.mtime()).unwrap_or(0)
+    }
+
+    /// The next piece, of at most so many bytes; `None` at its end. That it became shorter or longer is an error; what is small may
+    /// have claimed anything.
+    pub fn next(&mut self, most: usize) -> Result<Option<Bytes>, Error> {
+        let failed = |source: io::Error| local(&self.path, source);
+        let mut piece = Vec::with_capacity(most);
+        let mut part = (&mut self.file).take(most as u64);
+        let read = part.read_to_end(&mut piece).map_err(failed)?;
+        self.read += read as u64;
+        let claimed = self.metadata.len();
+        if claimed > PIECE && self.read > claimed {
+            return Err(changed(&self.path, claimed, "more"));
+        }
+        if read > 0 {
+            return Ok(Some(piece.into()));
+        }
+        if claimed > PIECE && self.read < claimed {
+            return Err(changed(&self.path, claimed, "fewer"));
+        }
+        Ok(None)
+    }
 }
 
 /// Where the archive goes; refuses when nobody reads it any longer.
@@ -110,10 +162,40 @@ impl Source {
         }
     }
 
+    /// Opens it by itself. Anything but a regular file is an error.
+    pub fn open(&self) -> Result<SourceFile, Error> {
+        let (file, metadata) = open(&self.path, true)?;
+        Ok(SourceFile {
+            path: self.path.clone(),
+            file,
+            read: 0,
+            metadata,
+        })
+    }
+
+    /// How many bytes an archive of it has, as far as that can be told from outside: for those who want to know how long it takes.
+    pub fn measure(&self) -> u64 {
+        let mut total = 0;
+        let mut todo = vec![self.path.clone()];
+        while let Some(path) = todo.pop() {
+            let Ok(found) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            let size = if found.is_file() { found.len() } else { 0 };
+            total += HEADER + size.next_multiple_of(HEADER);
+            if found.is_dir() {
+                let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+                todo.extend(entries.map(|entry| entry.path()));
+            }
+        }
+        total
+    }
+
     /// Packs it into `sink`, to the end of an archive.
     pub fn pack(self, packing: &Packing<'_>, sink: &mut impl Sink) -> Result<Packed, Stopped> {
         let Packing {
             name,
+            follow,
             limits,
             skip_links,
             owner,
@@ -128,7 +210,7 @@ impl Source {
             directories: Vec::new(),
         };
         match name {
-            Some(name) => packer.add(&self.path, name.to_vec(), true)?,
+            Some(name) => packer.add(&self.path, name.to_vec(), follow)?,
             None => packer.open(&self.path, Vec::new())?,
         }
         while let Some((directory, member, names)) = packer.directories.last_mut() {
@@ -149,6 +231,25 @@ impl Source {
         let _ = packer.sink.send(end.into());
         Ok(packer.packed)
     }
+}
+
+/// Opens a regular file, and nothing else.
+fn open(path: &Path, follow: bool) -> Result<(File, fs::Metadata), Error> {
+    let failed = |source: io::Error| local(path, source);
+    // It may have become a pipe or a link since it was looked at.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
+    let opened = openat(CWD, path, flags, Mode::empty());
+    let file = opened.map(File::from).map_err(|error| failed(error.into()))?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() {
+        return Ok((file, metadata));
+    }
+    let kind = kind(FileType::from_raw_mode(metadata.mode()));
+    Err(Error::Kind {
+        path: path.display().to_string(),
+        kind,
+    })
 }
 
 struct Packer<'a, S> {
@@ -229,21 +330,7 @@ impl<S: Sink> Packer<'_, S> {
 
     /// Sends a file. Its announced size is a promise: an archive with more or fewer bytes is another archive.
     fn file(&mut self, path: &Path, member: &[u8], follow: bool) -> Result<(), Stopped> {
-        let failed = |source: io::Error| local(path, source);
-        // It may have become a pipe or a link since it was looked at.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let flags = if follow { flags } else { flags | OFlags::NOFOLLOW };
-        let opened = openat(CWD, path, flags, Mode::empty());
-        let mut file = opened.map(File::from).map_err(|error| failed(error.into()))?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            let kind = kind(FileType::from_raw_mode(metadata.mode()));
-            return Err(Error::Kind {
-                path: path.display().to_string(),
-                kind,
-            }
-            .into());
-        }
+        let (mut file, metadata) = open(path, follow)?;
         let claimed = metadata.len();
         // Whatever a small file claims: what is there is what is sent.
         let read_ahead = if claimed <= PIECE {

@@ -104,6 +104,18 @@ impl Limits {
     }
 }
 
+/// What becomes of links in an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// Any link is an error.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Skip,
+    /// Symbolic links are written as links, and never followed; hard links are an error.
+    Keep,
+}
+
 /// What becomes of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -118,8 +130,8 @@ pub enum Decision {
 pub struct Accepted {
     /// Where, below what was asked for.
     pub path: MemberPath,
-    /// Whether it is a directory, else a file.
-    pub directory: bool,
+    /// What it is.
+    pub kind: AcceptedKind,
     /// Its bytes.
     pub size: u64,
     /// Its permissions, nothing else.
@@ -128,13 +140,26 @@ pub struct Accepted {
     pub modified: Option<u64>,
 }
 
+/// What an entry is that may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcceptedKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link that leads there.
+    Symlink(Vec<u8>),
+}
+
 /// The decisions on one archive.
 #[derive(Debug)]
 pub struct Policy {
     /// The name that was asked for; none stands for what is in a directory.
     root: Option<Vec<u8>>,
+    /// Whether the directory that all is below is there already, and need not come first.
+    root_is_there: bool,
     limits: Limits,
-    skip_links: bool,
+    links: Links,
     entries: u64,
     bytes: u64,
     /// What came, and whether it is a directory that was written. Hashes, so that a million entries with the
@@ -144,16 +169,30 @@ pub struct Policy {
 
 impl Policy {
     /// Decides on an archive of `root`.
-    pub fn new(root: Option<&[u8]>, limits: Limits, skip_links: bool) -> Self {
+    pub fn new(root: Option<&[u8]>, limits: Limits, links: Links) -> Self {
         let root = root.map(<[u8]>::to_vec);
         Self {
             root,
+            root_is_there: false,
             limits,
-            skip_links,
+            links,
             entries: 0,
             bytes: 0,
             seen: HashMap::new(),
         }
+    }
+
+    /// Decides on an archive of anything, for a directory that is there: it may be empty.
+    pub fn below_directory(limits: Limits, links: Links) -> Self {
+        Self {
+            root_is_there: true,
+            ..Self::new(None, limits, links)
+        }
+    }
+
+    /// Whether there may be nothing in the archive.
+    pub(crate) const fn takes_nothing(&self) -> bool {
+        self.root_is_there
     }
 
     /// Decides on the next entry.
@@ -181,20 +220,24 @@ impl Policy {
             .below(self.root.as_deref())
             .ok_or(Refusal::Elsewhere)?;
         if let Some((parent, _)) = path.split_last()
+            && !(self.root_is_there && parent.split_last().is_none())
             && self.seen.get(&digest(&parent)) != Some(&true)
         {
             return Err(Refusal::NoParent);
         }
-        let link = || display(link);
-        let (directory, skip) = match *kind {
-            EntryKind::File => (false, false),
-            EntryKind::Directory => (true, false),
+        let target = || display(link);
+        let accepted = match *kind {
+            EntryKind::File => Some(AcceptedKind::File),
+            EntryKind::Directory => Some(AcceptedKind::Directory),
             // What was asked for itself is not skipped: a copy of nothing is no success.
-            EntryKind::Symlink | EntryKind::HardLink if self.skip_links && path.split_last().is_some() => {
-                (false, true)
+            EntryKind::Symlink | EntryKind::HardLink
+                if self.links == Links::Skip && path.split_last().is_some() =>
+            {
+                None
             }
-            EntryKind::Symlink => return Err(Refusal::Symlink { target: link() }),
-            EntryKind::HardLink => return Err(Refusal::HardLink { target: link() }),
+            EntryKind::Symlink if self.links == Links::Keep => Some(AcceptedKind::Symlink(link.clone())),
+            EntryKind::Symlink => return Err(Refusal::Symlink { target: target() }),
+            EntryKind::HardLink => return Err(Refusal::HardLink { target: target() }),
             EntryKind::Device => return Err(Refusal::Device),
             EntryKind::Fifo => return Err(Refusal::Fifo),
             EntryKind::Sparse => return Err(Refusal::Sparse),
@@ -203,6 +246,7 @@ impl Policy {
         if *kind != EntryKind::File && *size > 0 {
             return Err(Refusal::Size { size: *size });
         }
+        let directory = accepted == Some(AcceptedKind::Directory);
         // A name that ends with a slash is a directory's, whatever the type says: readers differ there. And the
         // directory whose contents were asked for can't be anything else.
         if !directory && (name.ends_with(b"/") || (self.root.is_none() && path.split_last().is_none())) {
@@ -211,13 +255,13 @@ impl Policy {
         if self.seen.insert(digest(&path), directory).is_some() {
             return Err(Refusal::Duplicate);
         }
-        if skip {
+        let Some(kind) = accepted else {
             return Ok(Decision::Skip(display(name)));
-        }
+        };
         let (size, mode, modified) = (*size, mode & PERMISSIONS, *modified);
         Ok(Decision::Write(Accepted {
             path,
-            directory,
+            kind,
             size,
             mode,
             modified,

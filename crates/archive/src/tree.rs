@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -37,6 +37,8 @@ pub(crate) struct Tree {
     open: Vec<(OsString, OwnedFd)>,
     /// Directories that are not as writable as they have to be while they are filled, in order of creation.
     narrow: Vec<(MemberPath, u32)>,
+    /// Whether the umask takes nothing off permissions.
+    exact_modes: bool,
 }
 
 /// A file under its temporary name. Dropped, it is removed.
@@ -49,6 +51,8 @@ pub(crate) struct Unfinished {
     path: String,
     file: File,
     modified: Option<u64>,
+    /// The permissions it gets whatever the umask says.
+    exact_mode: Option<u32>,
     finished: bool,
 }
 
@@ -59,7 +63,13 @@ impl Tree {
             destination,
             open: Vec::new(),
             narrow: Vec::new(),
+            exact_modes: false,
         }
+    }
+
+    /// The umask takes nothing off permissions from here on.
+    pub(crate) const fn exact_modes(&mut self) {
+        self.exact_modes = true;
     }
 
     /// Makes a directory, or takes the one that is there, which keeps its mode.
@@ -68,14 +78,21 @@ impl Tree {
             return Ok(());
         };
         let mode = accepted.mode | OWNER;
-        match mkdirat(self.last(), &name, Mode::from_raw_mode(mode)) {
-            Ok(()) if mode != accepted.mode => {
-                self.narrow.push((accepted.path.clone(), mode & !accepted.mode));
-            }
-            Ok(()) | Err(Errno::EXIST) => {}
+        let is_new = match mkdirat(self.last(), &name, Mode::from_raw_mode(mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(self.failed(&accepted.path, error)),
+        };
+        if is_new && mode != accepted.mode {
+            self.narrow.push((accepted.path.clone(), mode & !accepted.mode));
         }
-        self.enter(&accepted.path)
+        self.enter(&accepted.path)?;
+        if is_new && self.exact_modes {
+            // What was entered is what was made: no link is followed, and it is one's own.
+            fchmod(self.last(), Mode::from_raw_mode(mode))
+                .map_err(|error| self.failed(&accepted.path, error))?;
+        }
+        Ok(())
     }
 
     /// Begins a file. `random` makes its temporary name.
@@ -91,20 +108,7 @@ impl Tree {
         if self.destination.directory_only && self.open.is_empty() {
             return Err(Error::NoDirectory { path });
         }
-        match statat(self.last(), &name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile | FileType::Symlink => {}
-                found => {
-                    return Err(Error::Target {
-                        path,
-                        found: kind(found),
-                        wanted: "a file",
-                    });
-                }
-            },
-            Err(Errno::NOENT) => {}
-            Err(error) => return Err(self.failed(&accepted.path, error)),
-        }
+        self.may_replace(accepted, &name, "a file")?;
         let temporary = format!(".podbay-{random:016x}.part");
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let failed = |source| Error::Local {
@@ -123,8 +127,46 @@ impl Tree {
             path,
             file,
             modified,
+            exact_mode: self.exact_modes.then_some(accepted.mode),
             finished: false,
         })
+    }
+
+    /// Makes a symbolic link to `target`, in place of any file or link that has its name. `random` makes its temporary name.
+    pub(crate) fn symlink(&mut self, accepted: &Accepted, target: &[u8], random: u64) -> Result<(), Error> {
+        const WANTED: &str = "a symbolic link";
+        let Some(name) = self.place(&accepted.path)? else {
+            return Err(Error::Target {
+                path: self.text(&accepted.path),
+                found: "a directory",
+                wanted: WANTED,
+            });
+        };
+        self.may_replace(accepted, &name, WANTED)?;
+        let (directory, temporary) = (self.last(), format!(".podbay-{random:016x}.part"));
+        let made = symlinkat(target, directory, &temporary).and_then(|()| {
+            renameat(directory, &temporary, directory, &name).inspect_err(|_| {
+                // What went wrong is told; that a link to nowhere stays is not worse.
+                let _ = unlinkat(directory, &temporary, AtFlags::empty());
+            })
+        });
+        made.map_err(|error| self.failed(&accepted.path, error))
+    }
+
+    /// Whether `name` in the innermost open directory is free, or a file's or a link's, which are replaced.
+    fn may_replace(&self, accepted: &Accepted, name: &OsStr, wanted: &'static str) -> Result<(), Error> {
+        match statat(self.last(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile | FileType::Symlink => Ok(()),
+                found => Err(Error::Target {
+                    path: self.text(&accepted.path),
+                    found: kind(found),
+                    wanted,
+                }),
+            },
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.failed(&accepted.path, error)),
+        }
     }
 
     /// Gives directories the modes that would have been in the way, the deepest first.
@@ -236,6 +278,9 @@ impl Unfinished {
     /// Gives it its name, in place of any file or link that has it.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         let rename = || -> io::Result<()> {
+            if let Some(mode) = self.exact_mode {
+                fchmod(&self.file, Mode::from_raw_mode(mode))?;
+            }
             let since_epoch = self.modified.map(Duration::from_secs);
             if let Some(modified) = since_epoch.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)) {
                 self.file.set_modified(modified)?;

@@ -267,6 +267,14 @@ fn processes(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 fn files(schemas: &mut Schemas) -> Vec<Operation> {
+    let hash_follows = || {
+        query(
+            "hash_follows",
+            "boolean",
+            false,
+            "Whether the SHA-256 of the whole comes in the trailer x-podbay-sha256, without which the body is not complete.",
+        )
+    };
     let transfer = |required| {
         query(
             "transfer",
@@ -277,13 +285,18 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
     };
     vec![
         operation("get", path::FILES, "readFile", "A file's content to its end, or the range that the header Range names; its SHA-256 in the trailer x-podbay-sha256")
-            .with([path_of("The file.")])
+            .with([
+                path_of("The file."),
+                query("hash_from", "integer", false, "With a range: the hash is of all from this byte on, in place of the range alone."),
+            ])
             .gives(Body::Bytes),
         operation("put", path::FILES, "writeFile", "Writes a file, which gets its name when it is whole")
             .with([
                 path_of("The file."),
                 query("mode", "string", false, "Its permissions, in octal digits."),
                 query("sha256", "string", false, "What the whole must be, in hexadecimal: else the file stays as it was."),
+                query("modified", "integer", false, "When it was last modified, in seconds since 1970; else now."),
+                hash_follows(),
                 transfer(false),
                 query("offset", "integer", false, "With a transfer: how many bytes of it the server has."),
                 query("complete", "boolean", false, "With a transfer: whether this is the last part."),
@@ -301,7 +314,11 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
         operation("post", path::REMOVE, "remove", "Removes a file or a directory").takes(Body::Json(schemas.add::<Remove>())),
         operation("post", path::MOVE, "move", "Gives a file or a directory another name").takes(Body::Json(schemas.add::<Move>())),
         operation("get", path::TRANSFER, "showTransfer", "How much of a transfer the server has")
-            .with([path_of("The file."), transfer(true)])
+            .with([
+                path_of("The file or the directory."),
+                transfer(true),
+                query("at_work", "string", false, "What becomes of a request that is at work on it: ignore (unless it is said), refuse (503), or end, and 503 until it has."),
+            ])
             .gives(Body::Json(schemas.add::<Taken>())),
         operation("delete", path::TRANSFER, "abandonTransfer", "Gives up a transfer")
             .with([path_of("The file."), transfer(true)]),
@@ -310,13 +327,20 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
                 path_of("The directory or file."),
                 query("name", "string", false, "What the first member is called; without one, ./"),
                 query("skip_links", "boolean", false, "Whether symbolic links are left out, in place of being sent as links."),
+                query("keep_link", "boolean", false, "Whether what is at the path is sent as a link if it is one, in place of being followed."),
+                query("offset", "integer", false, "With sha256: how many bytes of the archive the client has; the rest is sent, with the hash of the whole."),
+                query("sha256", "string", false, "The hash of these, in hexadecimal: where the tree is another one, the answer is 409."),
             ])
             .gives(Body::Tar),
         operation("put", path::TREES, "unpackTree", "Writes what is in a tar archive into a directory")
             .with([
                 path_of("The directory."),
-                query("name", "string", false, "What the first member must be called; without one, ./"),
+                query("name", "string", false, "What the first member must be called; without one, all goes into the directory, and a member ./ may be there."),
                 query("skip_links", "boolean", false, "Whether symbolic links are passed over, in place of being refused."),
+                query("keep_links", "boolean", false, "Whether symbolic links are written as links, in place of being refused."),
+                hash_follows(),
+                transfer(false),
+                query("offset", "integer", false, "With a transfer: how many bytes of the archive the server has."),
             ])
             .takes(Body::Tar)
             .gives(Body::Json(schemas.add::<TreeWritten>())),

@@ -5,14 +5,18 @@
 //!   sandbox.rs      a session whose pod's port leads to a real agent
 //!   faults.rs       what befalls connections on their way
 //!   conformance.rs  one suite of commands for the agent and for this machine
+//!   files/          one suite of files and copies, over whatever way there is to them
+//!   commands.rs     an exec subresource that runs commands on this machine
 //!   lost.rs         connections that break, stall and are cut into slices
 //!   ways.rs         the ways to an agent, and whom none of them leads to
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod commands;
 mod conformance;
 mod faults;
+mod files;
 mod lost;
 mod sandbox;
 mod ways;

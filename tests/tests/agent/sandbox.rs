@@ -1,6 +1,7 @@
 //! A session whose pod's port leads to a real agent.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,6 +54,15 @@ pub(crate) async fn sandbox(faults: Faults) -> Sandbox {
 
 /// The same on this cluster.
 pub(crate) async fn sandbox_on(cluster: &ScriptedCluster, faults: Faults) -> Sandbox {
+    sandbox_with(cluster, faults, |program| Command::new(program)).await
+}
+
+/// The same by a program of the caller's, which becomes the agent.
+pub(crate) async fn sandbox_with(
+    cluster: &ScriptedCluster,
+    faults: Faults,
+    program: impl FnOnce(&Path) -> Command,
+) -> Sandbox {
     let directory = tempfile::tempdir().unwrap();
     let port = free_port().await;
     let faults = Arc::new(faults);
@@ -83,7 +93,7 @@ pub(crate) async fn sandbox_on(cluster: &ScriptedCluster, faults: Faults) -> San
     let key = session.session_key().await.unwrap();
     let key_file = directory.path().join("key");
     std::fs::write(&key_file, key.expose_secret()).unwrap();
-    let agent = Command::new(podbay_tests::program::agent())
+    let agent = program(&podbay_tests::program::agent())
         .args(["serve", "--address", "127.0.0.1", "--port", &port.to_string()])
         .args(["--pod-uid", address.uid()])
         .arg("--key-file")

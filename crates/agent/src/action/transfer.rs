@@ -74,6 +74,7 @@ impl Upload {
             let order = Order {
                 path,
                 mode: None,
+                modified: None,
                 resumed: None,
                 sha256: None,
             };

@@ -69,6 +69,22 @@ pub enum FileError {
         /// Of what arrived.
         found: String,
     },
+    /// A tree is not what its sender hashed.
+    #[error("the archive that arrived for {} has the SHA-256 {found}, and was sent as {expected}; what is there of it can't be relied upon", path.display())]
+    TreeHash {
+        /// The directory.
+        path: PathBuf,
+        /// The sender's.
+        expected: String,
+        /// Of what arrived.
+        found: String,
+    },
+    /// A tree is another one than when the first part of its archive was sent.
+    #[error("the tree at {} changed while it was sent", path.display())]
+    OtherTree {
+        /// Where.
+        path: PathBuf,
+    },
     /// A piece of a transfer begins behind what there is.
     #[error("the transfer to {} has {have} bytes, and was offered more from byte {offset} on", path.display())]
     TransferGap {
@@ -127,9 +143,9 @@ impl FileError {
             Self::Path { .. } => Code::InvalidRequest,
             Self::System { source, .. } => of_system(source),
             Self::Special { .. } | Self::WouldWait { .. } => Code::SpecialFile,
-            Self::Changed { .. } => Code::Changed,
+            Self::Changed { .. } | Self::OtherTree { .. } => Code::Changed,
             Self::Range { .. } => Code::RangeNotSatisfiable,
-            Self::Hash { .. } => Code::HashMismatch,
+            Self::Hash { .. } | Self::TreeHash { .. } => Code::HashMismatch,
             Self::TransferGap { .. } => Code::TransferGap,
             Self::TransferBusy { .. } => Code::TransferBusy,
             Self::Archive { source, .. } => of_archive(source),

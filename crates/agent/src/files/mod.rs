@@ -8,6 +8,7 @@
 //!   kind.rs     what stands under a name
 //!   read.rs     a file's content, piece by piece, hashed
 //!   write.rs    a file that gets its name when it is whole; resumable transfers
+//!   transfers.rs  transfers between the requests that they come in
 //!   list.rs     a directory, as it is read
 //!   change.rs   making directories, removing, moving
 //!   tree.rs     archives in and out, by `podbay-archive`
@@ -26,6 +27,7 @@ mod list;
 mod path;
 mod range;
 mod read;
+mod transfers;
 mod tree;
 mod write;
 
@@ -37,8 +39,9 @@ pub use list::Listing;
 pub use path::AbsolutePath;
 pub use range::ByteRange;
 pub use read::Content;
-pub use tree::{Packed, Packing, Unpacking, pack};
-pub use write::{Order, Resumed, Writing, abandon_transfer, transferred};
+pub use transfers::{AtWork, Done, FILE_KEPT, Found, TREE_KEPT, Transfers, Turn};
+pub use tree::{PackOrder, Packed, Packing, UnpackOrder, Unpacking, pack};
+pub use write::{Order, Resumed, Writing, abandon_transfer, expire_transfer, transferred};
 
 /// Bytes of a file that are read or written at once.
 pub const PIECE: usize = 256 << 10;

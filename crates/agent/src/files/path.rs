@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::FileError;
 
 /// A path from the root on, without NUL bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AbsolutePath(PathBuf);
 
 impl AbsolutePath {
@@ -24,6 +24,17 @@ impl AbsolutePath {
             path: bytes.escape_ascii().to_string(),
             problem,
         })
+    }
+
+    /// Takes a path from a client; one that is relative is so to `base`, the directory that processes start in.
+    pub fn below(base: &Path, bytes: Vec<u8>) -> Result<Self, FileError> {
+        if bytes.is_empty() || bytes.first() == Some(&b'/') {
+            return Self::parse(bytes);
+        }
+        let mut absolute = base.as_os_str().as_bytes().to_vec();
+        absolute.push(b'/');
+        absolute.extend(bytes);
+        Self::parse(absolute)
     }
 
     /// The path.
@@ -48,6 +59,15 @@ impl AbsolutePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_path_is_below_the_start() {
+        let below = |path: &str| AbsolutePath::below(Path::new("/w"), path.into()).unwrap().0;
+        assert_eq!(below("a/b").as_os_str(), "/w/a/b");
+        assert_eq!(below(".").as_os_str(), "/w/.");
+        assert_eq!(below("/a").as_os_str(), "/a");
+        assert!(AbsolutePath::below(Path::new("/w"), Vec::new()).is_err());
+    }
 
     #[test]
     fn a_path_begins_at_the_root_and_ends_with_a_name_where_one_is_needed() {

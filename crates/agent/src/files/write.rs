@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use podbay_protocol::agent::FileKind;
 use podbay_protocol::agent::files::{TransferId, Written};
 use podbay_protocol::agent::raw_text::to_hex;
@@ -30,6 +31,8 @@ pub struct Order {
     pub path: AbsolutePath,
     /// Its permissions. `None` is those of the file that it replaces, else what the umask leaves of 0666.
     pub mode: Option<u32>,
+    /// When it was last modified, in seconds since 1970. `None` is now.
+    pub modified: Option<u64>,
     /// The transfer that this is a part of.
     pub resumed: Option<Resumed>,
     /// The sender's hash of the whole file: lower-case hexadecimal SHA-256.
@@ -55,7 +58,9 @@ pub struct Writing {
     /// Away while a thread has it.
     unfinished: Option<Unfinished>,
     /// Arrived and not written yet.
-    buffer: BytesMut,
+    pending: Vec<Bytes>,
+    /// How many bytes these have.
+    pending_bytes: usize,
 }
 
 /// A file under its temporary name.
@@ -92,55 +97,70 @@ impl Writing {
             disk: disk.clone(),
             order,
             unfinished: Some(unfinished),
-            buffer: BytesMut::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
         })
     }
 
     /// Adds bytes.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), FileError> {
-        if self.buffer.is_empty() && bytes.len() >= PIECE {
-            return self.flush(bytes).await;
-        }
-        self.buffer.extend_from_slice(&bytes);
-        if self.buffer.len() >= PIECE {
-            let piece = self.buffer.split().freeze();
-            self.flush(piece).await?;
+        self.pending_bytes += bytes.len();
+        self.pending.push(bytes);
+        if self.pending_bytes >= PIECE {
+            self.flush().await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self, bytes: Bytes) -> Result<(), FileError> {
+    /// Says what the sender hashed, where that shows only at the end.
+    pub fn expect(&mut self, sha256: String) {
+        self.order.sha256 = Some(sha256);
+    }
+
+    async fn flush(&mut self) -> Result<(), FileError> {
+        let pieces = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
         let mut unfinished = self.unfinished.take().ok_or(FileError::Fault)?;
         let path = self.order.path.as_path().to_owned();
+        let (hash, to_hash) = (unfinished.hash.take(), pieces.clone());
         let written = self.disk.run(move || {
-            unfinished
-                .file
-                .write_all(&bytes)
-                .map_err(|error| FileError::system("writing", &path, error))?;
-            unfinished.length += bytes.len() as u64;
-            if let Some(hash) = &mut unfinished.hash {
-                hash.update(&bytes);
+            for bytes in pieces {
+                unfinished
+                    .file
+                    .write_all(&bytes)
+                    .map_err(|error| FileError::system("writing", &path, error))?;
+                unfinished.length += bytes.len() as u64;
             }
             Ok(unfinished)
         });
-        self.unfinished = Some(written.await??);
+        let hashed = self.disk.run(move || {
+            hash.map(|mut hash| {
+                for bytes in to_hash {
+                    hash.update(&bytes);
+                }
+                hash
+            })
+        });
+        // Both at the same time.
+        let (written, hashed) = tokio::join!(written, hashed);
+        let mut unfinished: Unfinished = written??;
+        unfinished.hash = hashed?;
+        self.unfinished = Some(unfinished);
         Ok(())
     }
 
     /// The body broke off: what arrived of a transfer is kept, all else is gone.
     pub async fn cut(mut self) {
-        if self.order.resumed.is_some() && !self.buffer.is_empty() {
-            let rest = self.buffer.split().freeze();
+        if self.order.resumed.is_some() && !self.pending.is_empty() {
             // The sender is not there any longer, and will ask how much arrived.
-            let _ = self.flush(rest).await;
+            let _ = self.flush().await;
         }
     }
 
     /// The body is whole. Checks the hash and gives the file its name, unless more of the transfer follows.
     pub async fn finish(mut self) -> Result<Written, FileError> {
-        let rest = self.buffer.split().freeze();
-        if !rest.is_empty() {
-            self.flush(rest).await?;
+        if !self.pending.is_empty() {
+            self.flush().await?;
         }
         let mut unfinished = self.unfinished.take().ok_or(FileError::Fault)?;
         if self.order.resumed.as_ref().is_some_and(|part| !part.complete) {
@@ -214,6 +234,30 @@ pub fn abandon_transfer(path: &AbsolutePath, id: &TransferId) -> Result<(), File
     match unlinkat(CWD, parent.join(temporary(id)), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(FileError::system("removing", path.as_path(), error)),
+    }
+}
+
+/// Removes what there is of a transfer that no request is at work on and of which nothing has arrived for `idle`.
+pub fn expire_transfer(path: &AbsolutePath, id: &TransferId, idle: Duration) -> Result<(), FileError> {
+    let (parent, _) = path.split()?;
+    let part = parent.join(temporary(id));
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let system = |error| FileError::system("removing what is left of a transfer to", path.as_path(), error);
+    let file = match openat(CWD, &part, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => File::from(opened.map_err(system)?),
+    };
+    let found = file.metadata().map_err(|error| {
+        FileError::system("removing what is left of a transfer to", path.as_path(), error)
+    })?;
+    let age = found.modified().ok().and_then(|time| time.elapsed().ok());
+    if !found.is_file() || age.is_none_or(|age| age < idle) {
+        return Ok(());
+    }
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => abandon_transfer(path, id),
+        Err(Errno::WOULDBLOCK) => Ok(()),
+        Err(error) => Err(system(error)),
     }
 }
 
@@ -333,6 +377,13 @@ fn complete(order: &Order, mut unfinished: Unfinished) -> Result<u64, FileError>
     let existing = existing_mode(&unfinished.directory, &unfinished.name, path)?;
     if let Some(mode) = order.mode.or(existing) {
         fchmod(&unfinished.file, Mode::from_raw_mode(mode & 0o7777)).map_err(system)?;
+    }
+    if let Some(modified) = order
+        .modified
+        .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+    {
+        let set = unfinished.file.set_modified(modified);
+        set.map_err(|error| FileError::system("writing", path, error))?;
     }
     unfinished
         .file

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use podbay_protocol::agent::{AgentError, AgentErrorCode};
 use serde::de::DeserializeOwned;
@@ -23,6 +24,8 @@ const STALL: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct RequestBody {
     source: Source,
+    /// What came after it, over HTTP/1.1.
+    trailers: Option<HeaderMap>,
     /// How long it says it is.
     length: Option<u64>,
 }
@@ -60,6 +63,7 @@ impl RequestBody {
         let length = hyper::body::Body::size_hint(&body).exact();
         Self {
             source: Source::Http1(body),
+            trailers: None,
             length,
         }
     }
@@ -68,6 +72,7 @@ impl RequestBody {
     pub(super) const fn of_http2(body: StreamBody, length: Option<u64>) -> Self {
         Self {
             source: Source::Http2(body),
+            trailers: None,
             length,
         }
     }
@@ -88,11 +93,21 @@ impl RequestBody {
                     Some(frame) => frame.map_err(|_| BrokenBody::Cut)?.into_data(),
                 },
             };
-            // Trailers say nothing here.
-            if let Ok(data) = data {
-                return Ok(Some(data));
+            match data {
+                Ok(data) => return Ok(Some(data)),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
             }
         }
+    }
+
+    /// A trailer of a body that was read to its end.
+    pub(super) async fn trailer(&mut self, name: &str) -> Result<Option<String>, BrokenBody> {
+        if let Source::Http2(body) = &mut self.source {
+            let trailers = timeout(PATIENCE, poll_fn(|cx| body.poll_trailers(cx))).await;
+            self.trailers = trailers.unwrap_or(Err(BrokenBody::Stalled))?;
+        }
+        let value = self.trailers.as_ref().and_then(|trailers| trailers.get(name));
+        Ok(value.and_then(|value| value.to_str().ok()).map(str::to_owned))
     }
 
     /// All of a small body.

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::server::{Connection as H2, SendResponse};
-use http::Request;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -24,6 +24,9 @@ use super::window::{Budget, LARGE, SMALL, Window};
 
 /// Streams at the same time on one connection.
 const STREAMS: u32 = 128;
+/// Bytes of a frame that a client may send: twice what all take (RFC 9113, 6.5.2), so that large bodies cost less. A frame is held
+/// in memory until it is whole.
+const FRAME: u32 = 32 << 10;
 /// Bytes of one answer that wait to be sent.
 const SEND_BUFFER: usize = 256 << 10;
 
@@ -39,6 +42,7 @@ pub(super) async fn serve(
         // What a stream may use of the connection's window: all of it. No request is left unread for long.
         .initial_window_size(LARGE)
         .max_concurrent_streams(STREAMS)
+        .max_frame_size(FRAME)
         .max_header_list_size(header_bytes)
         .max_send_buffer_size(SEND_BUFFER)
         .handshake(io);
@@ -167,6 +171,16 @@ impl StreamBody {
             self.windows.changed.notify_one();
         }
         Poll::Ready(Ok(Some(data)))
+    }
+}
+
+impl StreamBody {
+    /// What comes after a body that was read to its end.
+    pub(super) fn poll_trailers(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<HeaderMap>, BrokenBody>> {
+        self.stream.poll_trailers(cx).map_err(|_| BrokenBody::Cut)
     }
 }
 

@@ -33,12 +33,13 @@ mod route;
 mod window;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::{ActionSettings, Actions};
 use crate::figures::Meter;
-use crate::files::Disk;
+use crate::files::{Disk, Transfers};
 use crate::key::SessionKey;
 use crate::process::Processes;
 use activity::Activity;
@@ -54,6 +55,9 @@ pub struct Services {
     processes: Processes,
     actions: Arc<Actions>,
     disk: Disk,
+    transfers: Transfers,
+    /// What relative paths are relative to.
+    directory: PathBuf,
     activity: Activity,
     meter: Meter,
     idle: Duration,
@@ -70,9 +74,11 @@ impl Services {
         Self {
             key,
             pod_uid: pod_uid.into(),
+            directory: processes.directory(),
             processes,
             actions: Arc::new(actions),
             disk,
+            transfers: Transfers::default(),
             activity: Activity::new(),
             meter,
             idle: Limits::default().idle,

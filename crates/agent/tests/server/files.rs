@@ -74,7 +74,9 @@ async fn files_are_looked_at_and_listed() {
     agent
         .get("/podbay/v1/files/stat?path=relative")
         .await
-        .fails(400, AgentErrorCode::InvalidRequest);
+        .fails(404, AgentErrorCode::NotFound);
+    // Relative to where processes start: this program's own directory here.
+    agent.get("/podbay/v1/files/stat?path=Cargo.toml").await.ok();
     agent
         .get("/podbay/v1/files/stat?path=/a%00b")
         .await

@@ -10,5 +10,6 @@ mod http2;
 mod open;
 mod openhands;
 mod processes;
+mod resumed;
 mod transfers;
 mod trees;

@@ -220,7 +220,7 @@ async fn a_transfer_goes_on_where_it_was_cut() {
     while agent.get(&show).await.ok().json::<Taken>().offset < 600_000 {
         tokio::task::yield_now().await;
     }
-    // While its connection is there, nobody else writes.
+    // Who only looks ends nothing, and while its connection is there, nobody else writes.
     agent
         .put(&part(400_000, false, ""), "x")
         .await

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::archives::{Archive, header};
 use crate::destination::Destination;
 use crate::extraction::Extraction;
-use crate::policy::{Limits, Policy};
+use crate::policy::{Limits, Links, Policy};
 use crate::tar::Malformed;
 use crate::{Error, Refusal, Report};
 
@@ -20,7 +20,11 @@ const LIMITS: Limits = Limits {
 /// Extracts an archive of `root` into `out/` of a directory, whose other files are to stay as they are.
 fn extract(place: &Path, root: Option<&str>, skip_links: bool, archive: &[u8]) -> Result<Report, Error> {
     let destination = Destination::find(&place.join("out"), root.map(std::ffi::OsStr::new)).unwrap();
-    let policy = Policy::new(root.map(str::as_bytes), LIMITS, skip_links);
+    let policy = Policy::new(
+        root.map(str::as_bytes),
+        LIMITS,
+        if skip_links { Links::Skip } else { Links::Refuse },
+    );
     let mut extraction = Extraction::new(policy, destination);
     for piece in archive.chunks(700) {
         extraction.feed(piece)?;

@@ -2,5 +2,7 @@
 
 mod archives;
 mod hostile;
+mod links;
 mod packing;
+mod rewriting;
 mod tar_reading;

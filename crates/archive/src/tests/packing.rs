@@ -29,6 +29,7 @@ impl<F: FnMut()> Sink for Meanwhile<F> {
 fn packing(limits: Limits) -> Packing<'static> {
     Packing {
         name: Some(b"name"),
+        follow: true,
         limits,
         skip_links: false,
         owner: Owner { uid: 1000, gid: 7 },

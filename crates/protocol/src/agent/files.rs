@@ -186,6 +186,9 @@ pub struct TreeWritten {
     pub files: u64,
     /// Directories, those that were there before included.
     pub directories: u64,
+    /// Symbolic links.
+    #[serde(default)]
+    pub links: u64,
     /// Bytes of the files.
     pub bytes: u64,
     /// Links that were left out.

@@ -30,6 +30,9 @@ const PROOF_LIMIT: usize = 4096;
 /// third of what it could.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Bytes of a frame that the agent may send: twice what all take, so that large answers cost less; a frame that a connection broke in is
+/// sent again as a whole.
+const FRAME: u32 = 32 << 10;
 /// How often a connection is asked for a sign of life, and how long that may take: well below what load balancers bear of
 /// silence (60 s), and a dead host is noticed within 40 s.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -168,6 +171,7 @@ impl AgentConnection {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true)

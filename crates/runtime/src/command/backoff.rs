@@ -18,7 +18,7 @@ const STEADY: Duration = Duration::from_secs(10);
 
 /// When to try again.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     /// When the connection was lost that has not come back since.
     lost: Option<Instant>,
     tries: u32,
@@ -26,14 +26,14 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// The connection held for so long, and brought something or didn't.
-    pub(super) fn held(&mut self, long: Duration, progress: bool) {
+    pub(crate) fn held(&mut self, long: Duration, progress: bool) {
         if progress || long >= STEADY {
             *self = Self::default();
         }
     }
 
     /// How long to wait before the next try. `None` when it has been tried for long enough.
-    pub(super) fn pause(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&mut self, now: Instant) -> Option<Duration> {
         let lost = *self.lost.get_or_insert(now);
         if now.duration_since(lost) >= LIMIT {
             return None;

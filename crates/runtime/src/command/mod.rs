@@ -7,7 +7,7 @@
 //!   drain.rs      an output: counted, hashed, written, each byte once
 //! ```
 
-mod backoff;
+pub(crate) mod backoff;
 mod drain;
 mod reconnect;
 mod running;

@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::SinkExt as _;
 use podbay_archive::tar::Malformed;
-use podbay_archive::{Destination, Error as ArchiveError, Extracted, Extraction, Policy, Report};
+use podbay_archive::{Destination, Error as ArchiveError, Extracted, Extraction, Links, Policy, Report};
 use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -16,10 +16,10 @@ use tokio_util::sync::{CancellationToken, PollSender};
 
 use super::CopyError;
 use super::remote::RemotePath;
-use super::{CopyOptions, CopyReport, Failure, PIECES};
+use super::{CopyOptions, CopyProgress, CopyReport, Failure, PIECES};
 use crate::error::FileError;
 use crate::session::Session;
-use crate::transport::{ByteRange, FileTransport, TransportError};
+use crate::transport::{ByteRange, FileKind, FileStat, FileTransport, TransportError};
 
 /// Permissions of a file that came without any, but for the umask.
 const MODE: u32 = 0o666;
@@ -32,23 +32,31 @@ pub(super) async fn download(
     options: &CopyOptions,
 ) -> Result<CopyReport, Failure> {
     let path = RemotePath::parse(path)?;
+    // Before anything is asked of the session.
     let destination = find(local, &path).await?;
     let place = destination.target().display().to_string();
     let policy = Policy::new(
         path.name.as_deref().map(str::as_bytes),
         options.limits(),
-        options.skip_links,
+        links_of(options),
     );
     let extraction = Extraction::new(policy, destination);
 
-    let (archive, receiver) = pieces();
-    // Cancelled by the caller, or when the archive is refused: tar need not send the rest.
+    // Cancelled by the caller, or when the archive is refused: the rest need not be sent.
     let stop = options.cancel.child_token();
-    let extracting = {
-        let stop = stop.clone();
-        spawn_blocking(move || extract(extraction, receiver, &stop))
-    };
-    let files = session.files(stop);
+    let files = session.files(stop.clone()).await.map_err(Failure::Session)?;
+    if files.capabilities().put_with_mode && path.name.is_some() {
+        let found = files.stat(&path.text).await?;
+        if found.kind == FileKind::File && !found.is_link {
+            if path.slash {
+                return Err(CopyError::RemoteNotDirectory { path: path.text }.into());
+            }
+            return single(files, path, local, found, options).await;
+        }
+    }
+    let (archive, receiver) = pieces();
+    let progress = options.progress.clone();
+    let extracting = spawn_blocking(move || extract(extraction, receiver, &stop, &progress));
     let mut name = path.name.clone().unwrap_or_else(|| ".".to_owned());
     if path.name.is_some() && path.slash {
         // It must be a directory's.
@@ -59,7 +67,7 @@ pub(super) async fn download(
     let extracted = extracting.await.map_err(super::interrupted)?;
     if let Err(TransportError::Files(FileError::SizelessFile { .. })) = got {
         let destination = find(local, &path).await?;
-        let file = Extracted::of_file(destination, MODE)?;
+        let file = Extracted::of_file(destination, MODE, None)?;
         return content(files, path, file, options).await;
     }
     let ended = got.map_err(Failure::from);
@@ -95,6 +103,34 @@ pub(super) async fn download(
     }
 }
 
+/// What becomes of links.
+const fn links_of(options: &CopyOptions) -> Links {
+    if options.skip_links {
+        Links::Skip
+    } else {
+        Links::Refuse
+    }
+}
+
+/// Copies a single file, whose hash is taken on both sides.
+async fn single(
+    files: Box<dyn FileTransport>,
+    path: RemotePath,
+    local: &Path,
+    found: FileStat,
+    options: &CopyOptions,
+) -> Result<CopyReport, Failure> {
+    if let Some(size) = found.size {
+        options.limits().check(1, size)?;
+        options.progress.expect(size);
+    }
+    let destination = find(local, &path).await?;
+    let (mode, modified) = (found.mode.unwrap_or(MODE) & 0o777, found.modified);
+    let file = spawn_blocking(move || Extracted::of_file(destination, mode, modified));
+    let file = file.await.map_err(super::interrupted)??;
+    content(files, path, file, options).await
+}
+
 /// Where a copy of `path` to `local` goes.
 async fn find(local: &Path, path: &RemotePath) -> Result<Destination, Failure> {
     let (local, name) = (local.to_owned(), path.name.clone());
@@ -119,10 +155,12 @@ async fn content(
 ) -> Result<CopyReport, Failure> {
     let (writer, mut receiver) = pieces();
     let limits = options.limits();
+    let progress = options.progress.clone();
     let appending = spawn_blocking(move || {
         let mut bytes = 0;
         while let Some(piece) = receiver.blocking_recv() {
             bytes += piece.len() as u64;
+            progress.add(piece.len());
             limits.check(1, bytes)?;
             file.append(&piece)?;
         }
@@ -151,8 +189,10 @@ fn extract(
     mut extraction: Extraction,
     mut archive: mpsc::Receiver<Bytes>,
     stop: &CancellationToken,
+    progress: &CopyProgress,
 ) -> Result<Extracted, Box<Broken>> {
     while let Some(piece) = archive.blocking_recv() {
+        progress.add(piece.len());
         if let Err(error) = extraction.feed(&piece) {
             stop.cancel();
             let written = extraction.written();

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   remote.rs        paths in the session, and where a copy goes (pure)
+//!   progress.rs      how far a copy is
 //!   upload.rs        into a session
 //!   download.rs      out of a session
+//!   across.rs        from one session to another
 //! ```
 //!
 //! The archives themselves, what of them is accepted, and the files of this side are the matter of
@@ -12,7 +14,9 @@
 //! Both directions stream: whatever the size, a copy holds a few pieces of it in memory. What comes out of a
 //! session is hostile until shown otherwise; what goes in is the user's own.
 
+mod across;
 mod download;
+mod progress;
 mod remote;
 #[cfg(test)]
 mod tests;
@@ -25,6 +29,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::progress::CopyProgress;
 pub use crate::error::CopyError;
 pub use podbay_archive::{Error as ArchiveError, Refusal, tar::Malformed};
 
@@ -52,6 +57,8 @@ pub struct CopyOptions {
     pub max_bytes: u64,
     /// Files, directories and links at most.
     pub max_entries: u64,
+    /// Told how far the copy is, while it goes on.
+    pub progress: CopyProgress,
     /// Ends the copy when cancelled.
     pub cancel: CancellationToken,
 }
@@ -62,6 +69,7 @@ impl Default for CopyOptions {
             skip_links: false,
             max_bytes: DEFAULT_MAX_BYTES,
             max_entries: DEFAULT_MAX_ENTRIES,
+            progress: CopyProgress::default(),
             cancel: CancellationToken::new(),
         }
     }
@@ -83,7 +91,7 @@ pub struct CopyReport {
     pub files: u64,
     /// Directories, those that were there before included.
     pub directories: u64,
-    /// Symbolic links; only on the way in.
+    /// Symbolic links; none on the way out.
     pub links: u64,
     /// Bytes of the files.
     pub bytes: u64,
@@ -144,14 +152,15 @@ fn interrupted(error: JoinError) -> ArchiveError {
 }
 
 impl Session {
-    /// Copies a file or a directory of this side into the session, with what `tar` the image has.
+    /// Copies a file or a directory of this side into the session: by its agent, else with what `tar` the image has.
     ///
     /// As with `docker cp`, an existing directory is copied into, under the source's name, or without it if the source
     /// ends with `/.`; anything else is the copy's new name, in a directory that must be there. A file is not copied to a
     /// name that ends with a slash and isn't there. Where the session's own user is root and its server runs as another
     /// user, the copies belong to that one, else to the session's own. Permissions and modification times are kept, owners and
     /// special mode bits are not. `local` itself is followed if it is a link; links below are copied as links.
-    /// A copy that failed may have left some of it in the session.
+    /// A copy that failed may have left some of it in the session, where there is no agent; with one, a file is there when it is
+    /// whole.
     pub async fn copy_to(
         &self,
         local: impl AsRef<Path>,
@@ -166,7 +175,7 @@ impl Session {
         })
     }
 
-    /// Copies a file or a directory of the session to this side, with what `tar` the image has.
+    /// Copies a file or a directory of the session to this side: by its agent, else with what `tar` the image has.
     ///
     /// Names mean what they mean to [`Session::copy_to`]. Permissions (but for the umask) and modification times of
     /// files are kept, owners and special mode bits are not.
@@ -189,6 +198,22 @@ impl Session {
         Self::conclude_copy(copied, begun, || {
             (self.place(remote), local.display().to_string())
         })
+    }
+
+    /// Copies a file or a directory of this session into another one. What is carried passes through this program, and is looked at
+    /// as if it came to this side; nothing of it is kept here.
+    ///
+    /// Names mean what they mean to [`Session::copy_to`].
+    pub async fn copy_across(
+        &self,
+        path: &str,
+        to: &Self,
+        destination: &str,
+        options: CopyOptions,
+    ) -> Result<CopyReport, Error> {
+        let begun = Instant::now();
+        let copied = across::across((self, path), (to, destination), &options).await;
+        Self::conclude_copy(copied, begun, || (self.place(path), to.place(destination)))
     }
 
     /// A path in the session, as `podbay cp` names it.

@@ -19,6 +19,12 @@ pub enum CopyError {
         /// What is wrong with it.
         message: &'static str,
     },
+    /// What should be copied out of the session is not there.
+    #[error("there is no {path} in the session")]
+    NoRemoteSource {
+        /// What was asked for.
+        path: String,
+    },
     /// The directory in the session that the copy should go into is not there.
     #[error("there is no directory {path} in the session")]
     NoRemoteDirectory {
@@ -60,9 +66,10 @@ impl CopyError {
                 _ => ErrorCode::Runtime,
             },
             Self::Files(error) => error.code(),
-            Self::RemotePath { .. } | Self::NoRemoteDirectory { .. } | Self::RemoteNotDirectory { .. } => {
-                ErrorCode::InvalidRequest
-            }
+            Self::RemotePath { .. }
+            | Self::NoRemoteSource { .. }
+            | Self::NoRemoteDirectory { .. }
+            | Self::RemoteNotDirectory { .. } => ErrorCode::InvalidRequest,
             Self::Partial { source, .. } => source.code(),
         }
     }

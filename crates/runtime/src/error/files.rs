@@ -2,6 +2,7 @@
 
 use podbay_protocol::ErrorCode;
 
+use super::agent::AgentFailure;
 use super::not_possible::NotPossible;
 
 /// Why files of a session could not be read or written.
@@ -65,6 +66,29 @@ pub enum FileError {
         /// Bytes that arrived.
         arrived: u64,
     },
+    /// The session's agent refused.
+    #[error("{doing} {path} in the session failed")]
+    Agent {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: String,
+        /// What the agent said.
+        #[source]
+        source: Box<AgentFailure>,
+    },
+    /// What was read is another file or tree than when the first part of it was sent.
+    #[error("{path} changed while it was copied, and the connection had to be made anew: copy it again")]
+    Changed {
+        /// The file or the directory.
+        path: String,
+    },
+    /// The hashes of what was sent and of what arrived differ.
+    #[error("what arrived of {path} is not what was sent: their SHA-256 differ")]
+    Hash {
+        /// The file or the directory.
+        path: String,
+    },
     /// The connection was lost, or the pod was.
     #[error("the copy was cut off: {message}")]
     Lost {
@@ -78,15 +102,18 @@ pub enum FileError {
 
 impl FileError {
     /// The stable code.
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotPossible(error) => error.code(),
+            Self::Agent { source, .. } => source.code(),
             Self::NoTar { .. } | Self::Sizeless { .. } | Self::SizelessFile { .. } => ErrorCode::Unsupported,
             Self::Lost { .. } => ErrorCode::Disconnected,
             Self::Remote { .. }
             | Self::NotAllTaken { .. }
             | Self::EndedEarly
             | Self::Incomplete { .. }
+            | Self::Changed { .. }
+            | Self::Hash { .. }
             | Self::Cancelled => ErrorCode::Runtime,
         }
     }

@@ -30,6 +30,10 @@ pub enum Operation {
     Figures,
     /// Keeping the sandbox from being taken for idle.
     Hold,
+    /// Giving a file that is written permissions and a time of its own.
+    PutWithMode,
+    /// Giving the files of an archive to those whom it names.
+    OwnersOfArchive,
 }
 
 /// What was asked for is not possible over this transport.
@@ -58,6 +62,8 @@ impl Operation {
             Self::PutFromOffset => "writing a file from an offset",
             Self::Figures => "reading what the sandbox uses",
             Self::Hold => "keeping the sandbox from being taken for idle",
+            Self::PutWithMode => "giving a file permissions and a time as it is written",
+            Self::OwnersOfArchive => "giving files to the owners that an archive names",
         }
     }
 }

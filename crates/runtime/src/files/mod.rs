@@ -3,8 +3,10 @@
 //! ```text
 //!   stat.sh, get.sh, put.sh, get_tree.sh   what runs in the session
 //!   ended.rs                               how a program there ended (pure)
+//!   agent/                                 by the session's agent instead
 //! ```
 
+mod agent;
 mod ended;
 
 use std::io;
@@ -23,12 +25,14 @@ use tokio::sync::mpsc;
 use tokio_util::io::{CopyToBytes, InspectReader, SinkWriter};
 use tokio_util::sync::{CancellationToken, PollSender};
 
+use self::agent::AgentFiles;
 use self::ended::check;
 use crate::command::Command;
 use crate::error::{Error, FileError, Operation};
 use crate::session::Session;
 use crate::transport::{
-    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Ownership, Reader, TransportError, Writer,
+    ByteRange, Capabilities, FileKind, FileStat, FileTransport, Ownership, PutOptions, Reader,
+    TransportError, Writer,
 };
 
 const STAT: &str = include_str!("stat.sh");
@@ -45,9 +49,12 @@ const SIZELESS_MOUNT: &str = "podbay: sizeless mount ";
 const PIECES: usize = 4;
 
 impl Session {
-    /// Its files, by the best way there is to them. Cancelling `cancel` ends what is under way.
-    pub fn files(&self, cancel: CancellationToken) -> Box<dyn FileTransport> {
-        Box::new(CommandFiles::new(self.clone(), cancel))
+    /// Its files, by the best way there is to them. Cancelling `cancel` ends what is under way. Fails as [`Session::processes`] does.
+    pub async fn files(&self, cancel: CancellationToken) -> Result<Box<dyn FileTransport>, Error> {
+        Ok(match self.agent_for_files().await? {
+            Some(connection) => Box::new(AgentFiles::new(self.clone(), connection, cancel)),
+            None => Box::new(CommandFiles::new(self.clone(), cancel)),
+        })
     }
 }
 
@@ -117,11 +124,20 @@ impl FileTransport for CommandFiles {
         }
     }
 
-    async fn put(&self, path: &str, from: u64, content: Reader) -> Result<u64, TransportError> {
-        if from > 0 {
-            self.capabilities()
-                .require(Operation::PutFromOffset)
-                .map_err(FileError::from)?;
+    async fn put(&self, path: &str, options: PutOptions, content: Reader) -> Result<u64, TransportError> {
+        let PutOptions {
+            mode,
+            modified,
+            transfer,
+        } = options;
+        for (wanted, operation) in [
+            (transfer.is_some(), Operation::PutFromOffset),
+            (mode.is_some() || modified.is_some(), Operation::PutWithMode),
+        ] {
+            if wanted {
+                let possible = self.capabilities().require(operation);
+                possible.map_err(FileError::from)?;
+            }
         }
         let sent = Arc::new(AtomicU64::new(0));
         let counted = {
@@ -201,9 +217,9 @@ fn parse_stat(answer: &str) -> Option<FileStat> {
     };
     let (size, mode) = (words.next()?, words.next()?);
     Some(FileStat {
-        kind,
         size: size.parse().ok(),
         mode: u32::from_str_radix(mode, 8).ok(),
+        ..FileStat::new(kind)
     })
 }
 

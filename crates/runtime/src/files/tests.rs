@@ -17,7 +17,7 @@ async fn files() -> (Box<dyn FileTransport>, Session) {
         .await
         .unwrap();
     let session = podbay.session("files").open().await.unwrap();
-    (session.files(CancellationToken::new()), session)
+    (session.files(CancellationToken::new()).await.unwrap(), session)
 }
 
 /// A writer whose bytes can be looked at.
@@ -95,25 +95,41 @@ async fn a_file_is_written_and_counted_and_not_gone_on_with() {
     let content = vec![7; 300_000];
     let path_text = path.to_str().unwrap();
     let written = files
-        .put(path_text, 0, Box::new(io::Cursor::new(content.clone())))
+        .put(
+            path_text,
+            PutOptions::default(),
+            Box::new(io::Cursor::new(content.clone())),
+        )
         .await
         .unwrap();
     assert_eq!(written, 300_000);
     assert!(std::fs::read(&path).unwrap() == content);
     assert!(!files.capabilities().put_from_offset);
-    let error = files
-        .put(path_text, 5, Box::new(tokio::io::empty()))
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), ErrorCode::Unsupported);
-    assert!(
-        matches!(error, TransportError::Files(FileError::NotPossible(_))),
-        "{error:?}"
-    );
+    let resumed = PutOptions {
+        transfer: "t".parse().ok(),
+        ..PutOptions::default()
+    };
+    let with_mode = PutOptions {
+        mode: Some(0o600),
+        ..PutOptions::default()
+    };
+    for options in [resumed, with_mode] {
+        let put = files.put(path_text, options, Box::new(tokio::io::empty()));
+        let error = put.await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Unsupported);
+        assert!(
+            matches!(error, TransportError::Files(FileError::NotPossible(_))),
+            "{error:?}"
+        );
+    }
     assert!(std::fs::read(&path).unwrap() == content);
     let nowhere = place.path().join("no/f");
     let error = files
-        .put(nowhere.to_str().unwrap(), 0, Box::new(tokio::io::empty()))
+        .put(
+            nowhere.to_str().unwrap(),
+            PutOptions::default(),
+            Box::new(tokio::io::empty()),
+        )
         .await
         .unwrap_err();
     assert!(

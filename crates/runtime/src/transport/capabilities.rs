@@ -39,6 +39,10 @@ pub struct Capabilities {
     pub put_from_offset: bool,
     /// Whether a file gets its name only when it is whole.
     pub put_is_atomic: bool,
+    /// Whether a file can be given permissions and a time as it is written.
+    pub put_with_mode: bool,
+    /// Whether the files of an archive can be given to those whom it names.
+    pub owners_of_archive: bool,
     /// How it is known that files that were carried are complete.
     pub integrity: Integrity,
 }
@@ -83,6 +87,8 @@ impl Capabilities {
             // A command may be lost after it took more than was told, so that nobody knows where to go on.
             put_from_offset: false,
             put_is_atomic: false,
+            put_with_mode: false,
+            owners_of_archive: true,
             integrity: Integrity::Counted,
         }
     }
@@ -102,6 +108,8 @@ impl Capabilities {
             Operation::PutFromOffset => self.put_from_offset,
             // Of the sandbox, not of a transport: its agent alone knows.
             Operation::Figures | Operation::Hold => false,
+            Operation::PutWithMode => self.put_with_mode,
+            Operation::OwnersOfArchive => self.owners_of_archive,
         };
         if possible {
             Ok(())
@@ -111,7 +119,7 @@ impl Capabilities {
     }
 
     /// What the transport says to whoever asks for what it can't do.
-    pub(super) const fn refusal(&self, operation: Operation) -> NotPossible {
+    pub(crate) const fn refusal(&self, operation: Operation) -> NotPossible {
         NotPossible {
             operation,
             transport: self.transport,

@@ -1,6 +1,7 @@
 //! The files of a session.
 
 use async_trait::async_trait;
+use podbay_protocol::agent::files::TransferId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::capabilities::Capabilities;
@@ -22,6 +23,36 @@ pub struct FileStat {
     pub size: Option<u64>,
     /// Its permissions. `None` if they can't be known.
     pub mode: Option<u32>,
+    /// When it was last modified, in seconds since 1970. `None` if that can't be known.
+    pub modified: Option<u64>,
+    /// Whether the path itself is a link; the rest is what it leads to. `false` where that can't be known.
+    pub is_link: bool,
+}
+
+impl FileStat {
+    /// Of this kind, and nothing else is known.
+    pub const fn new(kind: FileKind) -> Self {
+        Self {
+            kind,
+            size: None,
+            mode: None,
+            modified: None,
+            is_link: false,
+        }
+    }
+}
+
+/// How to write a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PutOptions {
+    /// Its permissions. `None` is those of the file that it replaces, else what the session's umask leaves.
+    pub mode: Option<u32>,
+    /// When it was last modified, in seconds since 1970. `None` is now.
+    pub modified: Option<u64>,
+    /// A transfer that may have been begun before: what is kept of it is not sent again. The content has to be the same, from its
+    /// first byte on.
+    pub transfer: Option<TransferId>,
 }
 
 /// What is at a path, or what is missing.
@@ -74,8 +105,8 @@ pub trait FileTransport: Send + Sync {
     /// Reads a part of the file at `path` to its end, whatever size it claims to have. Returns how many bytes there were.
     async fn get(&self, path: &str, range: ByteRange, to: Writer) -> Result<u64, TransportError>;
 
-    /// Writes the file at `path`, or from `from` on what is there. Returns how many bytes were written.
-    async fn put(&self, path: &str, from: u64, content: Reader) -> Result<u64, TransportError>;
+    /// Writes the file at `path`. Returns how many bytes it has.
+    async fn put(&self, path: &str, options: PutOptions, content: Reader) -> Result<u64, TransportError>;
 
     /// Sends a tar archive of `name` in `directory` (`.`: of what is in it). Symbolic links are sent as links. A name
     /// that ends with a slash must be a directory's.

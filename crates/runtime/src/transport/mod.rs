@@ -33,8 +33,10 @@ use std::sync::Arc;
 
 pub use capabilities::{Capabilities, Integrity, TreeKill};
 pub use error::TransportError;
-pub use files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, Reader, Writer};
+pub use files::{ByteRange, FileKind, FileStat, FileTransport, Ownership, PutOptions, Reader, Writer};
 pub use processes::{Attachment, AttachmentEnd, Chunk, Output, ProcessTransport};
+
+pub(crate) use agent::AGENT_CAPABILITIES;
 
 use podbay_protocol::{DialWay, TransportKind, TransportUsed};
 
@@ -53,8 +55,7 @@ pub(crate) struct Reached {
 }
 
 impl Session {
-    /// Its processes by the way that moves most bytes at once. An agent takes standard input piece by piece, each answered before
-    /// the next; on this machine it is the only way.
+    /// Its processes by commands of its own image, without an agent; on this machine the agent is the only way.
     pub(crate) fn bulk_processes(&self) -> Arc<dyn ProcessTransport> {
         self.without_agent().processes
     }
@@ -88,6 +89,18 @@ impl Session {
             Place::Cluster(session) => session,
         };
         Ok(match agent::find(session).await? {
+            Way::Agent(connection) => Some(connection),
+            Way::Exec(_) => None,
+        })
+    }
+
+    /// The connection to its agent if that is what carries its files, as it carries its processes.
+    pub(crate) async fn agent_for_files(&self) -> Result<Option<AgentConnection>, Error> {
+        let session = match self.home() {
+            Place::Machine(session) => return agent::connection(session).await,
+            Place::Cluster(session) => session,
+        };
+        Ok(match agent::way(session).await? {
             Way::Agent(connection) => Some(connection),
             Way::Exec(_) => None,
         })

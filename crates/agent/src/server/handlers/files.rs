@@ -15,12 +15,12 @@ use crate::server::dispatch::Asked;
 use crate::server::query::Query;
 
 /// The file that a request is about.
-pub(super) fn path(query: &mut Query) -> Result<AbsolutePath, AgentError> {
-    absolute(query.needed("path")?)
+pub(super) fn path(services: &Services, query: &mut Query) -> Result<AbsolutePath, AgentError> {
+    absolute(services, query.needed("path")?)
 }
 
-fn absolute(path: impl Into<Vec<u8>>) -> Result<AbsolutePath, AgentError> {
-    AbsolutePath::parse(path.into()).map_err(|error| error.to_wire())
+fn absolute(services: &Services, path: impl Into<Vec<u8>>) -> Result<AbsolutePath, AgentError> {
+    AbsolutePath::below(&services.directory, path.into()).map_err(|error| error.to_wire())
 }
 
 /// An error as clients get it.
@@ -29,7 +29,7 @@ pub(super) fn wire(error: impl std::borrow::Borrow<FileError>) -> AgentError {
 }
 
 pub(super) async fn stat(services: &Services, mut asked: Asked) -> Result<Answer, AgentError> {
-    let (path, follow) = (path(&mut asked.query)?, asked.query.flag("follow")?);
+    let (path, follow) = (path(services, &mut asked.query)?, asked.query.flag("follow")?);
     asked.query.finish()?;
     let found = services
         .disk
@@ -40,7 +40,7 @@ pub(super) async fn stat(services: &Services, mut asked: Asked) -> Result<Answer
 }
 
 pub(super) async fn list(services: &Services, mut asked: Asked) -> Result<Answer, AgentError> {
-    let path = path(&mut asked.query)?;
+    let path = path(services, &mut asked.query)?;
     asked.query.finish()?;
     let listing = Listing::open(&services.disk, path).await.map_err(wire)?;
     let parts = stream::unfold(Some((listing, true)), |state| async {
@@ -78,14 +78,14 @@ fn entries(batch: &[NamedFile], mut is_first: bool) -> (Bytes, bool) {
 pub(super) async fn make_directory(services: &Services, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
     let MakeDirectory { path, mode, parents } = asked.body.json().await?;
-    let path = absolute(RawText::into_bytes(path))?;
+    let path = absolute(services, RawText::into_bytes(path))?;
     change(services, move || files::make_directory(&path, mode, parents)).await
 }
 
 pub(super) async fn remove(services: &Services, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
     let Remove { path, recursive } = asked.body.json().await?;
-    let path = absolute(RawText::into_bytes(path))?;
+    let path = absolute(services, RawText::into_bytes(path))?;
     change(services, move || files::remove(&path, recursive)).await
 }
 
@@ -93,8 +93,8 @@ pub(super) async fn rename(services: &Services, asked: Asked) -> Result<Answer, 
     asked.query.finish()?;
     let Move { from, to, replace } = asked.body.json().await?;
     let (from, to) = (
-        absolute(RawText::into_bytes(from))?,
-        absolute(RawText::into_bytes(to))?,
+        absolute(services, RawText::into_bytes(from))?,
+        absolute(services, RawText::into_bytes(to))?,
     );
     change(services, move || files::rename(&from, &to, replace)).await
 }

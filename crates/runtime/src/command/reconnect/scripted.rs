@@ -81,6 +81,8 @@ pub(super) const ABLE: Capabilities = Capabilities {
     get_from_offset: true,
     put_from_offset: true,
     put_is_atomic: true,
+    put_with_mode: true,
+    owners_of_archive: true,
     integrity: Integrity::Hashed,
 };
 

@@ -9,7 +9,7 @@ use podbay_protocol::{
 };
 use tokio::sync::OnceCell;
 
-use super::processes::{AgentProcesses, CAPABILITIES};
+use super::processes::{AGENT_CAPABILITIES, AgentProcesses};
 use crate::agent::AgentConnection;
 use crate::dial::{SandboxAddress, Ways};
 use crate::error::{Error, ProcessError};
@@ -73,7 +73,7 @@ pub(in crate::transport) async fn connection(
 #[async_trait]
 impl ProcessTransport for MachineProcesses {
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        AGENT_CAPABILITIES
     }
 
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {

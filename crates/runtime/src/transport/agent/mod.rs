@@ -13,5 +13,6 @@ mod processes;
 mod way;
 
 pub(super) use machine::{MachineProcesses, connection};
+pub(crate) use processes::AGENT_CAPABILITIES;
 pub(super) use processes::AgentProcesses;
 pub(super) use way::{Way, find, way};

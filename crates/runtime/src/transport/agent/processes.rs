@@ -24,7 +24,7 @@ use crate::transport::exec::conclude::{conclude, needs_a_look};
 use crate::transport::processes::{Attachment, AttachmentEnd, ProcessTransport};
 
 /// What an agent can do.
-pub(super) const CAPABILITIES: Capabilities = Capabilities {
+pub(crate) const AGENT_CAPABILITIES: Capabilities = Capabilities {
     transport: "the agent",
     reattach: true,
     repeated_start: true,
@@ -39,6 +39,8 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     get_from_offset: true,
     put_from_offset: true,
     put_is_atomic: true,
+    put_with_mode: true,
+    owners_of_archive: false,
     integrity: Integrity::Hashed,
 };
 
@@ -117,7 +119,7 @@ impl AgentProcesses {
 #[async_trait]
 impl ProcessTransport for AgentProcesses {
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        AGENT_CAPABILITIES
     }
 
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
