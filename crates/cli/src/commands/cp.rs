@@ -1,9 +1,11 @@
-//! `podbay cp`: a file or a directory into a session, or out of it.
+//! `podbay cp`: a file or a directory into a session, out of it, or from one to another.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::str::FromStr;
 
 use clap::Args;
+use futures::future::{Either, select};
 use podbay_runtime::copy::{CopyOptions, CopyReport, DEFAULT_MAX_BYTES};
 
 use super::close::name_of;
@@ -11,7 +13,7 @@ use super::run::listen;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
-use crate::output::{note, warn};
+use crate::output::{follow_copy, note, warn};
 
 /// Skipped links that are named; the rest are counted.
 const NAMED_LINKS: usize = 10;
@@ -20,12 +22,15 @@ const NAMED_LINKS: usize = 10;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CpArgs {
-    /// FILE or SESSION:PATH: a file, or a directory with all that is in it
+    /// FILE or SESSION:PATH: a file, or a directory with all that is in it; one end at least is in a session
     #[arg(value_name = "SOURCE")]
     source: End,
     /// SESSION:PATH or FILE: an existing directory is copied into, anything else is the copy's new name
     #[arg(value_name = "DESTINATION")]
     destination: End,
+    /// Said for others' sake: a directory is copied with all that is in it, always
+    #[arg(short, long)]
+    recursive: bool,
     /// Leave links out; without, they go into a session as links, and out of one they are an error
     #[arg(long)]
     skip_links: bool,
@@ -42,7 +47,10 @@ Examples:
   podbay cp src/. demo:/workspace                         what is in src, without src itself
   podbay cp ./a:b demo:/tmp/                              a file with a colon in its name
 
-The session's image must have tar. Nothing is written outside DESTINATION, whatever the session sends.";
+  podbay cp demo:/workspace/data other:/workspace/        from one session to another
+
+Through the session's agent, whatever the image has: a file is there when it is whole, and a copy goes on where
+its connection broke. Without an agent the image must have tar. Nothing is written outside DESTINATION, whatever the session sends.";
 
 /// One end of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,19 +87,14 @@ pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure
     let CpArgs {
         source,
         destination,
+        recursive: _,
         skip_links,
         max_size,
     } = args;
-    let one_side = |what| {
-        let message = format!("both ends are {what}: one is SESSION:PATH, the other a file of this machine");
-        Err(Failure::Usage { message })
-    };
-    let (id, path, file, inwards) = match (source, destination) {
-        (End::Local(file), End::Session { id, path }) => (id, path, file, true),
-        (End::Session { id, path }, End::Local(file)) => (id, path, file, false),
-        (End::Local(_), End::Local(_)) => return one_side("on this machine"),
-        (End::Session { .. }, End::Session { .. }) => return one_side("in sessions"),
-    };
+    if let (End::Local(_), End::Local(_)) = (&source, &destination) {
+        let message = "both ends are on this machine: one is SESSION:PATH at least".to_owned();
+        return Err(Failure::Usage { message });
+    }
     let signals = listen()?;
     let options = CopyOptions {
         skip_links,
@@ -99,16 +102,31 @@ pub(crate) async fn run(global: &GlobalArgs, args: CpArgs) -> Result<u8, Failure
         cancel: signals.token(),
         ..CopyOptions::default()
     };
+    let progress = options.progress.clone();
     let work = async {
-        let session = connect_to_sessions(global, Needs::default())
-            .await?
-            .existing(&id)?;
-        let copied = if inwards {
-            session.copy_to(file, &path, options).await
-        } else {
-            session.copy_from(&path, file, options).await
+        let podbay = connect_to_sessions(global, Needs::default()).await?;
+        let copied = match (source, destination) {
+            (End::Session { id, path }, End::Session { id: other, path: to }) => {
+                let (session, other) = (podbay.existing(&id)?, podbay.existing(&other)?);
+                session.copy_across(&path, &other, &to, options).await
+            }
+            (End::Session { id, path }, End::Local(file)) => {
+                podbay.existing(&id)?.copy_from(&path, file, options).await
+            }
+            (End::Local(file), End::Session { id, path }) => {
+                podbay.existing(&id)?.copy_to(file, &path, options).await
+            }
+            (End::Local(_), End::Local(_)) => Ok(CopyReport::default()),
         };
         copied.map_err(Failure::from)
+    };
+    let work = async {
+        let work = pin!(work);
+        let shown = pin!(follow_copy(global, progress));
+        match select(work, shown).await {
+            Either::Left((copied, _)) => copied,
+            Either::Right((never, _)) => match never {},
+        }
     };
     let left = || Some("a part of the copy may be there".to_owned());
     let copied = match signals.guard(Box::pin(work), left).await {

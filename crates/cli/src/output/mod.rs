@@ -2,9 +2,11 @@
 
 mod age;
 mod format;
+mod line;
 mod printable;
 mod progress;
 mod table;
+mod transfer;
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -15,6 +17,7 @@ pub(crate) use format::{Format, json, yaml};
 pub(crate) use printable::{printable, printable_cell};
 pub(crate) use progress::Progress;
 pub(crate) use table::Table;
+pub(crate) use transfer::follow_copy;
 
 use crate::exit::Failure;
 

@@ -2,14 +2,15 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 use podbay_protocol::{SessionState, StartPhase};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{is_plain, note, printable_cell};
+use super::line::Line;
+use super::{is_plain, note};
 use crate::args::GlobalArgs;
 
 /// How often the line's seconds change: tenths are shown.
@@ -48,9 +49,7 @@ impl Progress {
     /// its line is gone.
     pub(crate) async fn follow(self, session: &str, mut state: watch::Receiver<SessionState>) -> Infallible {
         let begun = Instant::now();
-        let line = Line {
-            shown: self == Self::Line,
-        };
+        let line = Line::new(self == Self::Line);
         let mut step = Step {
             phase: StartPhase::Creating,
             since: begun,
@@ -70,7 +69,10 @@ impl Progress {
             }
             match self {
                 Self::Silent => {}
-                Self::Line => line.show(session, step.phase, begun.elapsed()),
+                Self::Line => {
+                    let seconds = begun.elapsed().as_secs_f64();
+                    line.show(&format!("session {session}: {} {seconds:.1} s", step.phase));
+                }
                 Self::Plain { each } => step.tell(session, if each { Duration::ZERO } else { WORTH_TELLING }),
             }
         }
@@ -100,37 +102,4 @@ impl Step {
             note(&format!("session {session}: {}", self.phase));
         }
     }
-}
-
-/// A line on the terminal that is written over, and erased at the end.
-struct Line {
-    shown: bool,
-}
-
-impl Line {
-    fn show(&self, session: &str, phase: StartPhase, elapsed: Duration) {
-        if self.shown {
-            // To the line's begin, the text, erase what is left of the old one (ECMA-48 EL). No wrapping: a
-            // line that is longer than the terminal could not be written over.
-            let text = format!("session {session}: {phase} {:.1} s", elapsed.as_secs_f64());
-            let text = printable_cell(&text);
-            let width = usize::from(crate::terminal::size().width).saturating_sub(1);
-            let text: String = text.chars().take(width).collect();
-            write(&format!("\r{text}\x1b[K"));
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if self.shown {
-            write("\r\x1b[K");
-        }
-    }
-}
-
-fn write(text: &str) {
-    let mut stderr = stderr().lock();
-    // Progress that can't be shown is no reason to fail.
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

@@ -62,6 +62,7 @@ impl Place {
     pub(crate) async fn on_this_machine() -> Self {
         let podbay = Podbay::builder(Config::default())
             .backend(Backend::Local)
+            .in_this_process()
             .connect()
             .await
             .unwrap();
