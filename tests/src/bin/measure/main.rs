@@ -13,6 +13,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that fails ends")]
 
 mod audit;
+mod copies;
 mod execs;
 mod figures;
 mod image;
@@ -23,7 +24,7 @@ mod starts;
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "scale",
     "writes",
     "reads",
@@ -33,6 +34,7 @@ const ALL: [&str; 11] = [
     "exec-process",
     "exec-call",
     "integrity",
+    "copies",
     "image",
     "kills",
 ];
@@ -81,6 +83,7 @@ async fn measure(what: &str, namespace: Namespace) {
         "exec-process" => execs::whole_processes(&namespace).await,
         "exec-call" => execs::calls(&namespace).await,
         "integrity" => execs::integrity(&namespace).await,
+        "copies" => copies::large_files(&namespace).await,
         "image" => image::verdicts(&namespace).await,
         "kills" => kills::twenty_moments(&namespace).await,
         other => println!("nothing is called {other}: {}", ALL.join(", ")),
