@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use podbay_config::Config;
 use podbay_fake_cluster::{PortCall, ScriptedCluster};
+use podbay_runtime::dial::SandboxAddress;
 use podbay_runtime::{Podbay, Session};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -88,9 +89,10 @@ pub(crate) async fn sandbox_with(
     config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
     config.workspace_mount_path_in_sandbox = directory.path().display().to_string();
     let podbay = Podbay::with_client(Arc::new(cluster.clone()), config);
-    let session = podbay.session("demo").image("debian:12").open().await.unwrap();
-    let address = session.address().await.unwrap().unwrap();
-    let key = session.session_key().await.unwrap();
+    // It is ready when its agent answers, which needs to know the pod and the key.
+    let opening = podbay.session("demo").image("debian:12");
+    let opening = tokio::spawn(async move { opening.open().await.unwrap() });
+    let (address, key) = begun(&podbay.existing("demo").unwrap()).await;
     let key_file = directory.path().join("key");
     std::fs::write(&key_file, key.expose_secret()).unwrap();
     let agent = program(&podbay_tests::program::agent())
@@ -105,6 +107,7 @@ pub(crate) async fn sandbox_with(
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
+    let session = opening.await.unwrap();
     let sandbox = Sandbox {
         session,
         faults,
@@ -115,6 +118,16 @@ pub(crate) async fn sandbox_with(
     };
     listening(port).await;
     sandbox
+}
+
+/// Where the pod is of a session that is being opened, and the session's key.
+async fn begun(session: &Session) -> (SandboxAddress, SecretString) {
+    loop {
+        if let (Ok(Some(address)), Ok(key)) = (session.address().await, session.session_key().await) {
+            return (address, key);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn free_port() -> u16 {

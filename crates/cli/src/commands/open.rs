@@ -162,7 +162,7 @@ fn tell(session: &Session, elapsed: Duration, progress: Progress) {
     } = session.report();
     if let Some(why) = without_agent {
         warn(format_args!(
-            "session {id:?} has no agent, and commands and files go by the API server's exec: {why}"
+            "the agent of session {id:?} can't be used, and commands and files go by the API server's exec: {why}"
         ));
     }
     if *recreated && is_here {

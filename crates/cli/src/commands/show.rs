@@ -155,6 +155,8 @@ fn agent_text(agent: &AgentLine) -> String {
         image,
         port,
         running,
+        dial,
+        unreachable,
     } = agent;
     let from = image
         .as_ref()
@@ -165,7 +167,12 @@ fn agent_text(agent: &AgentLine) -> String {
         Some(false) => "does not run".to_owned(),
         None => "not known whether it runs".to_owned(),
     };
-    format!("{delivery}{from} ({state})")
+    let reached = match (dial, unreachable) {
+        (Some(way), _) => format!(", reached by {way}"),
+        (None, Some(why)) => format!(", not reached: {}", printable(why)),
+        (None, None) => String::new(),
+    };
+    format!("{delivery}{from} ({state}{reached})")
 }
 
 /// What the cluster says of the session's pod.
@@ -196,7 +203,7 @@ fn events_text(events: &[EventLine], error: Option<&str>, now: Timestamp) -> Str
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::{Cause, Degraded, PhaseTimes, SessionState, Verdict};
+    use podbay_protocol::{Cause, Degraded, DialWay, PhaseTimes, SessionState, Verdict};
 
     use super::*;
 
@@ -246,13 +253,25 @@ mod tests {
     #[test]
     fn the_agent_is_told_with_how_it_came_in() {
         let mut description = description();
-        for (image, running, row) in [
-            (None, Some(true), "Agent:         upload (runs, port 10022)\n"),
-            (None, Some(false), "Agent:         upload (does not run)\n"),
+        let reached = Some(DialWay::PortForward);
+        for (image, running, dial, row) in [
+            (
+                None,
+                Some(true),
+                reached,
+                "Agent:         upload (runs, port 10022, reached by port-forward)\n",
+            ),
+            (
+                None,
+                Some(false),
+                None,
+                "Agent:         upload (does not run, not reached: a b)\n",
+            ),
             (
                 Some("a:1"),
                 None,
-                "Agent:         upload from a:1 (not known whether it runs)\n",
+                None,
+                "Agent:         upload from a:1 (not known whether it runs, not reached: a b)\n",
             ),
         ] {
             description.agent = Some(AgentLine {
@@ -260,6 +279,8 @@ mod tests {
                 image: image.map(str::to_owned),
                 port: 10022,
                 running,
+                dial,
+                unreachable: dial.is_none().then(|| "a b".to_owned()),
             });
             let told = text(&description, Timestamp::from_second(60).unwrap());
             assert!(told.contains(row), "{row:?} is not in:\n{told}");

@@ -14,4 +14,4 @@ mod means;
 mod upload;
 
 pub(crate) use means::{Means, mounts_images};
-pub(crate) use upload::{is_running, upload};
+pub(crate) use upload::{is_running, session_key, upload};

@@ -169,7 +169,7 @@ async fn carry(
             return Ok(());
         }
         if let Some(stdin) = stdin {
-            let key = key(session, record).await?;
+            let key = session_key(session, record).await?;
             let line = format!("{}\n", key.expose_secret());
             // One that no longer reads has failed, and its end says how.
             let _ = write(&stdin, line.into(), program).await;
@@ -197,7 +197,10 @@ async fn write(stdin: &ExecStdin, line: Bytes, mut program: Bytes) -> Result<(),
 }
 
 /// The key that the session's Secret holds.
-async fn key(session: SessionContext<'_>, record: &Record) -> Result<SecretString, UploadFailure> {
+pub(crate) async fn session_key(
+    session: SessionContext<'_>,
+    record: &Record,
+) -> Result<SecretString, UploadFailure> {
     let key = session.key(Kind::Secret, record.spec.names().secret());
     let found = session
         .get(&key)

@@ -1,13 +1,21 @@
-//! The agent of a session that is opened: how it comes in, where the cluster has to be asked, and its upload.
+//! The agent of a session that is opened: how it comes in, where the cluster has to be asked, its upload, and its answer.
 
 use futures::future::BoxFuture;
+use podbay_config::WorkloadKind;
+use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::{AgentDelivery, Record};
 use podbay_protocol::PhaseTimes;
+use secrecy::SecretString;
 
 use super::open::OpenOperation;
 use super::plan::OpenMode;
-use crate::delivery::{mounts_images, upload};
-use crate::error::Error;
+use super::workload;
+use crate::delivery::{mounts_images, session_key, upload};
+use crate::dial::SandboxAddress;
+use crate::error::{Error, chain};
+use crate::index::{PodState, SessionReceiver};
+use crate::readiness::silent_agent;
+use crate::wait::{AGENT_PATIENCE, AgentWait, is_agents_fault, wait_for_agent};
 
 impl OpenOperation {
     /// Has the agent's image mounted in place of being copied from, where that is not said and the cluster can.
@@ -66,5 +74,102 @@ impl OpenOperation {
             );
             Ok(Some(why))
         })
+    }
+    /// Waits until the agent that the record speaks of answers and proves itself; the connection is kept for those who use the
+    /// session.
+    ///
+    /// Returns why it can't be used, where the session does without: no way to it is open from here, or it was to be uploaded
+    /// and is not there.
+    pub(super) fn meet_agent<'a>(
+        &'a self,
+        record: &'a Record,
+        times: &'a PhaseTimes,
+        receiver: &'a mut SessionReceiver,
+    ) -> BoxFuture<'a, Result<Option<String>, Error>> {
+        Box::pin(async move {
+            let Some(port) = record.spec.agent().port() else {
+                return Ok(None);
+            };
+            let Some(address) = self.address(record, receiver).await? else {
+                return Ok(None);
+            };
+            let key = match self.key_of(record).await {
+                Ok(key) => key,
+                Err(why) => return Ok(Some(why)),
+            };
+            let uploaded = record.spec.agent().is_upload();
+            // One that nobody here has uploaded may never come: its creator may have died.
+            let patience = if uploaded && self.means.binary.is_none() {
+                std::time::Duration::ZERO
+            } else {
+                AGENT_PATIENCE
+            };
+            let wait = AgentWait {
+                session: self.session(),
+                address: address.clone(),
+                port,
+                key,
+                patience,
+                times,
+            };
+            let answered = tokio::select! {
+                answered = wait_for_agent(wait, receiver) => answered?,
+                () = self.cancel.cancelled() => return Err(self.cancelled()),
+            };
+            let failure = match answered {
+                Ok(connection) => {
+                    self.ctx.agents.keep(address.uid(), connection);
+                    return Ok(None);
+                }
+                Err(failure) => failure,
+            };
+            let why = chain(&failure);
+            if is_agents_fault(&failure) && (!uploaded || self.means.must_upload()) {
+                return Err(Error::Start {
+                    session: self.spec.id().to_string(),
+                    verdict: Box::new(silent_agent(uploaded, patience.as_secs(), &why)),
+                    times: *times,
+                    kept: false,
+                });
+            }
+            tracing::warn!(
+                session = self.spec.id().as_str(),
+                "the agent can't be reached, and commands go by the API server's exec: {why}"
+            );
+            Ok(Some(why))
+        })
+    }
+
+    /// Where the pod is that was waited for; `None` if it has gone since, which its next use tells.
+    async fn address(
+        &self,
+        record: &Record,
+        receiver: &mut SessionReceiver,
+    ) -> Result<Option<SandboxAddress>, Error> {
+        let PodState::Present(pod) = receiver.pod() else {
+            return Ok(None);
+        };
+        let session = self.session();
+        let job = match record.spec.workload() {
+            WorkloadKind::Pod => None,
+            WorkloadKind::Job => session
+                .get(&workload::key(&record.spec))
+                .await?
+                .and_then(Object::into_job),
+        };
+        let address = SandboxAddress::of_pod(session.id, &record.owner(), &pod, job.as_ref());
+        address
+            .map(Some)
+            .map_err(|other| session.name_taken(&session.key(Kind::Pod, other.pod)))
+    }
+
+    /// The session's key: our own where we made it, else that of its Secret. Or why it can't be read.
+    async fn key_of(&self, record: &Record) -> Result<SecretString, String> {
+        let own = &self.values.key;
+        if record.key_hash.as_ref() == Some(&own.hash()) {
+            return Ok(own.expose().into());
+        }
+        let read = session_key(self.session(), record).await;
+        read.map_err(|failure| failure.chain())
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::Object;
 use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
 use podbay_manifests::{KeyHash, Owner, Record, SessionSpec};
-use podbay_protocol::PhaseTimes;
+use podbay_protocol::{PhaseTimes, StartPhase};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub(super) struct Started {
     pub(super) pod: String,
     /// The seconds of each step; `None` if it was ready already.
     pub(super) times: Option<PhaseTimes>,
-    /// Why there is no agent, although one was meant.
+    /// Why the agent that was meant can't be used.
     pub(super) without_agent: Option<String>,
 }
 
@@ -118,16 +118,36 @@ impl OpenOperation {
         };
         let started = match started {
             Ok((pod, times)) => {
-                let brought = self.bring_agent(record, &pod, &times).await;
-                brought.map(|without_agent| Started {
-                    pod,
-                    times: (!existed || !was_ready_at_once(&times)).then_some(times),
-                    without_agent,
-                })
+                let is_told = !existed || !was_ready_at_once(&times);
+                self.with_agent(record, pod, times, is_told, receiver).await
             }
             Err(error) => Err(error),
         };
         (created, started)
+    }
+
+    /// Sees to it that the agent is there and answers, where one is meant to be. The times are told if they are of interest.
+    fn with_agent<'a>(
+        &'a self,
+        record: &'a Record,
+        pod: String,
+        mut times: PhaseTimes,
+        is_told: bool,
+        receiver: &'a mut SessionReceiver,
+    ) -> BoxFuture<'a, Result<Started, Error>> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            let without_agent = match self.bring_agent(record, &pod, &times).await? {
+                None => self.meet_agent(record, &times, receiver).await?,
+                without => without,
+            };
+            times.add(StartPhase::Starting, begun.elapsed());
+            Ok(Started {
+                pod,
+                times: is_told.then_some(times),
+                without_agent,
+            })
+        })
     }
 
     /// Wakes up a workload that lives, and creates what its creator may not have come to.

@@ -33,6 +33,18 @@ pub(super) fn of_start(verdict: Verdict) -> Verdict {
     }
 }
 
+/// The verdict on a start whose agent never answered, although one of the ways led into its pod. The image that it came out of
+/// is looked at first; an agent that was uploaded came up here before, so that the sandbox is.
+pub(crate) fn silent(uploaded: bool, seconds: u64, why: &str) -> Verdict {
+    let message = format!("its agent does not answer within {seconds} s: {why}");
+    if uploaded {
+        let hint = "agent.delivery = \"auto\" goes on without an agent, by the API server's exec";
+        Verdict::new(Cause::ContainerStart, message, hint)
+    } else {
+        Verdict::new(Cause::AgentImage, message, Hint::CheckAgentImage)
+    }
+}
+
 /// A pull that may succeed the next time may be tried again; the blame is the configuration's all the same, which names
 /// the image.
 fn of_image(verdict: &Verdict) -> Verdict {

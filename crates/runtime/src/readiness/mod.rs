@@ -25,6 +25,7 @@ mod scheduling;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use agent::silent as silent_agent;
 pub(crate) use diagnosis::{hopeless, node_lost};
 pub(crate) use end::{end_by_events, end_of_pod, is_settled, is_vague, out_of_memory};
 pub(crate) use init::culprit;

@@ -58,8 +58,8 @@ pub struct OpenReport {
     pub differences: Vec<Difference>,
     /// The seconds of each step; none where the session was there and ready.
     pub times: Option<PhaseTimes>,
-    /// Why the agent that was meant for the session could not be brought in; commands and files go by the API server's exec
-    /// then. None where it was, and where none was meant.
+    /// Why the agent that was meant for the session could not be brought in, or can't be reached from here; commands and files
+    /// go by the API server's exec then. None where it answers, and where none was meant.
     pub without_agent: Option<String>,
 }
 

@@ -12,11 +12,12 @@ use podbay_manifests::{Record, SessionId, SessionOwner, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase, Verdict};
 use secrecy::SecretString;
 
-use super::describe::{self, Description};
+use super::describe::{self, AgentLook, Description};
+use crate::agent::AgentConnection;
 use crate::context::{Context, SessionContext};
 use crate::delivery::is_running;
 use crate::dial::SandboxAddress;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::lifecycle::{self, Closed};
 use crate::pod::{container, pod_rank};
 use crate::readiness::end_of_pod;
@@ -146,17 +147,79 @@ impl ClusterSession {
             let read = self.ctx.client.events(&key, uid).await;
             events = read.map_err(|error| error.to_string());
         }
-        let agent_runs = match &pod {
-            Some(pod) => self.agent_runs(&record, pod).await,
-            None => Some(false),
-        };
+        let look = self.look_at_agent(&record, pod.as_ref()).await;
         Ok(describe::describe(
             &record,
             pod.as_ref(),
-            agent_runs,
+            look,
             events,
             Timestamp::now(),
         ))
+    }
+
+    /// Whether the agent answers, by which way, and if it does not, whether it runs.
+    async fn look_at_agent(&self, record: &Record, pod: Option<&Pod>) -> AgentLook {
+        let (Some(pod), Some(port)) = (pod, record.spec.agent().port()) else {
+            return AgentLook {
+                running: Some(false),
+                ..AgentLook::default()
+            };
+        };
+        let running = self.agent_runs(record, pod).await;
+        if running == Some(false) {
+            return AgentLook {
+                running,
+                ..AgentLook::default()
+            };
+        }
+        let connected = async {
+            let Some(address) = self.address().await? else {
+                return Ok(None);
+            };
+            let connection = self.agent_at(address, port).await?;
+            Ok::<_, Error>(connection.used().await)
+        };
+        match connected.await {
+            Ok(used) => AgentLook {
+                running: used.as_ref().map(|_| true).or(running),
+                dial: used.and_then(|used| used.dial),
+                unreachable: None,
+            },
+            Err(Error::Agent { source, .. }) => AgentLook {
+                running,
+                dial: None,
+                unreachable: Some(chain(&*source)),
+            },
+            Err(error) => AgentLook {
+                running,
+                dial: None,
+                unreachable: Some(error.chain()),
+            },
+        }
+    }
+
+    /// The connection to its agent, which listens on `port` at `address`: made or found.
+    pub(crate) async fn agent_at(
+        &self,
+        address: SandboxAddress,
+        port: u16,
+    ) -> Result<AgentConnection, Error> {
+        let ctx = &self.ctx;
+        if let Some(known) = ctx.agents.get(address.uid()) {
+            // What can't be made again now may be a little later: who uses it tries for a while.
+            let _ = known.ensure().await;
+            return Ok(known);
+        }
+        let key = self.session_key().await?;
+        let uid = address.uid().to_owned();
+        let connection = AgentConnection::new(Arc::clone(&ctx.ways), address, port, key);
+        match connection.ensure().await {
+            Ok(()) => Ok(ctx.agents.keep(&uid, connection)),
+            Err(source) => Err(Error::Agent {
+                session: self.id.to_string(),
+                source: Box::new(source),
+            }),
+        }
     }
 
     /// Whether the agent runs in this pod: where it is the container's command it does if that runs; where it was to be

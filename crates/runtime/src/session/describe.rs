@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use podbay_manifests::{Record, RecordError, SessionSpec};
-use podbay_protocol::{Degraded, SessionState, StartFailure, Verdict};
+use podbay_protocol::{Degraded, DialWay, SessionState, StartFailure, Verdict};
 use serde::{Serialize, Serializer};
 
 use crate::local::Seen;
@@ -100,6 +100,20 @@ pub struct AgentLine {
     pub port: u16,
     /// Whether it runs; none where that can't be told. Where it does not, commands and files go by the API server's exec.
     pub running: Option<bool>,
+    /// How it is connected to from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dial: Option<DialWay>,
+    /// Why it can't be connected to from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
+}
+
+/// What a look at a session's agent told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AgentLook {
+    pub(crate) running: Option<bool>,
+    pub(crate) dial: Option<DialWay>,
+    pub(crate) unreachable: Option<String>,
 }
 
 /// An event about a session's pod.
@@ -172,7 +186,7 @@ fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option
 pub(crate) fn describe(
     record: &Record,
     pod: Option<&Pod>,
-    agent_runs: Option<bool>,
+    look: AgentLook,
     events: Result<Vec<Event>, String>,
     now: Timestamp,
 ) -> Description {
@@ -190,7 +204,7 @@ pub(crate) fn describe(
         now,
     );
     Description {
-        agent: agent(spec, agent_runs),
+        agent: agent(spec, look),
         events: events.iter().flatten().map(line).collect(),
         events_error,
         ..description(spec, summary)
@@ -229,13 +243,20 @@ fn description(spec: &SessionSpec, summary: Summary) -> Description {
     }
 }
 
-fn agent(spec: &SessionSpec, running: Option<bool>) -> Option<AgentLine> {
+fn agent(spec: &SessionSpec, look: AgentLook) -> Option<AgentLine> {
     let agent = spec.agent();
+    let AgentLook {
+        running,
+        dial,
+        unreachable,
+    } = look;
     Some(AgentLine {
         port: agent.port()?,
         delivery: agent.as_str(),
         image: agent.image().map(|image| image.named().to_string()),
         running,
+        dial,
+        unreachable,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Waiting for what a cluster does: I/O and the clock on one side, [`crate::readiness`] on the other.
 
+mod agent;
 mod claim_events;
 mod deleted;
 mod final_verdict;
@@ -14,6 +15,7 @@ use podbay_protocol::{Blame, Cause, PhaseTimes, Verdict};
 use crate::error::Error;
 use crate::index::without_source;
 
+pub(crate) use agent::{AGENT_PATIENCE, AgentWait, is_agents_fault, wait_for_agent};
 pub(crate) use deleted::wait_until_deleted;
 pub(crate) use final_verdict::final_verdict;
 pub(crate) use job_pod::{JobPod, wait_for_pod_of_job};

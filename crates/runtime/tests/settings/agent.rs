@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use podbay_config::{AgentDelivery, AgentDial};
 use podbay_fake_cluster::testing::TestCluster;
-use podbay_fake_cluster::{ExecAnswer, ExecCall, Script, ScriptedCluster};
+use podbay_fake_cluster::{
+    ExecAnswer, ExecCall, Fault, FaultyCluster, Incident, On, Operation, Script, ScriptedCluster,
+};
 use podbay_k8s_client::{ExecEnd, Kind, Object};
-use podbay_protocol::{Blame, Cause};
+use podbay_protocol::{Blame, Cause, DialWay};
 use podbay_runtime::{Config, Error, OpenReport, Podbay};
 
 use crate::answering::answer_proofs;
@@ -36,10 +39,9 @@ fn agent() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn is_upload(call: &ExecCall) -> bool {
-    call.request
-        .argv
-        .iter()
-        .any(|word| word == "/.podbay/podbay-agent")
+    let words = &call.request.argv;
+    words.first().is_some_and(|word| word == "/bin/sh")
+        && words.iter().any(|word| word == "/.podbay/podbay-agent")
 }
 
 /// What was uploaded, by each upload that asked for it.
@@ -91,6 +93,7 @@ async fn binary() {
     let (_directory, path) = agent();
     let cluster = cluster(Script::ready());
     let uploads = take_uploads(&cluster, Vec::new());
+    answer_proofs(&cluster, || true);
     let podbay = client(&cluster, |config| config.agent.binary = Some(path));
     let session = podbay.session(SESSION_ID).request(plain()).open().await.unwrap();
     assert_eq!(session.report().without_agent, None);
@@ -100,6 +103,10 @@ async fn binary() {
     assert_eq!(*uploads.lock().unwrap(), [expected]);
     let agent = session.describe().await.unwrap().agent.unwrap();
     assert_eq!((agent.delivery, agent.port, agent.image), ("upload", 10022, None));
+    assert_eq!(
+        (agent.running, agent.dial, agent.unreachable),
+        (Some(true), Some(DialWay::PortForward), None)
+    );
     // Without it there is no agent, and nobody uploads.
     session.close().await.unwrap();
     let session = client(&cluster, |_| {})
@@ -144,6 +151,7 @@ async fn a_session_goes_on_without_an_agent_that_could_not_be_brought_in() {
     let (_directory, path) = agent();
     let cluster = cluster(Script::ready());
     let uploads = take_uploads(&cluster, vec![ExecEnd::Exited { code: 3 }]);
+    answer_proofs(&cluster, || true);
     let podbay = client(&cluster, |config| config.agent.binary = Some(path));
     let report = open(&podbay).await.unwrap();
     assert_eq!(report.without_agent.as_deref(), Some("the node is a pdp11"));
@@ -218,6 +226,75 @@ async fn an_agent_that_another_client_brought_is_left_alone() {
     let (_directory, path) = agent();
     let cluster = cluster(Script::ready());
     cluster.answer_exec(is_upload, ExecAnswer::exit(0));
+    answer_proofs(&cluster, || true);
     let podbay = client(&cluster, |config| config.agent.binary = Some(path));
     assert_eq!(open(&podbay).await.unwrap().without_agent, None);
+}
+
+/// A client that has an agent's image copied into the pods.
+fn with_image(cluster: &ScriptedCluster) -> Podbay {
+    client(cluster, |config| {
+        config.agent.delivery = AgentDelivery::InitContainer;
+        config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_ready_when_its_agent_answers() {
+    let cluster = cluster(Script::ready());
+    let begun = tokio::time::Instant::now();
+    let answers_after = Duration::from_secs(10);
+    answer_proofs(&cluster, move || begun.elapsed() >= answers_after);
+    let report = open(&with_image(&cluster)).await.unwrap();
+    assert_eq!(report.without_agent, None);
+    assert!(begun.elapsed() >= answers_after);
+    // What was waited for is told.
+    assert!(report.times.unwrap().starting >= 5.0, "{:?}", report.times);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_never_answers_is_a_verdict_and_no_hang() {
+    let cluster = cluster(Script::ready());
+    let begun = tokio::time::Instant::now();
+    let error = open(&with_image(&cluster)).await.unwrap_err();
+    let verdict = error.verdict().unwrap();
+    assert_eq!(
+        (verdict.cause, verdict.blame),
+        (Cause::AgentImage, Blame::Configuration),
+        "{verdict}"
+    );
+    assert!(
+        verdict.message.contains("does not answer within 15 s"),
+        "{verdict}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let left = TestCluster::on(&cluster, "default").leave_out(|object| object.kind() == Kind::NetworkPolicy);
+    left.assert_empty("a failed start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_whose_agent_ends_tells_how() {
+    let script = Script::ready().then(Duration::from_secs(3), Incident::Exit { code: 9 });
+    let cluster = cluster(script);
+    let begun = tokio::time::Instant::now();
+    let error = open(&with_image(&cluster)).await.unwrap_err();
+    let verdict = error.verdict().unwrap();
+    assert_eq!(verdict.cause, Cause::Exited, "{verdict}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+/// A client without the right to any way can't tell whether the agent answers.
+#[tokio::test(start_paused = true)]
+async fn where_no_way_is_open_a_session_opens_without_its_agent() {
+    let scripted = cluster(Script::ready());
+    let faulty = FaultyCluster::new(Arc::new(scripted));
+    for operation in [Operation::PortForward, Operation::Exec] {
+        faulty.inject(On::any().operation(operation), Fault::forbidden("not granted"));
+    }
+    let mut config = Config::default();
+    config.agent.image = Some("registry.example/podbay-agent:1".to_owned());
+    let podbay = Podbay::with_client(Arc::new(faulty), config);
+    let why = open(&podbay).await.unwrap().without_agent.unwrap();
+    assert!(why.contains("not granted"), "{why}");
 }

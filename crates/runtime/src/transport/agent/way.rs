@@ -1,7 +1,5 @@
 //! Whether a session's agent is there, and the way to it.
 
-use std::sync::Arc;
-
 use podbay_protocol::PassedOver;
 
 use crate::agent::AgentConnection;
@@ -49,28 +47,16 @@ pub(in crate::transport) async fn find(session: &ClusterSession) -> Result<Way, 
     let Some(address) = session.address().await? else {
         return Ok(Way::Exec(Vec::new()));
     };
-    let ctx = session.ctx();
-    if let Some(known) = ctx.agents.get(address.uid()) {
-        // What can't be made again now may be a little later: who uses it tries for a while.
-        let _ = known.ensure().await;
-        return Ok(Way::Agent(known));
-    }
-    let key = session.session_key().await?;
-    let uid = address.uid().to_owned();
-    let connection = AgentConnection::new(Arc::clone(&ctx.ways), address, port, key);
-    match connection.ensure().await {
-        Ok(()) => Ok(Way::Agent(ctx.agents.keep(&uid, connection))),
-        Err(failure) if ctx.ways.is_named() => Err(Error::Agent {
-            session: session.id().to_owned(),
-            source: Box::new(failure),
-        }),
-        Err(failure) => {
+    match session.agent_at(address, port).await {
+        Ok(connection) => Ok(Way::Agent(connection)),
+        Err(Error::Agent { source, .. }) if !session.ctx().ways.is_named() => {
             tracing::warn!(
                 session = session.id(),
                 "commands and files go through the API server's exec: {}",
-                chain(&failure)
+                chain(&*source)
             );
-            Ok(Way::Exec(failure.passed_over()))
+            Ok(Way::Exec(source.passed_over()))
         }
+        Err(error) => Err(error),
     }
 }
