@@ -51,6 +51,32 @@ async fn what_it_uses(session: &Session) {
     assert!(refused.chain().contains("86400"), "{}", refused.chain());
 }
 
+/// In the user's own places, as any program of his: the name is no other session's.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_this_machine_by_an_agent() {
+    let mut config = Config::default();
+    config.agent.binary = Some(podbay_tests::program::agent());
+    let podbay = Podbay::builder(config)
+        .backend(Backend::Local)
+        .connect()
+        .await
+        .unwrap();
+    let id = format!("conformance-{:016x}", rand::random::<u64>());
+    let session = podbay.session(&id).open().await.unwrap();
+    suite(&session).await;
+    // Another handle finds it, and its end.
+    assert!(
+        podbay
+            .list("")
+            .await
+            .unwrap()
+            .iter()
+            .any(|found| found.session == id)
+    );
+    session.close().await.unwrap();
+    assert!(!podbay.close(&id, true).await.unwrap().existed);
+}
+
 async fn suite(session: &Session) {
     codes(session).await;
     streams(session).await;

@@ -4,7 +4,7 @@
 //! ```text
 //!   sandbox.rs      a session whose pod's port leads to a real agent
 //!   faults.rs       what befalls connections on their way
-//!   conformance.rs  one suite of commands for the agent and for this machine
+//!   conformance.rs  one suite of commands for the agent in a pod and on this machine, and for processes of this one
 //!   files/          one suite of files and copies, over whatever way there is to them
 //!   commands.rs     an exec subresource that runs commands on this machine
 //!   lost.rs         connections that break, stall and are cut into slices
