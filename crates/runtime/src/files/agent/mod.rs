@@ -237,7 +237,7 @@ impl FileTransport for AgentFiles {
     }
 
     async fn stat(&self, path: &str) -> Result<FileStat, TransportError> {
-        self.unless_cancelled(self.look_and_follow(path)).await
+        self.unless_cancelled(Box::pin(self.look_and_follow(path))).await
     }
 
     async fn get(&self, path: &str, range: ByteRange, to: Writer) -> Result<u64, TransportError> {
