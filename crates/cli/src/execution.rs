@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podbay_runtime::protocol::Outcome;
+use podbay_runtime::protocol::{Outcome, ProcessId};
 use podbay_runtime::{Command, RunAs, Session};
 
 use crate::exit::Failure;
@@ -32,6 +32,47 @@ pub(crate) struct Execution {
     pub(crate) signals: Signals,
 }
 
+/// Starts a command and leaves it to itself.
+pub(crate) async fn detach(session: &Session, execution: Execution) -> Result<ProcessId, Failure> {
+    let Execution {
+        argv,
+        stdin,
+        tty,
+        workdir,
+        user,
+        timeout,
+        keep: _,
+        signals: _,
+    } = execution;
+    let mut command = settled(session.command(argv), workdir, user, timeout);
+    if tty {
+        command = command.terminal(terminal::size());
+    }
+    if stdin {
+        command = command.open_stdin();
+    }
+    Ok(command.detach().await?)
+}
+
+/// The command with what was asked for.
+fn settled(
+    mut command: Command,
+    workdir: Option<String>,
+    user: Option<RunAs>,
+    timeout: Option<Duration>,
+) -> Command {
+    if let Some(timeout) = timeout {
+        command = command.timeout(timeout);
+    }
+    if let Some(workdir) = workdir {
+        command = command.workdir(workdir);
+    }
+    if let Some(user) = user {
+        command = command.user(user);
+    }
+    command
+}
+
 /// Runs a command to its end.
 pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<Outcome, Failure> {
     let Execution {
@@ -45,16 +86,8 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
         signals,
     } = execution;
     let grace = Duration::from_secs(session.podbay().config().podbay.termination_grace_seconds);
-    let mut command: Command = session.command(argv).cancel_on(signals.token());
-    if let Some(timeout) = timeout {
-        command = command.timeout(timeout);
-    }
-    if let Some(workdir) = workdir {
-        command = command.workdir(workdir);
-    }
-    if let Some(user) = user {
-        command = command.user(user);
-    }
+    let command = session.command(argv).cancel_on(signals.token());
+    let mut command = settled(command, workdir, user, timeout);
     if stdin {
         command = command.stdin(standard::input()?);
     }

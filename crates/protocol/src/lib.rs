@@ -42,7 +42,7 @@ pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSumm
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
 pub use process::{
     EndRecord, Environment, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ProcessUser, ReaderId,
-    ResourceUsage, Retention, Signal, SignalTarget, StreamEnd, StreamName,
+    ResourceUsage, Retention, Signal, SignalTarget, StreamEnd, StreamName, UnknownSignal,
 };
 pub use session_state::{Degraded, SessionState};
 pub use start_failure::StartFailure;

@@ -96,7 +96,7 @@ mod wait;
 
 pub use backend::{Backend, BackendKind};
 pub use check::check_configuration;
-pub use command::{Command, Running};
+pub use command::{Attach, Command, Running};
 pub use error::{ConfigurationProblem, ConfigurationProblems, Error, NotPossible, Operation, ProcessError};
 pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};

@@ -1,14 +1,27 @@
-//! One suite of commands for the agent and for this machine.
+//! One suite of commands for the agent, for exec and for this machine.
 
+use std::io::Cursor;
 use std::time::Duration;
 
 use podbay_config::Config;
-use podbay_runtime::protocol::{End, ErrorCode};
-use podbay_runtime::{Backend, Podbay, Session};
+use podbay_runtime::protocol::{Content, End, ErrorCode, Outcome};
+use podbay_runtime::{Backend, Podbay, RunAs, Session};
+use tokio::io::{AsyncReadExt as _, duplex};
 use tokio::time::Instant;
 
+use crate::container::container;
 use crate::faults::Faults;
 use crate::sandbox::sandbox;
+use crate::task::sha256;
+
+/// What differs from way to way, each for its reason.
+#[derive(Clone, Copy)]
+struct Way {
+    /// Whether a signal that ended a command is told from an exit code: Kubernetes' exec knows codes alone.
+    tells_signals: bool,
+    /// How many commands run at once: a script of the shell's carries each over exec, and takes its time.
+    at_once: i32,
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_agent() {
@@ -21,8 +34,30 @@ async fn by_the_agent() {
         .capabilities()
         .transport;
     assert_eq!(transport, "the agent");
-    suite(&sandbox.session).await;
+    let way = Way {
+        tells_signals: true,
+        at_once: 100,
+    };
+    suite(&sandbox.session, way).await;
     what_it_uses(&sandbox.session).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_exec() {
+    let container = container().await;
+    let transport = container
+        .session
+        .processes()
+        .await
+        .unwrap()
+        .capabilities()
+        .transport;
+    assert_eq!(transport, "exec");
+    let way = Way {
+        tells_signals: false,
+        at_once: 100,
+    };
+    suite(&container.session, way).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +69,11 @@ async fn on_this_machine() {
         .await
         .unwrap();
     let session = podbay.session("demo").open().await.unwrap();
-    suite(&session).await;
+    let way = Way {
+        tells_signals: true,
+        at_once: 100,
+    };
+    suite(&session, way).await;
     let refused = session.figures().await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Unsupported);
     session.close().await.unwrap();
@@ -63,7 +102,14 @@ async fn on_this_machine_by_an_agent() {
         .unwrap();
     let id = format!("conformance-{:016x}", rand::random::<u64>());
     let session = podbay.session(&id).open().await.unwrap();
-    suite(&session).await;
+    suite(
+        &session,
+        Way {
+            tells_signals: true,
+            at_once: 100,
+        },
+    )
+    .await;
     // Another handle finds it, and its end.
     assert!(
         podbay
@@ -77,124 +123,280 @@ async fn on_this_machine_by_an_agent() {
     assert!(!podbay.close(&id, true).await.unwrap().existed);
 }
 
-async fn suite(session: &Session) {
-    codes(session).await;
-    streams(session).await;
+async fn suite(session: &Session, way: Way) {
+    codes(session, way).await;
+    outputs(session).await;
     input(session).await;
     what_cannot_be_run(session).await;
+    users(session).await;
+    much_of_everything(session).await;
+    slow_reader(session).await;
     time_out(session).await;
     what_is_left_behind(session).await;
-    many_at_once(session).await;
+    many_at_once(session, way.at_once).await;
 }
 
-/// The exit code and both outputs of a shell's command.
+fn text(content: &Content) -> String {
+    content.text().to_string()
+}
+
+async fn run<const N: usize>(session: &Session, argv: [&str; N]) -> Outcome {
+    Box::pin(session.exec(argv)).await.unwrap()
+}
+
+/// The end and both outputs of a shell's command.
 async fn sh(session: &Session, script: &str) -> (End, String, String) {
-    let outcome = Box::pin(session.exec(["sh", "-c", script])).await.unwrap();
-    let text = |content: &podbay_runtime::protocol::Content| content.text().to_string();
+    let outcome = run(session, ["sh", "-c", script]).await;
     (
-        outcome.end.clone(),
+        outcome.end,
         text(&outcome.stdout_content),
         text(&outcome.stderr_content),
     )
 }
 
-async fn codes(session: &Session) {
-    for code in [0, 1, 3, 126, 127, 255] {
+async fn given(session: &Session, bytes: &[u8], argv: &[&str]) -> Outcome {
+    let command = session.command(argv.iter().copied());
+    Box::pin(command.stdin(Cursor::new(bytes.to_vec())).output())
+        .await
+        .unwrap()
+}
+
+async fn codes(session: &Session, way: Way) {
+    for code in [0, 1, 3, 125, 126, 127, 128, 200, 255] {
         let (end, out, err) = sh(session, &format!("echo out; echo err >&2; exit {code}")).await;
         assert_eq!(
             (end, out.as_str(), err.as_str()),
             (End::Exited { code }, "out\n", "err\n")
         );
     }
-    let (end, ..) = sh(session, "kill -9 $$").await;
-    assert_eq!(end, End::Signaled { signal: 9 });
+    for signal in [1, 9, 15] {
+        let (end, out, _) = sh(session, &format!("echo last; kill -{signal} $$; sleep 5")).await;
+        let must = if way.tells_signals {
+            End::Signaled { signal }
+        } else {
+            End::Exited { code: 128 + signal }
+        };
+        assert_eq!((end, out.as_str()), (must, "last\n"));
+    }
 }
 
-async fn streams(session: &Session) {
-    // No output at all; bytes that are no text; 10 MiB on both streams at once.
+async fn outputs(session: &Session) {
+    // None at all; bytes that are no text; an end without a line end.
     assert_eq!(
         sh(session, "").await,
         (End::Exited { code: 0 }, String::new(), String::new())
     );
-    let outcome = Box::pin(session.exec(["printf", r"\377\000\n"])).await.unwrap();
-    assert_eq!(outcome.stdout_content.bytes.as_slice(), b"\xff\0\n");
-    let script = "head -c 10485760 /dev/zero & head -c 10485760 /dev/zero >&2; wait";
-    let outcome = Box::pin(session.exec(["sh", "-c", script])).await.unwrap();
+    let outcome = run(session, ["printf", r"\377\000\n\200x"]).await;
+    assert_eq!(outcome.stdout_content.bytes.as_slice(), b"\xff\0\n\x80x");
+    assert_eq!(outcome.stdout.sha256, sha256(b"\xff\0\n\x80x"));
+    // 10 MiB on both at once.
+    let outcome = run(
+        session,
+        [
+            "sh",
+            "-c",
+            "head -c 10485760 /dev/zero & head -c 10485760 /dev/zero >&2; wait",
+        ],
+    )
+    .await;
     for stream in [&outcome.stdout, &outcome.stderr] {
         assert_eq!((stream.bytes, stream.truncated), (10 << 20, false));
-        // 10 MiB of zeros.
-        let zeros = "e5b844cc57f57094ea4585e235f36c78c1cd222262bb89d53c94dcb4d6b3e55d";
-        assert_eq!(stream.sha256, zeros);
+        assert_eq!(stream.sha256, sha256(&vec![0; 10 << 20]));
     }
+    assert!(outcome.stdout_content.capped);
+    // One closed long before the other.
+    let (end, out, err) = sh(session, "echo out; exec >&-; sleep 0.3; echo err >&2; exit 2").await;
+    assert_eq!(
+        (end, out.as_str(), err.as_str()),
+        (End::Exited { code: 2 }, "out\n", "err\n")
+    );
 }
 
 async fn input(session: &Session) {
-    let given = |bytes: Vec<u8>, argv: &[&str]| {
-        session
-            .command(argv.iter().copied())
-            .stdin(std::io::Cursor::new(bytes))
-    };
-    let outcome = Box::pin(given(b"a\xff\nb".to_vec(), &["cat"]).output())
-        .await
-        .unwrap();
-    assert_eq!(outcome.stdout_content.bytes.as_slice(), b"a\xff\nb");
-    let outcome = Box::pin(given(vec![7; 3_000_000], &["wc", "-c"]).output())
-        .await
-        .unwrap();
-    assert_eq!(outcome.stdout_content.text().trim(), "3000000");
-    // Input that nobody reads costs no code; no input is an end of file.
-    let outcome = Box::pin(given(vec![7; 3_000_000], &["false"]).output())
-        .await
-        .unwrap();
-    assert_eq!(outcome.end, End::Exited { code: 1 });
-    assert_eq!(sh(session, "cat").await.1, "");
+    let outcome = given(session, b"a\xff\0\nb", &["cat"]).await;
+    assert_eq!(outcome.stdout_content.bytes.as_slice(), b"a\xff\0\nb");
+    // Around what is carried at once.
+    for size in [1, 32_767, 32_768, 65_537, 131_072, 262_145, 3_000_000] {
+        let bytes: Vec<u8> = (0..size)
+            .map(|at: u32| at.to_le_bytes()[usize::from(at.is_multiple_of(3))])
+            .collect();
+        let outcome = given(session, &bytes, &["cat"]).await;
+        assert_eq!(
+            (outcome.stdout.bytes, outcome.stdout.sha256),
+            (size.into(), sha256(&bytes))
+        );
+        assert_eq!(outcome.end, End::Exited { code: 0 });
+    }
+    // An end of file, with nothing before it; none asked for is one at once.
+    assert_eq!(given(session, b"", &["cat"]).await.stdout.bytes, 0);
+    assert_eq!(sh(session, "cat; echo $?").await.1, "0\n");
+    // What nobody reads costs no code, nor does what is read in part.
+    let much = vec![7; 3_000_000];
+    assert_eq!(
+        given(session, &much, &["false"]).await.end,
+        End::Exited { code: 1 }
+    );
+    let outcome = given(session, &much, &["head", "-c", "5"]).await;
+    assert_eq!((outcome.stdout.bytes, outcome.end), (5, End::Exited { code: 0 }));
+    // Closed by the command while it runs on.
+    let outcome = given(session, &much, &["sh", "-c", "exec <&-; sleep 0.3; echo on"]).await;
+    assert_eq!(
+        (text(&outcome.stdout_content).as_str(), outcome.end),
+        ("on\n", End::Exited { code: 0 })
+    );
 }
 
 async fn what_cannot_be_run(session: &Session) {
-    let end = |outcome: podbay_runtime::Outcome| outcome.end;
-    let missing = end(Box::pin(session.exec(["no-such-program"])).await.unwrap());
-    assert!(matches!(missing, End::NotFound { .. }), "{missing:?}");
-    let not_executable = end(Box::pin(session.exec(["/etc/passwd"])).await.unwrap());
-    assert!(
-        matches!(not_executable, End::CannotExecute { .. }),
-        "{not_executable:?}"
-    );
+    // Over exec the image's shell says so, by its code alone.
+    for (program, code) in [
+        ("no-such-program", 127),
+        ("/no/such/program", 127),
+        ("/etc/passwd", 126),
+        ("/tmp", 126),
+    ] {
+        let end = run(session, [program]).await.end;
+        assert_eq!(end.exit_code(), code, "{program}: {end:?}");
+    }
     let nowhere = session.command(["true"]).workdir("/nowhere");
     let outcome = Box::pin(nowhere.output()).await.unwrap();
     assert_eq!(outcome.end.exit_code(), 126, "{outcome:?}");
+    let elsewhere = session.command(["pwd"]).workdir("/usr");
+    let outcome = Box::pin(elsewhere.output()).await.unwrap();
+    assert_eq!(text(&outcome.stdout_content), "/usr\n");
+}
+
+/// Another user than the session's, by number: whoever is not root may become nobody else.
+async fn users(session: &Session) {
+    let user: RunAs = "54321:54322".parse().unwrap();
+    let command = session.command(["sh", "-c", "id -u; id -g; exit 3"]).workdir("/");
+    let outcome = Box::pin(command.user(user).output()).await;
+    let is_root = sh(session, "id -u").await.1 == "0\n";
+    match outcome {
+        Ok(outcome) if is_root => {
+            assert_eq!(text(&outcome.stdout_content), "54321\n54322\n", "{outcome:?}");
+            assert_eq!(outcome.end, End::Exited { code: 3 });
+        }
+        Ok(outcome) => assert_eq!(outcome.end.exit_code(), 126, "{outcome:?}"),
+        Err(error) => assert!(!is_root, "{error}"),
+    }
+}
+
+/// Words and variables: many, long, and of every kind.
+async fn much_of_everything(session: &Session) {
+    // No single word may have more than 128 KiB (MAX_ARG_STRLEN).
+    let word = "x".repeat(100_000);
+    let outcome = run(
+        session,
+        [
+            "sh",
+            "-c",
+            "printf %s \"$@\" | wc -c; echo $#",
+            "sh",
+            &word,
+            &word,
+            &word,
+        ],
+    )
+    .await;
+    assert_eq!(text(&outcome.stdout_content), "300000\n3\n");
+    let words: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
+    let script = ["sh", "-c", "echo $#; eval echo \\${$#}", "sh"].map(str::to_owned);
+    let outcome = Box::pin(session.exec(script.into_iter().chain(words)))
+        .await
+        .unwrap();
+    assert_eq!(text(&outcome.stdout_content), "5000\n4999\n");
+    let odd = ["", " ", "a b", "\"'\\$`", "new\nline", "-n", "*", "ü"];
+    let argv = ["printf", "<%s>"].into_iter().chain(odd);
+    let outcome = Box::pin(session.exec(argv)).await.unwrap();
+    let must: String = odd.iter().map(|word| format!("<{word}>")).collect();
+    assert_eq!(text(&outcome.stdout_content), must);
+    let large = format!(
+        "V={}; export V; env | grep -c ^V=; sh -c 'printf %s \"$V\"' | wc -c",
+        "y".repeat(90_000)
+    );
+    let outcome = run(session, ["sh", "-c", &large]).await;
+    assert_eq!(text(&outcome.stdout_content), "1\n90000\n");
+}
+
+/// A reader who takes his time holds up the command and loses nothing.
+async fn slow_reader(session: &Session) {
+    let (mut reader, writer) = duplex(4096);
+    let command = session.command(["sh", "-c", "head -c 3000000 /dev/zero; echo end; echo err >&2"]);
+    let running = tokio::spawn(Box::pin(command.stdout(writer).capture(0).output()));
+    let (mut total, mut buffer) = (0, vec![0; 100_000]);
+    let mut last = 0;
+    loop {
+        let read = reader.read(&mut buffer).await.unwrap();
+        if read == 0 {
+            break;
+        }
+        total += read;
+        last = buffer[read - 1];
+        if total % 7 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let outcome = running.await.unwrap().unwrap();
+    assert_eq!((total, last, outcome.stdout.bytes), (3_000_004, b'\n', 3_000_004));
+    assert_eq!((outcome.stderr.bytes, outcome.end), (4, End::Exited { code: 0 }));
 }
 
 async fn time_out(session: &Session) {
     let begun = Instant::now();
-    let command = session.command(["sh", "-c", "echo early; sleep 60 & sleep 60"]);
+    let mark = format!("60.{}", std::process::id());
+    let script = format!("echo early; (sleep {mark} & sleep {mark}) & sleep {mark}");
+    let command = session.command(["sh", "-c", &script]);
     let outcome = Box::pin(command.timeout(Duration::from_secs(1)).output())
         .await
         .unwrap();
-    assert!(matches!(outcome.end, End::TimedOut { .. }), "{outcome:?}");
-    assert_eq!(outcome.stdout_content.text(), "early\n");
+    assert_eq!(outcome.end, End::TimedOut { seconds: 1.0 }, "{outcome:?}");
+    assert_eq!(text(&outcome.stdout_content), "early\n");
     assert!(begun.elapsed() < Duration::from_secs(20));
+    // Its grandchildren went with it.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_running(&format!("sleep\0{mark}\0")) {
+        assert!(Instant::now() < deadline, "a grandchild runs on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether a process with this command line runs here.
+fn is_running(line: &str) -> bool {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .any(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|found| found == line.as_bytes()))
 }
 
 async fn what_is_left_behind(session: &Session) {
     let begun = Instant::now();
-    let outcome = Box::pin(session.exec(["sh", "-c", "sleep 30 & echo hi"]))
-        .await
-        .unwrap();
+    let outcome = run(session, ["sh", "-c", "sleep 31 & echo hi"]).await;
     assert_eq!(
-        (outcome.end.clone(), outcome.stdout_content.text().as_ref()),
-        (End::Exited { code: 0 }, "hi\n")
+        (&outcome.end, text(&outcome.stdout_content).as_str()),
+        (&End::Exited { code: 0 }, "hi\n")
     );
     assert!(outcome.stdout.truncated, "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(20));
+    // One that holds no output is none of ours.
+    let outcome = run(
+        session,
+        ["sh", "-c", "sleep 0.5 >/dev/null 2>&1 & echo hi; exit 5"],
+    )
+    .await;
+    assert_eq!(
+        (outcome.end, outcome.stdout.truncated),
+        (End::Exited { code: 5 }, false)
+    );
 }
 
-async fn many_at_once(session: &Session) {
-    let runs = (0..100).map(|number| async move {
-        let outcome =
-            Box::pin(session.exec(["sh", "-c", &format!("echo {number}; exit {}", number % 7)])).await;
-        let outcome = outcome.unwrap();
-        assert_eq!(outcome.stdout_content.text(), format!("{number}\n"));
+async fn many_at_once(session: &Session, count: i32) {
+    let runs = (0..count).map(|number| async move {
+        let command = session.command(["sh", "-c", &format!("cat; exit {}", number % 7)]);
+        let given = Cursor::new(format!("{number}\n"));
+        let outcome = Box::pin(command.stdin(given).output()).await.unwrap();
+        assert_eq!(text(&outcome.stdout_content), format!("{number}\n"));
         assert_eq!(outcome.end, End::Exited { code: number % 7 });
+        assert!(!outcome.stdout.truncated && !outcome.stderr.truncated, "{number}");
     });
     futures::future::join_all(runs).await;
 }

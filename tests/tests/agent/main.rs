@@ -3,20 +3,30 @@
 //!
 //! ```text
 //!   sandbox.rs      a session whose pod's port leads to a real agent
+//!   container.rs    a session without an agent, whose commands an exec carries
 //!   faults.rs       what befalls connections on their way
-//!   conformance.rs  one suite of commands for the agent in a pod and on this machine, and for processes of this one
+//!   conformance.rs  one suite of commands for the agent in a pod and on this machine, for exec, and for processes of this one
 //!   files/          one suite of files and copies, over whatever way there is to them
 //!   commands.rs     an exec subresource that runs commands on this machine
-//!   lost.rs         connections that break, stall and are cut into slices
+//!   detached.rs     processes that are left to themselves, and reached again
+//!   verdicts.rs     commands without an end of their own
+//!   task.rs         commands whose output is known before they run
+//!   lost.rs         these over connections that break
+//!   broken.rs       clients that are wrong on purpose, which are found out
 //!   ways.rs         the ways to an agent, and whom none of them leads to
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod broken;
 mod commands;
 mod conformance;
+mod container;
+mod detached;
 mod faults;
 mod files;
 mod lost;
 mod sandbox;
+mod task;
+mod verdicts;
 mod ways;

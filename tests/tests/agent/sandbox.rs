@@ -1,7 +1,7 @@
 //! A session whose pod's port leads to a real agent.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,13 +23,26 @@ const AGENT_PORT: u16 = 10022;
 /// A session, and what keeps it alive.
 pub(crate) struct Sandbox {
     pub(crate) session: Session,
+    pub(crate) cluster: ScriptedCluster,
     pub(crate) faults: Arc<Faults>,
     /// Where its agent listens on this machine.
     pub(crate) port: u16,
     /// Breaks the connections that there are.
     connections: Arc<Mutex<CancellationToken>>,
     agent: Child,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+}
+
+impl Sandbox {
+    /// Where its commands begin.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The number of the agent's process.
+    pub(crate) fn agent(&self) -> u32 {
+        self.agent.id()
+    }
 }
 
 impl Drop for Sandbox {
@@ -78,6 +91,8 @@ pub(crate) async fn sandbox_with(
             let Ok(agent) = TcpStream::connect(address).await else {
                 return;
             };
+            // Slices would be put together again, and small requests wait.
+            let _ = agent.set_nodelay(true);
             tokio::select! {
                 () = pass(client, agent, &faults) => {}
                 () = broken.cancelled() => {}
@@ -110,11 +125,12 @@ pub(crate) async fn sandbox_with(
     let session = opening.await.unwrap();
     let sandbox = Sandbox {
         session,
+        cluster: cluster.clone(),
         faults,
         port,
         connections,
         agent,
-        _directory: directory,
+        directory,
     };
     listening(port).await;
     sandbox

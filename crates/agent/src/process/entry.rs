@@ -138,8 +138,11 @@ impl Entry {
         info.first = Some(state.offsets(StreamLog::first));
         info.stdin = self.input.as_ref().map(Input::taken);
         info.pid = state.pid;
-        let until = state.ended.unwrap_or_else(Instant::now);
+        let now = Instant::now();
+        let until = state.ended.unwrap_or(now);
         info.seconds = Some(until.duration_since(self.started).as_secs_f64());
+        info.age_seconds = Some(now.duration_since(self.started).as_secs_f64());
+        info.terminal = self.has_terminal;
         info
     }
 

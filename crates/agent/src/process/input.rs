@@ -1,12 +1,13 @@
 //! A process's standard input: a log of offsets, so that nothing is written twice, and the task that writes it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use podbay_protocol::ProcessId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::timeout;
 
 use super::error::StdinError;
 
@@ -14,6 +15,11 @@ use super::error::StdinError;
 const PIECE: usize = 64 * 1024;
 /// How many pieces wait for the process.
 const PIECES: usize = 8;
+/// How far a write may be ahead of what was taken and be waited with, in bytes: several may be on their way at once, and one may
+/// overtake another.
+const AHEAD: u64 = 4 << 20;
+/// How long the write is waited for that comes before one that is here, while none is at work.
+const OVERTAKEN_BY: Duration = Duration::from_secs(1);
 /// Ctrl-D, a terminal's end-of-file character unless it was changed (termios(3), `VEOF`).
 const END_OF_FILE: u8 = 0x04;
 
@@ -21,7 +27,7 @@ const END_OF_FILE: u8 = 0x04;
 pub(super) struct Input {
     /// Held while one writes: whoever comes after sees what was taken then. None once it is closed.
     sender: Mutex<Option<mpsc::Sender<Bytes>>>,
-    taken: AtomicU64,
+    taken: watch::Sender<u64>,
     /// Whether the process has ended: nobody waits for it then.
     ended: watch::Sender<bool>,
 }
@@ -34,7 +40,7 @@ impl Input {
         let (sender, pieces) = mpsc::channel(PIECES);
         let input = Self {
             sender: Mutex::new(Some(sender)),
-            taken: AtomicU64::new(0),
+            taken: watch::Sender::new(0),
             ended: watch::Sender::new(false),
         };
         (input, pieces)
@@ -42,7 +48,7 @@ impl Input {
 
     /// How many bytes were taken.
     pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Acquire)
+        *self.taken.borrow()
     }
 
     /// The process has ended.
@@ -50,13 +56,35 @@ impl Input {
         self.ended.send_replace(true);
     }
 
-    /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some.
+    /// Waits until all before `offset` was taken, if that is on its way.
+    async fn turn(&self, offset: u64) {
+        let mut taken = self.taken.subscribe();
+        let mut ended = self.ended.subscribe();
+        loop {
+            if offset.saturating_sub(self.taken()) > AHEAD {
+                return;
+            }
+            tokio::select! {
+                came = timeout(OVERTAKEN_BY, taken.wait_for(|taken| *taken >= offset)) => {
+                    // As long as somebody writes, it may come to that.
+                    if came.is_ok() || self.sender.try_lock().is_ok() {
+                        return;
+                    }
+                }
+                _ = ended.wait_for(|ended| *ended) => return,
+            }
+        }
+    }
+
+    /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some. One that
+    /// overtook the one before it waits for that.
     pub(super) async fn write(
         &self,
         id: &ProcessId,
         offset: u64,
         mut bytes: Bytes,
     ) -> Result<u64, StdinError> {
+        self.turn(offset).await;
         let sender = self.sender.lock().await;
         let taken = self.taken();
         let Some(known) = taken.checked_sub(offset) else {
@@ -82,7 +110,7 @@ impl Input {
             };
             let permit = permit.ok_or_else(closed)?;
             let piece = bytes.split_to(bytes.len().min(PIECE));
-            self.taken.fetch_add(piece.len() as u64, Ordering::Release);
+            self.taken.send_modify(|taken| *taken += piece.len() as u64);
             permit.send(piece);
         }
         Ok(self.taken())
@@ -122,6 +150,38 @@ mod tests {
         input
             .write(&id(), offset, Bytes::from_static(text.as_bytes()))
             .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_that_overtook_one_another_are_put_in_order() {
+        let (input, mut pieces) = Input::new();
+        let (id, write_of) = (id(), |offset, text: &'static str| {
+            (offset, Bytes::from_static(text.as_bytes()))
+        });
+        let [last, first, middle] = [write_of(4, "ef"), write_of(0, "ab"), write_of(2, "cd")];
+        let all = tokio::join!(
+            input.write(&id, last.0, last.1),
+            input.write(&id, middle.0, middle.1),
+            input.write(&id, first.0, first.1),
+        );
+        assert_eq!(all, (Ok(6), Ok(4), Ok(2)));
+        // One whose predecessor does not come is told, and so is one that is far ahead.
+        assert!(matches!(
+            write(&input, 9, "x").await,
+            Err(StdinError::Gap { taken: 6, .. })
+        ));
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(
+            write(&input, AHEAD + 7, "x").await,
+            Err(StdinError::Gap { .. })
+        ));
+        assert!(begun.elapsed().is_zero());
+        input.close().await;
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            all.extend_from_slice(&piece);
+        }
+        assert_eq!(all, b"abcdef");
     }
 
     #[tokio::test]

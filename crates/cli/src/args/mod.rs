@@ -19,8 +19,8 @@ pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
 use crate::commands::{
-    close, completions, config, cp, delete, exec, key, logs, ls, open, pause, render, resume, run, show, top,
-    version,
+    attach, close, completions, config, cp, delete, exec, key, kill, logs, ls, open, pause, ps, render,
+    resume, run, show, top, version,
 };
 
 /// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
@@ -42,6 +42,12 @@ pub(crate) enum Command {
     Open(open::OpenArgs),
     /// Run a command in an open session
     Exec(exec::ExecArgs),
+    /// Follow a process of a session that was detached, to its end
+    Attach(attach::AttachArgs),
+    /// List the processes of a session
+    Ps(ps::PsArgs),
+    /// Send a process of a session a signal
+    Kill(kill::KillArgs),
     /// List the sessions
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),

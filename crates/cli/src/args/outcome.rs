@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 #[command(next_help_heading = "Outcome")]
 pub(crate) struct OutcomeArgs {
     /// Print one JSON record, with the command's output in it, in place of the output
-    #[arg(short, long, value_enum, value_name = "FORMAT", conflicts_with = "tty")]
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<RecordFormat>,
     /// Write the record, without the output, to this file
     #[arg(long, value_name = "FILE")]

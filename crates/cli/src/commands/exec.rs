@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
+use podbay_protocol::outcome::EXIT_FAILED;
 use podbay_runtime::RunAs;
 use tokio::time::Instant;
 
 use super::run::listen;
 use crate::args::{GlobalArgs, OutcomeArgs, duration};
 use crate::connection::{Needs, connect_to_sessions};
-use crate::execution::{Execution, execute};
-use crate::exit::Failure;
+use crate::execution::{Execution, detach, execute};
+use crate::exit::{Failure, narrow};
+use crate::output::{note, print_line};
 use crate::report::{Attempt, Channels, report};
 
 /// Flags of `podbay exec`.
@@ -23,8 +25,11 @@ pub(crate) struct ExecArgs {
     #[arg(short = 'i', long)]
     stdin: bool,
     /// Give the command a terminal
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "output")]
     tty: bool,
+    /// Print the process's id and leave it to itself: podbay attach, ps and kill reach it; with -i its standard input stays open
+    #[arg(short, long, conflicts_with_all = ["output", "outcome_file"])]
+    detach: bool,
     /// Directory that the command starts in [default: the session's]
     #[arg(short, long, value_name = "DIRECTORY")]
     workdir: Option<String>,
@@ -47,6 +52,7 @@ Examples:
   podbay exec -it demo -- bash
   podbay exec -i demo -- tar -x < files.tar
   podbay exec --user 1000:1000 demo -- id
+  id=$(podbay exec -d demo -- make test); podbay attach demo \"$id\"
   podbay exec demo --timeout 30s -o json -- ./check";
 
 /// Runs a command in a session.
@@ -55,6 +61,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         session: id,
         stdin,
         tty,
+        detach: is_detached,
         workdir,
         user,
         timeout,
@@ -74,11 +81,22 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         keep: outcome.output.map(|_| outcome.max_output),
         signals: signals.clone(),
     };
-    let work = async {
+    let session = async {
         let podbay = connect_to_sessions(global, Needs::default()).await?;
-        let session = podbay.existing(&id)?;
-        execute(&session, execution).await
+        Ok::<_, Failure>(podbay.existing(&id)?)
     };
+    if is_detached {
+        let cancelled = signals.token();
+        let work = async { detach(&session.await?, execution).await };
+        return tokio::select! {
+            process = Box::pin(work) => print_line(process?).map(|()| 0),
+            () = cancelled.cancelled() => {
+                note(&format!("podbay: the command may have been started: podbay ps {id} tells"));
+                Ok(signals.exit_code().unwrap_or_else(|| narrow(EXIT_FAILED)))
+            }
+        };
+    }
+    let work = async { execute(&session.await?, execution).await };
     let left = || {
         Some(format!(
             "the command may still run in session {id}: podbay close {id} ends all that does"

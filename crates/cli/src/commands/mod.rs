@@ -1,5 +1,6 @@
 //! One file a command: its own flags, its help, what it does.
 
+pub(crate) mod attach;
 pub(crate) mod close;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -7,10 +8,12 @@ pub(crate) mod cp;
 pub(crate) mod delete;
 pub(crate) mod exec;
 pub(crate) mod key;
+pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod open;
 pub(crate) mod pause;
+pub(crate) mod ps;
 pub(crate) mod render;
 pub(crate) mod resume;
 pub(crate) mod run;
@@ -28,6 +31,9 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Run(args) => run::run(&global, args).await,
         Command::Open(args) => open::run(&global, args).await,
         Command::Exec(args) => exec::run(&global, args).await,
+        Command::Attach(args) => attach::run(&global, args).await,
+        Command::Ps(args) => ps::run(&global, args).await,
+        Command::Kill(args) => kill::run(&global, args).await,
         Command::Ls(args) => ls::run(&global, args).await,
         Command::Show(args) => show::run(&global, args).await,
         Command::Key(args) => key::run(&global, args).await,

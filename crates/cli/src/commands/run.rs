@@ -34,7 +34,7 @@ pub(crate) struct RunArgs {
     #[arg(short = 'i', long)]
     stdin: bool,
     /// Give the command a terminal
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "output")]
     tty: bool,
     /// Kill the command after so long (30s, 5m, 1h30m), with exit code 124
     #[arg(long, value_name = "DURATION", value_parser = duration)]

@@ -57,6 +57,8 @@ pub enum Hint {
     LookBeforeRunningAgain,
     /// Closing the session ends all that runs in it.
     CloseToEndAll,
+    /// Only an agent in the session's pod can do that.
+    OpenWithAgent,
 
     // The image and its program.
     /// The image needs a shell, or a server of its own.

@@ -135,6 +135,9 @@ pub(super) fn sentence(hint: &Hint, words: &dyn Words) -> Cow<'static, str> {
             operation(Operation::SkipLinks)
         )
         .into(),
+        Hint::OpenWithAgent => Cow::Borrowed("processes that outlive their connection need Podbay's agent in the session's pod: this session was opened \
+            without one (an earlier version, no static agent at hand, a server of the image's, or agent.delivery = \"none\"); close it and open it \
+            again with one"),
         Hint::RaisePriority => Cow::Borrowed("a pod of higher priority took its place: try again, or give sessions a priority class"),
         Hint::CheckNodes => Cow::Borrowed("kubectl get nodes tells; another try lands elsewhere"),
         Hint::RaiseLifetime => Cow::Borrowed("the session may not run longer than kubernetes.active_deadline_seconds: raise it, or close sessions sooner"),

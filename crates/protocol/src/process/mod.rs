@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use end::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd};
 pub use environment::Environment;
 pub use id::{InvalidProcessId, InvalidReaderId, ProcessId, ReaderId};
-pub use signal::{InvalidSignal, Signal, SignalTarget};
+pub use signal::{InvalidSignal, Signal, SignalTarget, UnknownSignal};
 
 use crate::choices;
 use crate::terminal::TerminalSize;
@@ -145,6 +145,12 @@ pub struct ProcessInfo {
     /// How long it has been running, or ran, in seconds. `None` if whoever carries it has not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// How long ago it was started, in seconds. `None` if whoever carries it has not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<f64>,
+    /// Whether it has a terminal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub terminal: bool,
 }
 
 impl ProcessInfo {
@@ -160,8 +166,15 @@ impl ProcessInfo {
             stdin: None,
             pid: None,
             seconds: None,
+            age_seconds: None,
+            terminal: false,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[cfg(test)]

@@ -80,6 +80,11 @@ impl AgentConnection {
         }))
     }
 
+    /// The pod that is meant.
+    pub(crate) fn address(&self) -> &SandboxAddress {
+        &self.0.address
+    }
+
     /// Makes the connection, if there is none, and has the other side prove itself.
     pub(crate) async fn ensure(&self) -> Result<(), AgentFailure> {
         self.sender().await.map(drop)

@@ -19,7 +19,9 @@ pub(super) struct Drain {
     /// What it is in errors.
     what: &'static str,
     tally: Tally,
-    /// How many bytes have come.
+    /// How many bytes came before the first that is asked for.
+    base: u64,
+    /// Where the output is read on: how many bytes it had up to here.
     offset: u64,
     /// What has come and is not written yet: a write may be given up for a new connection, and is then gone on with.
     pending: Bytes,
@@ -36,20 +38,21 @@ pub(super) enum Interruption {
 }
 
 impl Drain {
-    /// Keeps the first `capture` bytes.
-    pub(super) fn new(writer: Option<Writer>, what: &'static str, capture: usize) -> Self {
+    /// Takes in what comes from byte `base` on, and keeps the first `capture` bytes of that.
+    pub(super) fn new(writer: Option<Writer>, what: &'static str, capture: usize, base: u64) -> Self {
         Self {
             writer,
             what,
             tally: Tally::new(capture),
-            offset: 0,
+            base,
+            offset: base,
             pending: Bytes::new(),
             flushed: true,
             is_cut: false,
         }
     }
 
-    /// How many bytes have come.
+    /// Where the output is read on.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
@@ -97,12 +100,14 @@ impl Drain {
     /// stream. Fails if that says of other bytes than have come.
     pub(super) fn finish(self, lost: bool, told: &StreamEnd) -> (StreamSummary, Content, Result<(), String>) {
         let (summary, content) = self.tally.finish(lost || self.is_cut || told.truncated);
+        let reached = self.base + summary.bytes;
         let proof = match (&told.bytes, &told.sha256) {
-            (Some(bytes), _) if *bytes != summary.bytes => Err(format!(
-                "{} bytes of {} arrived, and it had {bytes}",
-                summary.bytes, self.what
+            (Some(bytes), _) if *bytes != reached => Err(format!(
+                "{} arrived up to byte {reached}, and it had {bytes}",
+                self.what
             )),
-            (_, Some(hash)) if *hash != summary.sha256 => {
+            // The hash is of all bytes: it says nothing of a part.
+            (_, Some(hash)) if self.base == 0 && *hash != summary.sha256 => {
                 Err(format!("what arrived of {} is not what was written", self.what))
             }
             _ => Ok(()),

@@ -2,24 +2,31 @@
 //!
 //! ```text
 //!   running.rs    what goes in and out while it runs; time-out and cancellation
+//!   attach.rs     processes that were detached: attaching to them, listing, signals
 //!   reconnect.rs  one process over as many connections as it takes
 //!   backoff.rs    how often, and for how long (pure)
 //!   drain.rs      an output: counted, hashed, written, each byte once
+//!   input.rs      the standard input: several pieces on their way, each byte once
+//!   unsent.rs     which pieces are to be sent, or sent again (pure)
 //! ```
 
+mod attach;
 pub(crate) mod backoff;
 mod drain;
+mod input;
 mod reconnect;
 mod running;
+mod unsent;
 
 use std::time::Duration;
 
 use podbay_k8s_client::TerminalSize;
 use podbay_manifests::RunAs;
-use podbay_protocol::Outcome;
+use podbay_protocol::{Outcome, ProcessId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+pub use attach::Attach;
 pub use running::Running;
 
 use crate::error::Error;
@@ -43,6 +50,8 @@ pub struct Command {
     stderr: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     capture: usize,
     cancel: CancellationToken,
+    process: Option<ProcessId>,
+    open_stdin: bool,
     /// Whether it goes by the way that carries most at once.
     bulk: bool,
 }
@@ -71,6 +80,8 @@ impl Command {
             stderr: None,
             capture: DEFAULT_CAPTURE,
             cancel: CancellationToken::new(),
+            process: None,
+            open_stdin: false,
             bulk: false,
         }
     }
@@ -132,6 +143,20 @@ impl Command {
         self
     }
 
+    /// What it is called among the processes of the session, in place of a random name. Where the session has an agent, a name
+    /// runs once: a start that is repeated with the same name finds the process that is there.
+    pub fn process(mut self, id: ProcessId) -> Self {
+        self.process = Some(id);
+        self
+    }
+
+    /// Gives it a standard input that stays open after [`Command::detach`], for whoever attaches to it. Not together with
+    /// [`Command::stdin`].
+    pub const fn open_stdin(mut self) -> Self {
+        self.open_stdin = true;
+        self
+    }
+
     /// Has it carried by the way that moves most bytes at once, whatever else that way can't do: for files.
     pub(crate) fn bulk(mut self) -> Self {
         self.bulk = true;
@@ -141,6 +166,29 @@ impl Command {
     /// Runs it to its end.
     pub async fn output(self) -> Result<Outcome, Error> {
         self.start().await?.outcome().await
+    }
+
+    /// Starts it and leaves it to itself: it goes on when this program ends, and its output is kept in the sandbox, up to a
+    /// limit, until [`Session::attach`] asks for it. Needs an agent in the session's pod; without one it is refused as
+    /// [`NotPossible`](crate::NotPossible) before anything runs.
+    ///
+    /// The ends of its process are kept for an hour, those of the last thousand processes; its time-out is kept by the agent.
+    /// Outputs and input that were given to the command are not used.
+    ///
+    /// ```no_run
+    /// # async fn example(session: podbay_runtime::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let id = session.command(["make", "test"]).detach().await?;
+    /// // Later, perhaps in another program:
+    /// for process in session.list_processes().await? {
+    ///     println!("{} has written {} bytes", process.id, process.written.stdout);
+    /// }
+    /// let outcome = session.attach(id).output().await?;
+    /// println!("{}", outcome.end.exit_code());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn detach(self) -> Result<ProcessId, Error> {
+        attach::detach(self).await
     }
 
     /// Starts it.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
 use podbay_protocol::{Offsets, ProcessId, ProcessSpec, StreamEnd};
 use tokio::time::Instant;
 
@@ -21,6 +20,17 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Process {
     pub(super) transport: Arc<dyn ProcessTransport>,
     pub(super) id: ProcessId,
+    pub(super) argv: Vec<String>,
+    pub(super) role: Role,
+}
+
+/// What whoever reads a process is to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The one who started it: it waits for him, and ends with him.
+    Owner,
+    /// Somebody who looks on: he holds nothing up, and it goes on without him.
+    Onlooker,
 }
 
 impl Process {
@@ -31,7 +41,9 @@ impl Process {
     ) -> Result<(Self, Attachment), ProcessError> {
         let process = Self {
             id: spec.id.clone(),
+            argv: spec.argv.clone(),
             transport,
+            role: Role::Owner,
         };
         let again = process.transport.capabilities().repeated_start;
         let attachment = process
@@ -78,42 +90,40 @@ impl Process {
             *attachment = None;
             match self.attach(reached, &mut backoff, message).await {
                 Ok(found) => *attachment = Some(found),
-                Err(message) => return Ok(AttachmentEnd::Lost { message }),
+                Err(NotAttached::Lost(message)) => return Ok(AttachmentEnd::Lost { message }),
+                Err(NotAttached::Gone(error)) => return Err(error.into()),
             }
         }
     }
 
-    /// Attaches from these offsets. Returns in words why that is not possible.
+    /// Attaches from these offsets, as often as it takes.
     async fn attach(
         &self,
         from: Offsets,
         backoff: &mut Backoff,
         mut message: String,
-    ) -> Result<Attachment, String> {
+    ) -> Result<Attachment, NotAttached> {
         while let Some(pause) = backoff.pause(Instant::now()) {
             tokio::time::sleep(pause).await;
-            match tokio::time::timeout(ATTACH_TIMEOUT, self.transport.attach(&self.id, from)).await {
+            match tokio::time::timeout(ATTACH_TIMEOUT, self.attach_once(from)).await {
                 Ok(Ok(attachment)) => return Ok(attachment),
                 Ok(Err(error)) if error.may_pass() => message = error.chain(),
-                Ok(Err(error)) => return Err(error.chain()),
+                // An onlooker who was too slow has lost nothing but what he did not read.
+                Ok(Err(error @ ProcessError::OutputGone { .. })) if self.role == Role::Onlooker => {
+                    return Err(NotAttached::Gone(error));
+                }
+                Ok(Err(error)) => return Err(NotAttached::Lost(error.chain())),
                 Err(_) => message = format!("no answer within {} s", ATTACH_TIMEOUT.as_secs()),
             }
         }
-        Err(message)
+        Err(NotAttached::Lost(message))
     }
 
-    /// Writes all of `bytes` to the standard input, of which `offset` bytes were written before. Returns what is written
-    /// then.
-    pub(super) async fn write(&self, mut offset: u64, mut bytes: Bytes) -> Result<u64, ProcessError> {
-        let again = self.transport.capabilities().stdin_offsets;
-        while !bytes.is_empty() {
-            let write = || self.transport.write(&self.id, offset, bytes.clone());
-            let reached = self.try_again(again, write).await?;
-            let taken = usize::try_from(reached.saturating_sub(offset)).unwrap_or(usize::MAX);
-            bytes.advance(taken.min(bytes.len()));
-            offset = reached.max(offset);
+    pub(super) async fn attach_once(&self, from: Offsets) -> Result<Attachment, ProcessError> {
+        match self.role {
+            Role::Owner => self.transport.attach(&self.id, from).await,
+            Role::Onlooker => self.transport.watch(&self.id, from).await,
         }
-        Ok(offset)
     }
 
     /// Ends the standard input.
@@ -121,6 +131,14 @@ impl Process {
         let again = self.transport.capabilities().stdin_offsets;
         self.try_again(again, || self.transport.close_stdin(&self.id))
             .await
+    }
+
+    /// Makes a call that may be made again, until it does not fail for the connection's sake.
+    pub(super) async fn again<T, F>(&self, call: impl Fn() -> F) -> Result<T, ProcessError>
+    where
+        F: Future<Output = Result<T, ProcessError>>,
+    {
+        self.try_again(true, call).await
     }
 
     /// Makes a call; if it may be made `again`, until it does not fail for the connection's sake.
@@ -139,6 +157,14 @@ impl Process {
             }
         }
     }
+}
+
+/// Why a process could not be attached to.
+enum NotAttached {
+    /// In words.
+    Lost(String),
+    /// What is to be read next is not kept any longer.
+    Gone(ProcessError),
 }
 
 /// Carries both outputs to the end of one connection.

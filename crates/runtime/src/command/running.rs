@@ -6,36 +6,39 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use podbay_k8s_client::TerminalSize;
 use podbay_protocol::{
-    Cause, End, Hint, Outcome, ProcessId, ProcessSpec, ProcessUser, Signal, SignalTarget, StreamEnd,
+    Cause, End, Hint, Offsets, Outcome, ProcessId, ProcessSpec, ProcessUser, Signal, SignalTarget, StreamEnd,
     TransportUsed, Verdict,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use super::drain::{Drain, Writer};
-use super::reconnect::Process;
+use super::input::{Reader, feed};
+use super::reconnect::{Process, Role};
 use crate::error::{Error, ProcessError};
 use crate::transport::{Attachment, AttachmentEnd, ProcessTransport, Reached};
 
-/// Bytes of standard input read at once: what the API server passes on at once.
-const STDIN_CHUNK: usize = 32 * 1024;
-
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// How much longer than its time-out a command is waited for that is killed by whoever carries it.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(10);
 
 /// A command that was started.
 ///
 /// Dropping it, or the future of [`Running::outcome`], gives it up: with the local backend that kills it, in
 /// a container it goes on. [`super::Command::cancel_on`] kills it everywhere.
+///
+/// One that was [attached to](crate::Session::attach) goes on in any case.
 pub struct Running {
     process: Process,
     attachment: Attachment,
     begun: Instant,
+    /// Where its outputs are read from.
+    from: Offsets,
+    /// How much of its standard input there is already.
+    written: u64,
     terminal: Option<watch::Sender<TerminalSize>>,
     carried: Carried,
     signals: Option<mpsc::UnboundedReceiver<i32>>,
@@ -62,30 +65,18 @@ impl fmt::Debug for Running {
 
 /// Starts a command.
 pub(super) async fn start(command: Command) -> Result<Running, Error> {
+    let spec = specification(&command)?;
     let Command {
         session,
-        argv,
         timeout,
-        workdir,
-        user,
-        terminal,
         stdin,
         stdout,
         stderr,
         capture,
         cancel,
         bulk,
+        ..
     } = command;
-    if argv.first().is_none_or(String::is_empty) {
-        return Err(Error::EmptyCommand);
-    }
-    let mut spec = ProcessSpec::new(ProcessId::from_random(rand::random()), argv);
-    spec.directory = workdir;
-    spec.user = user.map(|user| ProcessUser {
-        uid: user.uid(),
-        gid: user.gid(),
-    });
-    spec.terminal = terminal;
     let carried = Carried {
         stdin,
         stdout,
@@ -100,6 +91,23 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         Box::pin(session.reach_processes()).await?
     };
     Running::start(processes, used, spec, carried).await
+}
+
+/// What is started for a command, but for its streams.
+pub(super) fn specification(command: &Command) -> Result<ProcessSpec, Error> {
+    if command.argv.first().is_none_or(String::is_empty) {
+        return Err(Error::EmptyCommand);
+    }
+    let id = command.process.clone();
+    let id = id.unwrap_or_else(|| ProcessId::from_random(rand::random()));
+    let mut spec = ProcessSpec::new(id, command.argv.clone());
+    spec.directory.clone_from(&command.workdir);
+    spec.user = command.user.map(|user| ProcessUser {
+        uid: user.uid(),
+        gid: user.gid(),
+    });
+    spec.terminal = command.terminal;
+    Ok(spec)
 }
 
 /// Why a command is no longer waited for.
@@ -119,18 +127,64 @@ impl Running {
         carried: Carried,
     ) -> Result<Self, Error> {
         let begun = Instant::now();
+        let mut carried = carried;
         spec.stdin = carried.stdin.is_some();
+        if transport.capabilities().timeouts {
+            spec.timeout_seconds = seconds(carried.timeout);
+            // The carrier's own word comes with all output up to then.
+            carried.timeout = carried.timeout.map(|timeout| timeout + TIMEOUT_GRACE);
+        }
         let terminal = spec.terminal.map(watch::Sender::new);
         let (process, attachment) = Box::pin(Process::start(transport, spec)).await?;
         Ok(Self {
             process,
             attachment,
             begun,
+            from: Offsets::default(),
+            written: 0,
             terminal,
             carried,
             signals: None,
             used,
         })
+    }
+
+    /// What a process that was attached to is read and written by.
+    pub(super) const fn attached(
+        process: Process,
+        used: TransportUsed,
+        attachment: Attachment,
+        (from, written): (Offsets, u64),
+        terminal: Option<watch::Sender<TerminalSize>>,
+        carried: Carried,
+        begun: Instant,
+    ) -> Self {
+        Self {
+            process,
+            attachment,
+            begun,
+            from,
+            written,
+            terminal,
+            carried,
+            signals: None,
+            used,
+        }
+    }
+
+    /// The program and its arguments.
+    pub fn argv(&self) -> &[String] {
+        &self.process.argv
+    }
+
+    /// Its name among the processes of the session.
+    pub const fn id(&self) -> &ProcessId {
+        &self.process.id
+    }
+
+    /// Where its outputs are read from: their beginning, unless it was attached to and that is not kept any longer.
+    pub const fn from(&self) -> Offsets {
+        self.from
     }
 
     /// Tells the command's terminal its size; `None` without a terminal.
@@ -152,6 +206,8 @@ impl Running {
             process,
             attachment,
             begun,
+            from,
+            written,
             terminal,
             carried,
             signals,
@@ -167,8 +223,8 @@ impl Running {
         } = carried;
         // It stays until the process is killed or its end is told: some transports know a process as long as it is held.
         let mut attachment = Some(attachment);
-        let mut out = Drain::new(stdout, "standard output", capture);
-        let mut err = Drain::new(stderr, "standard error", capture);
+        let mut out = Drain::new(stdout, "standard output", capture, from.stdout);
+        let mut err = Drain::new(stderr, "standard error", capture, from.stderr);
         let stop = tokio::select! {
             // What has ended has ended, whatever else happened at the same moment.
             biased;
@@ -176,7 +232,7 @@ impl Running {
                 Ok(end) => Stop::Ended(end),
                 Err(error) => Stop::Broken(error),
             },
-            error = feed(&process, stdin) => Stop::Broken(error),
+            error = feed(&process, stdin, written) => Stop::Broken(error),
             never = pass_signals(&process, signals) => match never {},
             never = pass_sizes(&process, terminal) => match never {},
             () = cancel.cancelled() => Stop::Cancelled,
@@ -247,8 +303,18 @@ async fn timed_out(begun: Instant, timeout: Option<Duration>) -> Duration {
     }
 }
 
-/// Kills the command and all its descendants. A verdict says that it could not be.
+/// What the agent takes as a time-out; none for what it does not take.
+pub(super) fn seconds(timeout: Option<Duration>) -> Option<f64> {
+    timeout
+        .map(|timeout| timeout.as_secs_f64())
+        .filter(|seconds| *seconds > 0.0)
+}
+
+/// Kills the command and all its descendants, if it is ours. A verdict says that it could not be.
 async fn kill(process: &Process) -> Option<Verdict> {
+    if process.role == Role::Onlooker {
+        return None;
+    }
     let killed = process
         .transport
         .signal(&process.id, Signal::KILL, SignalTarget::Tree)
@@ -294,36 +360,6 @@ async fn pass_sizes(process: &Process, sizes: Option<watch::Sender<TerminalSize>
             if let Err(error) = process.transport.resize(&process.id, size).await {
                 tracing::debug!(error = error.chain(), "the terminal could not be told its size");
             }
-        }
-    }
-    pending().await
-}
-
-/// Hands `reader` to the command, then the end of file. Returns only when reading fails.
-async fn feed(process: &Process, reader: Option<Reader>) -> Error {
-    if let Some(mut reader) = reader {
-        let mut buffer = BytesMut::with_capacity(STDIN_CHUNK);
-        let mut offset = 0;
-        loop {
-            buffer.reserve(STDIN_CHUNK);
-            match reader.read_buf(&mut buffer).await {
-                Ok(0) => break,
-                Ok(_) => match process.write(offset, buffer.split().freeze()).await {
-                    Ok(reached) => offset = reached,
-                    // One that no longer reads goes on without.
-                    Err(_) => break,
-                },
-                Err(source) => {
-                    return Error::LocalStream {
-                        what: "reading standard input",
-                        source,
-                    };
-                }
-            }
-        }
-        // One that has ended needs no end of file.
-        if let Err(error) = process.close_stdin().await {
-            tracing::debug!(error = error.chain(), "the standard input could not be ended");
         }
     }
     pending().await

@@ -405,6 +405,7 @@ impl Error {
                 session: session.clone(),
             }),
             Self::StillThere { .. } => Some(Hint::WaitForDeletion),
+            Self::Process { source } => source.hint(),
             Self::Copy { source, .. } => match source.root() {
                 CopyError::Archive(ArchiveError::Refused {
                     reason: Refusal::Symlink { .. } | Refusal::HardLink { .. },

@@ -8,6 +8,8 @@ use podbay_protocol::ErrorCode;
 pub enum Operation {
     /// Going on with the output of a process after the connection was lost, or of a process that another client started.
     Attach,
+    /// Reaching a process that another client started, or that was detached.
+    ReachProcess,
     /// Writing to a process's standard input from another offset than the last one.
     WriteFromOffset,
     /// Keeping output that nobody takes in a file.
@@ -22,6 +24,8 @@ pub enum Operation {
     ListProcesses,
     /// Running a process as another user than the session's.
     OtherUser,
+    /// Starting a process from a shell's text, or with variables, a user's name or a time-out of its own.
+    RichSpecification,
     /// Reading a file from an offset.
     GetFromOffset,
     /// Writing a file from an offset.
@@ -47,10 +51,33 @@ pub struct NotPossible {
 }
 
 impl Operation {
+    /// Whether Podbay's agent can do it, and nothing else.
+    pub(crate) const fn needs_agent(self) -> bool {
+        match self {
+            Self::Attach
+            | Self::ReachProcess
+            | Self::WriteFromOffset
+            | Self::Spool
+            | Self::Tail
+            | Self::SignalTree
+            | Self::RichSpecification
+            | Self::Figures
+            | Self::Hold
+            | Self::ListProcesses => true,
+            Self::Signal
+            | Self::OtherUser
+            | Self::GetFromOffset
+            | Self::PutFromOffset
+            | Self::PutWithMode
+            | Self::OwnersOfArchive => false,
+        }
+    }
+
     /// What it is called in messages: words that hold on every surface.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Attach => "attaching to a running process",
+            Self::ReachProcess => "reaching a process that was detached or that another client started",
             Self::WriteFromOffset => "writing standard input from an offset",
             Self::Spool => "keeping output that nobody reads in a file",
             Self::Tail => "keeping the end of output that nobody reads",
@@ -58,6 +85,9 @@ impl Operation {
             Self::SignalTree => "sending a signal other than KILL to a process and its descendants",
             Self::ListProcesses => "listing processes",
             Self::OtherUser => "running a process as another user",
+            Self::RichSpecification => {
+                "starting a process from a shell's text, or with variables, a user's name or a time-out of its own"
+            }
             Self::GetFromOffset => "reading a file from an offset",
             Self::PutFromOffset => "writing a file from an offset",
             Self::Figures => "reading what the sandbox uses",

@@ -1,6 +1,6 @@
 //! Why a process of a session could not be started, reached or written to.
 
-use podbay_protocol::{ErrorCode, ProcessId, StreamName};
+use podbay_protocol::{ErrorCode, Hint, ProcessId, StreamName};
 
 use super::Error;
 use super::not_possible::NotPossible;
@@ -52,6 +52,15 @@ impl ProcessError {
             Self::IdTaken { .. } => ErrorCode::InvalidRequest,
             Self::OutputGone { .. } | Self::InputClosed | Self::SignalFailed(_) => ErrorCode::Runtime,
             Self::Session(error) => error.code(),
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NotPossible(refused) if refused.operation.needs_agent() => Some(Hint::OpenWithAgent),
+            Self::Session(error) => error.hint(),
+            _ => None,
         }
     }
 

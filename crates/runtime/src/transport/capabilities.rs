@@ -1,6 +1,6 @@
 //! What a way into a session can do.
 
-use podbay_protocol::Retention;
+use podbay_protocol::{ProcessSpec, Retention};
 
 use crate::error::{NotPossible, Operation};
 
@@ -19,6 +19,11 @@ pub struct Capabilities {
     pub repeated_start: bool,
     /// Whether input can be written again from an offset without any byte arriving twice.
     pub stdin_offsets: bool,
+    /// How many bytes of input are written at once, at most.
+    pub stdin_piece: usize,
+    /// How many such pieces may be on their way at once, the answer to none of which has come. More than one only with
+    /// [`Capabilities::stdin_offsets`].
+    pub stdin_pieces: usize,
     /// Whether a process can be sent signals of any kind. All can be killed.
     pub signals: bool,
     /// Whether a process and its descendants can be sent another signal than KILL.
@@ -27,6 +32,8 @@ pub struct Capabilities {
     pub tree_kill: TreeKill,
     /// Whether processes can be listed.
     pub list: bool,
+    /// Whether the transport kills a process itself when its time is over, also if nobody is connected to it then.
+    pub timeouts: bool,
     /// Whether output that nobody takes can go to a file ([`Retention::Spool`]).
     pub spool: bool,
     /// Whether the last bytes of output can be kept that nobody takes ([`Retention::Tail`]).
@@ -76,10 +83,14 @@ impl Capabilities {
             reattach: false,
             repeated_start: false,
             stdin_offsets: false,
+            // What the API server passes on at once.
+            stdin_piece: 32 << 10,
+            stdin_pieces: 1,
             signals: true,
             tree_signals: false,
             tree_kill: TreeKill::EnvironmentMark,
             list: false,
+            timeouts: false,
             spool: false,
             tail: false,
             users: true,
@@ -96,7 +107,8 @@ impl Capabilities {
     /// Refuses what can't be done.
     pub const fn require(&self, operation: Operation) -> Result<(), NotPossible> {
         let possible = match operation {
-            Operation::Attach => self.reattach,
+            Operation::Attach | Operation::ReachProcess => self.reattach,
+            Operation::RichSpecification => self.timeouts,
             Operation::WriteFromOffset => self.stdin_offsets,
             Operation::Spool => self.spool,
             Operation::Tail => self.tail,
@@ -124,6 +136,19 @@ impl Capabilities {
             operation,
             transport: self.transport,
         }
+    }
+
+    /// Refuses a specification that asks for what there is not.
+    pub(super) fn require_specification(&self, spec: &ProcessSpec) -> Result<(), NotPossible> {
+        self.require_retention(spec.retention)?;
+        let is_rich = spec.shell.is_some()
+            || spec.user_name.is_some()
+            || spec.timeout_seconds.is_some()
+            || !spec.environment.is_empty();
+        if is_rich {
+            self.require(Operation::RichSpecification)?;
+        }
+        Ok(())
     }
 
     /// Refuses a retention that there is not. All transports have [`Retention::Backpressure`].

@@ -121,13 +121,7 @@ impl Session {
             Place::Cluster(session) => session,
         };
         match agent::way(session).await? {
-            Way::Agent(connection) => {
-                let used = connection.used().await;
-                Ok(Reached {
-                    processes: Arc::new(AgentProcesses::new(self.clone(), connection)),
-                    used: used.unwrap_or(TransportUsed::plain(TransportKind::Agent)),
-                })
-            }
+            Way::Agent(connection) => Ok(self.by_agent(connection).await),
             Way::Exec(passed_over) => {
                 let Reached { processes, used } = by_exec(session);
                 Ok(Reached {
@@ -135,6 +129,27 @@ impl Session {
                     used: TransportUsed { passed_over, ..used },
                 })
             }
+        }
+    }
+
+    /// The transport by which processes outlive their connection. Where the session has no agent it is one that refuses that, by
+    /// its capabilities; where there is one that can't be reached, why is an error.
+    pub(crate) async fn lasting_processes(&self) -> Result<Reached, Error> {
+        let session = match self.home() {
+            Place::Machine(session) => return Ok(self.on_machine(session)),
+            Place::Cluster(session) => session,
+        };
+        match agent::required(session).await? {
+            Some(connection) => Ok(self.by_agent(connection).await),
+            None => Ok(self.without_agent()),
+        }
+    }
+
+    async fn by_agent(&self, connection: AgentConnection) -> Reached {
+        let used = connection.used().await;
+        Reached {
+            processes: Arc::new(AgentProcesses::new(self.clone(), connection)),
+            used: used.unwrap_or(TransportUsed::plain(TransportKind::Agent)),
         }
     }
 }

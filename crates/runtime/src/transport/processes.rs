@@ -36,8 +36,24 @@ pub trait ProcessTransport: Send + Sync {
     /// Attaches to a process, from these offsets on. Needs [`Capabilities::reattach`].
     async fn attach(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError>;
 
+    /// The same as an onlooker: the process does not wait for who reads so, and keeps for others what he has read. He who is too
+    /// slow for it meets [`ProcessError::OutputGone`]. Needs [`Capabilities::reattach`].
+    async fn watch(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError> {
+        self.attach(id, from).await
+    }
+
+    /// What is known of a process now. Needs [`Capabilities::list`].
+    async fn info(&self, id: &ProcessId) -> Result<ProcessInfo, ProcessError> {
+        let all = self.list().await?;
+        let found = all.into_iter().find(|info| info.id == *id);
+        found.ok_or_else(|| ProcessError::Unknown { id: id.clone() })
+    }
+
     /// Writes to the standard input, of which `offset` bytes were written before, and waits while the process is slower.
     /// Returns how many bytes the input has then: what came before the first of `bytes` that is not taken.
+    ///
+    /// Where [`Capabilities::stdin_pieces`] allows it, several may be called at once, one behind the other; which one arrives
+    /// first does not matter. One that came too early is answered with less than it offered.
     ///
     /// With [`Capabilities::stdin_offsets`] the same can be written again: what the process has is not given to it twice.
     /// Without, `offset` must be where the last call ended.

@@ -1,7 +1,6 @@
 //! Connections that break on the way, and copies that are given up.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,12 +10,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, content, names, sha256};
-use crate::faults::Faults;
+use crate::faults::{Class, Faults};
 
 /// Each connection ends after some tens of kilobytes: a copy takes many.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_survive_the_connections_they_were_begun_by() {
-    let place = Place::by_agent_with(Faults::seeded(100, 11)).await;
+    let place = Place::by_agent_with(Faults::seeded(
+        &[Class::Reset, Class::Stall, Class::Slice],
+        120_000,
+        11,
+    ))
+    .await;
     std::fs::write(place.outside("file"), content(250_000)).unwrap();
     std::fs::create_dir_all(place.outside("tree/d")).unwrap();
     std::fs::write(place.outside("tree/large"), content(100_000)).unwrap();
@@ -44,7 +48,7 @@ async fn copies_survive_the_connections_they_were_begun_by() {
         );
     }
     assert_eq!(names(place.inside.path()), ["file", "tree"]);
-    let broken = place.faults().broken.load(Ordering::Relaxed);
+    let broken = place.faults().counts().total();
     println!("{broken} connections broken");
     assert!(broken >= 5, "only {broken} of the connections broke");
 }

@@ -71,10 +71,13 @@ pub(super) const ABLE: Capabilities = Capabilities {
     reattach: true,
     repeated_start: true,
     stdin_offsets: true,
+    stdin_piece: 32 << 10,
+    stdin_pieces: 4,
     signals: true,
     tree_signals: true,
     tree_kill: TreeKill::EnvironmentMark,
     list: true,
+    timeouts: false,
     spool: true,
     tail: true,
     users: true,
@@ -266,7 +269,9 @@ impl ProcessTransport for Transport {
         seen.writes += 1;
         let offset = usize::try_from(offset).unwrap();
         let held = seen.stdin.len();
-        assert!(offset <= held, "a gap in the input");
+        if offset > held {
+            return Ok(held as u64);
+        }
         let part = bytes.len().div_ceil(2);
         if let Some(fresh) = bytes.get(held - offset..part) {
             seen.stdin.extend_from_slice(fresh);

@@ -88,6 +88,17 @@ impl ProcessTransport for MachineProcesses {
         }
     }
 
+    async fn watch(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError> {
+        match self.local.access().await {
+            Ok(_) | Err(Error::Paused { .. }) => self.agent().await?.watch(id, from).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn info(&self, id: &ProcessId) -> Result<ProcessInfo, ProcessError> {
+        self.agent().await?.info(id).await
+    }
+
     async fn write(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, ProcessError> {
         self.agent().await?.write(id, offset, bytes).await
     }

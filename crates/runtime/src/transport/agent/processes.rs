@@ -6,22 +6,28 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use http_body_util::Full;
-use podbay_protocol::agent::AgentErrorCode;
+use podbay_k8s_client::{Kind, ObjectKey};
 use podbay_protocol::agent::path::{self, ProcessPart};
 use podbay_protocol::agent::process::{Acknowledgement, ProcessList, SignalRequest, Taken};
+use podbay_protocol::agent::{AgentError, AgentErrorCode};
 use podbay_protocol::{
-    End, Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize, Verdict,
+    Cause, End, Hint, Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget,
+    TerminalSize, Verdict,
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use super::outputs::{self, Outputs};
 use crate::agent::AgentConnection;
 use crate::agent::request::{answer, body, done, empty, json, read_json, request, to_json};
+use crate::context::Context;
 use crate::error::{AgentFailure, Error, ProcessError};
-use crate::session::Session;
+use crate::readiness::{end_by_events, end_of_pod, node_lost};
+use crate::session::{Place, Session};
+use crate::state::pod_is_gone;
 use crate::transport::capabilities::{Capabilities, Integrity, TreeKill};
 use crate::transport::exec::conclude::{conclude, needs_a_look};
 use crate::transport::processes::{Attachment, AttachmentEnd, ProcessTransport};
+use crate::wait::final_verdict;
 
 /// What an agent can do.
 pub(crate) const AGENT_CAPABILITIES: Capabilities = Capabilities {
@@ -29,10 +35,14 @@ pub(crate) const AGENT_CAPABILITIES: Capabilities = Capabilities {
     reattach: true,
     repeated_start: true,
     stdin_offsets: true,
+    stdin_piece: INPUT,
+    // A mebibyte on its way: what a link of 100 ms needs for 10 MB/s. The agent holds no more than that for one that does not read.
+    stdin_pieces: 8,
     signals: true,
     tree_signals: true,
     tree_kill: TreeKill::Descendants,
     list: true,
+    timeouts: true,
     spool: true,
     tail: true,
     users: true,
@@ -105,15 +115,135 @@ impl AgentProcesses {
         call.await.map_err(|failure| self.error(id, failure))
     }
 
-    async fn read(&self, id: &ProcessId, from: Offsets, reader: &ReaderId) -> Result<Outputs, AgentFailure> {
+    /// Reads both outputs; as the `reader` that the process waits for, or as an onlooker.
+    async fn read(
+        &self,
+        id: &ProcessId,
+        from: Offsets,
+        reader: Option<&ReaderId>,
+    ) -> Result<Outputs, AgentFailure> {
         let Offsets { stdout, stderr } = from;
-        let path = format!(
-            "{}?stdout={stdout}&stderr={stderr}&reader={reader}",
-            ProcessPart::Output.of(id)
-        );
+        let mut path = format!("{}?stdout={stdout}&stderr={stderr}", ProcessPart::Output.of(id));
+        if let Some(reader) = reader {
+            path.push_str("&reader=");
+            path.push_str(reader.as_str());
+        }
         let answer = answer(&self.connection, request(Method::GET, &path, empty())?).await?;
         Ok(outputs::read(answer.into_body(), from))
     }
+
+    /// The same as [`AgentProcesses::error`]. Where the agent can't be reached, the pod is looked at: one that has ended is not
+    /// waited for.
+    async fn explained(&self, id: &ProcessId, failure: AgentFailure) -> ProcessError {
+        let error = self.error(id, failure);
+        if !error.may_pass() {
+            return error;
+        }
+        match self.end_of_pod().await {
+            Some(verdict) => Error::Lost {
+                session: self.session.id().to_owned(),
+                verdict: Box::new(verdict),
+            }
+            .into(),
+            None => error,
+        }
+    }
+
+    /// Why the pod takes no processes any longer and never will, if it doesn't.
+    async fn end_of_pod(&self) -> Option<Verdict> {
+        match self.look_at_pod().await {
+            Pod::Ended(verdict) => Some(verdict),
+            Pod::Unreachable(_) | Pod::Runs => None,
+        }
+    }
+
+    async fn look_at_pod(&self) -> Pod {
+        let session = match self.session.home() {
+            Place::Machine(_) => {
+                let verdict = self.session.verdict_of_end().await;
+                return verdict.map_or(Pod::Runs, Pod::Ended);
+            }
+            Place::Cluster(session) => session,
+        };
+        match session.pod().await {
+            Ok(None) => Pod::Ended(self.by_events(session.ctx()).await.unwrap_or_else(pod_is_gone)),
+            Ok(Some(pod)) if pod.metadata.uid.as_deref() != Some(self.connection.address().uid()) => {
+                Pod::Ended(
+                    self.by_events(session.ctx())
+                        .await
+                        .unwrap_or_else(pod_was_replaced),
+                )
+            }
+            Ok(Some(pod)) if end_of_pod(&pod).is_some() => {
+                match final_verdict(&*session.ctx().client, pod).await {
+                    Some(verdict) => Pod::Ended(verdict),
+                    None => Pod::Runs,
+                }
+            }
+            Ok(Some(pod)) => node_lost(&pod).map_or(Pod::Runs, Pod::Unreachable),
+            // The cluster doesn't answer: the end stands as it is.
+            Err(error) => {
+                tracing::debug!(error = error.chain(), "the pod could not be looked at");
+                Pod::Runs
+            }
+        }
+    }
+
+    /// Who took the pod away that is no longer there, by the events about it.
+    async fn by_events(&self, ctx: &Context) -> Option<Verdict> {
+        let address = self.connection.address();
+        let key = ObjectKey::new(Kind::Pod, ctx.namespace.clone(), address.pod_name());
+        // The right to read them may be missing.
+        let events = ctx.client.events(&key, address.uid()).await.ok()?;
+        end_by_events(&events)
+    }
+
+    async fn attach_as(
+        &self,
+        id: &ProcessId,
+        from: Offsets,
+        reader: Option<ReaderId>,
+    ) -> Result<Attachment, ProcessError> {
+        let outputs = match self.read(id, from, reader.as_ref()).await {
+            Ok(outputs) => outputs,
+            Err(failure) => return Err(self.explained(id, failure).await),
+        };
+        let Outputs {
+            stdout,
+            stderr,
+            end,
+            taken,
+        } = outputs;
+        let acknowledging = reader.map(|reader| {
+            let acknowledging = acknowledge(self.connection.clone(), id.clone(), reader, taken, from);
+            AbortOnDropHandle::new(tokio::spawn(acknowledging))
+        });
+        Ok(Attachment {
+            stdout,
+            stderr,
+            end,
+            guard: Box::new(acknowledging),
+        })
+    }
+}
+
+/// What becomes of processes by their pod.
+enum Pod {
+    /// They may run, as far as the cluster knows.
+    Runs,
+    /// They may run, and can't be reached.
+    Unreachable(Verdict),
+    /// They have ended with it.
+    Ended(Verdict),
+}
+
+/// The session has a new pod, and this process was in the old one.
+fn pod_was_replaced() -> Verdict {
+    Verdict::new(
+        Cause::Deleted,
+        "the pod that the command ran in was replaced by another one",
+        Hint::LookBeforeRunningAgain,
+    )
 }
 
 #[async_trait]
@@ -128,26 +258,27 @@ impl ProcessTransport for AgentProcesses {
             let request = request(Method::PUT, &path::process(&id), to_json(&spec)?)?;
             json::<ProcessInfo>(&self.connection, request).await
         };
-        start.await.map_err(|failure| self.error(&id, failure))?;
+        if let Err(failure) = start.await {
+            return Err(self.explained(&id, failure).await);
+        }
         self.attach(&id, Offsets::default()).await
     }
 
     async fn attach(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError> {
         let reader = ReaderId::from_random(rand::random());
-        let read = self.read(id, from, &reader).await;
-        let Outputs {
-            stdout,
-            stderr,
-            end,
-            taken,
-        } = read.map_err(|failure| self.error(id, failure))?;
-        let acknowledging = acknowledge(self.connection.clone(), id.clone(), reader, taken, from);
-        Ok(Attachment {
-            stdout,
-            stderr,
-            end,
-            guard: Box::new(AbortOnDropHandle::new(tokio::spawn(acknowledging))),
-        })
+        self.attach_as(id, from, Some(reader)).await
+    }
+
+    async fn watch(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError> {
+        self.attach_as(id, from, None).await
+    }
+
+    async fn info(&self, id: &ProcessId) -> Result<ProcessInfo, ProcessError> {
+        let info = async {
+            let request = request(Method::GET, &path::process(id), empty())?;
+            json(&self.connection, request).await
+        };
+        info.await.map_err(|failure| self.error(id, failure))
     }
 
     async fn write(&self, id: &ProcessId, offset: u64, mut bytes: Bytes) -> Result<u64, ProcessError> {
@@ -160,8 +291,18 @@ impl ProcessTransport for AgentProcesses {
             let answer = answer(&self.connection, request).await?;
             read_json::<Taken>(answer.into_body()).await
         };
-        let taken = write.await.map_err(|failure| self.error(id, failure))?;
-        Ok(taken.offset)
+        match write.await {
+            Ok(taken) => Ok(taken.offset),
+            Err(failure) => match failure.refusal() {
+                // It came before one that it follows on: the rest is offered again from there.
+                Some(AgentError {
+                    code: AgentErrorCode::StdinGap,
+                    offset: Some(taken),
+                    ..
+                }) => Ok(*taken),
+                _ => Err(self.error(id, failure)),
+            },
+        }
     }
 
     async fn close_stdin(&self, id: &ProcessId) -> Result<(), ProcessError> {
@@ -212,7 +353,15 @@ impl ProcessTransport for AgentProcesses {
 
     async fn conclude(&self, _: &ProcessId, end: AttachmentEnd) -> (End, Option<Verdict>) {
         let pod = if needs_a_look(&end) {
-            self.session.verdict_of_end().await
+            match self.look_at_pod().await {
+                Pod::Ended(verdict) => Some(verdict),
+                // It may run on there: it is lost, and not known to be killed.
+                Pod::Unreachable(verdict) => match end {
+                    AttachmentEnd::Lost { message } => return (End::Lost { message }, Some(verdict)),
+                    AttachmentEnd::Ended(_) => None,
+                },
+                Pod::Runs => None,
+            }
         } else {
             None
         };

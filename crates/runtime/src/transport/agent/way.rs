@@ -1,5 +1,6 @@
 //! Whether a session's agent is there, and the way to it.
 
+use podbay_k8s_client::{Error as ClientError, ErrorKind};
 use podbay_protocol::PassedOver;
 
 use crate::agent::AgentConnection;
@@ -39,7 +40,22 @@ pub(in crate::transport) async fn way(session: &ClusterSession) -> Result<Way, E
     }
 }
 
-/// The same, looked for in any case.
+/// The connection to a session's agent, for what nothing else can do: why there is none is told. `None` where the session has no
+/// agent.
+pub(in crate::transport) async fn required(
+    session: &ClusterSession,
+) -> Result<Option<AgentConnection>, Error> {
+    let Some(port) = session.specification().await?.agent().port() else {
+        return Ok(None);
+    };
+    let Some(address) = session.address().await? else {
+        let missing = ClientError::new("find the session's pod", ErrorKind::NotFound);
+        return Err(Box::pin(session.explain(missing)).await);
+    };
+    session.agent_at(address, port).await.map(Some)
+}
+
+/// The same as [`way`], looked for in any case.
 pub(in crate::transport) async fn find(session: &ClusterSession) -> Result<Way, Error> {
     let Some(port) = session.specification().await?.agent().port() else {
         return Ok(Way::Exec(Vec::new()));

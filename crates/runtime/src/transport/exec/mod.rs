@@ -165,7 +165,7 @@ impl ProcessTransport for ExecProcesses {
     }
 
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
-        CAPABILITIES.require_retention(spec.retention)?;
+        CAPABILITIES.require_specification(&spec)?;
         self.connections.require_free(&spec.id)?;
         // The id may be short, and others may know it: it can't tell the command's processes from others.
         let mark = Mark::new(rand::random());

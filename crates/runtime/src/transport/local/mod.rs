@@ -128,7 +128,7 @@ impl ProcessTransport for LocalProcesses {
     }
 
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
-        CAPABILITIES.require_retention(spec.retention)?;
+        CAPABILITIES.require_specification(&spec)?;
         self.connections.require_free(&spec.id)?;
         let as_user = match spec.user {
             Some(user) => user::prefix(user, self.errand(user::question(user)).await?)?,
