@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podbay_runtime::protocol::{Outcome, ProcessId};
-use podbay_runtime::{Command, RunAs, Session};
+use podbay_runtime::{Command, RunAs, Running, Session};
 
 use crate::exit::Failure;
 use crate::output::warn;
@@ -99,16 +99,20 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
             .stderr(standard::error()?),
     };
     let input_is_terminal = terminal::is_input_terminal();
-    let tty = tty && (input_is_terminal || !stdin || refuse_terminal());
-    if !tty {
-        let running = command.start().await?.signals(signals.pass_on(grace));
-        return Ok(running.outcome().await?);
+    if tty && (input_is_terminal || !stdin || refuse_terminal()) {
+        command = command.terminal(terminal::size());
     }
-    let running = command.terminal(terminal::size()).start().await?;
-    let running = running.signals(signals.pass_on(grace));
-    let sizes = running.resizer();
+    let running = command.start().await?;
+    to_its_end(running.signals(signals.pass_on(grace)), stdin).await
+}
+
+/// Carries a command to its end; where it has a terminal, our own goes along: its size, and its input as it is typed.
+pub(crate) async fn to_its_end(running: Running, stdin: bool) -> Result<Outcome, Failure> {
+    let Some(sizes) = running.resizer() else {
+        return Ok(running.outcome().await?);
+    };
     // Raw from here on only: while the command starts, Ctrl-C still ends this process.
-    let _raw = (stdin && input_is_terminal)
+    let _raw = (stdin && terminal::is_input_terminal())
         .then(RawTerminal::set)
         .transpose()
         .map_err(|error| Failure::Local {
@@ -116,9 +120,7 @@ pub(crate) async fn execute(session: &Session, execution: Execution) -> Result<O
             source: error.into(),
         })?;
     let follow = async {
-        if let Some(sizes) = sizes {
-            terminal::follow_size(sizes).await;
-        }
+        terminal::follow_size(sizes).await;
         std::future::pending::<Result<Outcome, Failure>>().await
     };
     tokio::select! {

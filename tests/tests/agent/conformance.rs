@@ -26,14 +26,7 @@ struct Way {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_agent() {
     let sandbox = sandbox(Faults::none()).await;
-    let transport = sandbox
-        .session
-        .processes()
-        .await
-        .unwrap()
-        .capabilities()
-        .transport;
-    assert_eq!(transport, "the agent");
+    assert_eq!(transport(&sandbox.session).await, "the agent");
     let way = Way {
         tells_signals: true,
         at_once: 100,
@@ -45,14 +38,7 @@ async fn by_the_agent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_exec() {
     let container = container().await;
-    let transport = container
-        .session
-        .processes()
-        .await
-        .unwrap()
-        .capabilities()
-        .transport;
-    assert_eq!(transport, "exec");
+    assert_eq!(transport(&container.session).await, "exec");
     let way = Way {
         tells_signals: false,
         at_once: 100,
@@ -77,6 +63,11 @@ async fn on_this_machine() {
     let refused = session.figures().await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Unsupported);
     session.close().await.unwrap();
+}
+
+/// What carries a session's commands.
+async fn transport(session: &Session) -> &'static str {
+    session.processes().await.unwrap().capabilities().transport
 }
 
 /// An agent tells what its sandbox uses; without one that is refused.

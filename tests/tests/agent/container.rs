@@ -64,6 +64,8 @@ async fn run(call: ExecCall, streams: ExecStreams, workspace: &Path) -> ExecEnd 
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Whoever gives a command up closes its connection.
+        .kill_on_drop(true)
         .spawn();
     let mut child = match spawned {
         Ok(child) => child,

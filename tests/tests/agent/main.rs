@@ -7,7 +7,6 @@
 //!   faults.rs       what befalls connections on their way
 //!   conformance.rs  one suite of commands for the agent in a pod and on this machine, for exec, and for processes of this one
 //!   files/          one suite of files and copies, over whatever way there is to them
-//!   commands.rs     an exec subresource that runs commands on this machine
 //!   detached.rs     processes that are left to themselves, and reached again
 //!   verdicts.rs     commands without an end of their own
 //!   task.rs         commands whose output is known before they run
@@ -19,7 +18,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod broken;
-mod commands;
 mod conformance;
 mod container;
 mod detached;

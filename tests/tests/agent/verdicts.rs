@@ -6,7 +6,7 @@
 use podbay_fake_cluster::Incident;
 use podbay_k8s_client::ClusterClient as _;
 use podbay_runtime::Outcome;
-use podbay_runtime::protocol::{Blame, Cause, End, Hint, Retry, Verdict};
+use podbay_runtime::protocol::{Blame, Cause, End, Hint, Retry};
 use tokio::io::AsyncReadExt as _;
 
 use crate::faults::Faults;
@@ -37,8 +37,8 @@ async fn cut(happens: impl AsyncFnOnce(&Sandbox, &str)) -> Outcome {
 }
 
 /// Checks who is to blame, and what to do.
-fn is(verdict: Option<&Verdict>, cause: Cause, blame: Blame, retry: Retry) {
-    let verdict = verdict.unwrap();
+fn is(outcome: &Outcome, cause: Cause, blame: Blame, retry: Retry) {
+    let verdict = outcome.verdict.as_ref().unwrap();
     assert_eq!(
         (verdict.cause, verdict.blame, verdict.retry),
         (cause, blame, retry),
@@ -61,36 +61,21 @@ async fn the_pod_ran_out_of_memory() {
     })
     .await;
     assert_eq!(outcome.end, End::Killed);
-    is(
-        outcome.verdict.as_ref(),
-        Cause::OutOfMemory,
-        Blame::Task,
-        Retry::MoreResources,
-    );
+    is(&outcome, Cause::OutOfMemory, Blame::Task, Retry::MoreResources);
 }
 
 #[tokio::test]
 async fn the_pod_was_evicted() {
     let outcome = cut(async |sandbox, pod| sandbox.cluster.evict(namespace(sandbox), pod).unwrap()).await;
     assert_eq!(outcome.end, End::Killed);
-    is(
-        outcome.verdict.as_ref(),
-        Cause::Evicted,
-        Blame::Infrastructure,
-        Retry::Elsewhere,
-    );
+    is(&outcome, Cause::Evicted, Blame::Infrastructure, Retry::Elsewhere);
 }
 
 #[tokio::test]
 async fn the_pod_was_preempted() {
     let outcome = cut(async |sandbox, pod| sandbox.cluster.preempt(namespace(sandbox), pod).unwrap()).await;
     assert_eq!(outcome.end, End::Killed);
-    is(
-        outcome.verdict.as_ref(),
-        Cause::Preempted,
-        Blame::Infrastructure,
-        Retry::Same,
-    );
+    is(&outcome, Cause::Preempted, Blame::Infrastructure, Retry::Same);
 }
 
 #[tokio::test]
@@ -103,12 +88,7 @@ async fn the_pod_was_deleted() {
     })
     .await;
     assert_eq!(outcome.end, End::Killed);
-    is(
-        outcome.verdict.as_ref(),
-        Cause::Deleted,
-        Blame::Infrastructure,
-        Retry::Same,
-    );
+    is(&outcome, Cause::Deleted, Blame::Infrastructure, Retry::Same);
 }
 
 #[tokio::test]
@@ -134,12 +114,7 @@ async fn the_pod_was_replaced_by_another_one_of_its_name() {
     })
     .await;
     assert_eq!(outcome.end, End::Killed);
-    is(
-        outcome.verdict.as_ref(),
-        Cause::Deleted,
-        Blame::Infrastructure,
-        Retry::Same,
-    );
+    is(&outcome, Cause::Deleted, Blame::Infrastructure, Retry::Same);
 }
 
 #[tokio::test]
@@ -151,21 +126,20 @@ async fn the_node_was_lost() {
     .await;
     // It may run on there.
     assert!(matches!(outcome.end, End::Lost { .. }), "{outcome:?}");
-    is(
-        outcome.verdict.as_ref(),
-        Cause::NodeLost,
-        Blame::Infrastructure,
-        Retry::Elsewhere,
-    );
+    is(&outcome, Cause::NodeLost, Blame::Infrastructure, Retry::Elsewhere);
 }
 
 #[tokio::test]
 async fn the_connection_was_lost_for_longer_than_the_limit() {
     let outcome = cut(async |_, _| {}).await;
     assert!(matches!(outcome.end, End::Lost { .. }), "{outcome:?}");
-    let verdict = outcome.verdict.as_ref();
-    is(verdict, Cause::ConnectionLost, Blame::Infrastructure, Retry::Same);
-    assert_eq!(verdict.unwrap().hint, Hint::LookBeforeRunningAgain);
+    is(
+        &outcome,
+        Cause::ConnectionLost,
+        Blame::Infrastructure,
+        Retry::Same,
+    );
+    assert_eq!(outcome.verdict.unwrap().hint, Hint::LookBeforeRunningAgain);
     assert!(outcome.seconds > 50.0, "{}", outcome.seconds);
 }
 
@@ -185,7 +159,7 @@ async fn there_is_no_record_of_an_end() {
     .await;
     assert!(matches!(outcome.end, End::Lost { .. }), "{outcome:?}");
     is(
-        outcome.verdict.as_ref(),
+        &outcome,
         Cause::ConnectionLost,
         Blame::Infrastructure,
         Retry::Same,

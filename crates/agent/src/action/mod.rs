@@ -10,6 +10,7 @@
 //!   editor/      files, as an agent's editor changes them
 //!   files        files, read and written
 //!   listing      names in a directory; archive zip files; transfer both ways; multipart forms (pure)
+//!   held         what is looked for in bytes that come in pieces (pure)
 //!   python_text  values as Python writes them (pure)
 //! ```
 //!
@@ -19,6 +20,7 @@ mod actions;
 mod archive;
 mod editor;
 mod files;
+mod held;
 mod listing;
 pub mod multipart;
 pub mod observation;

@@ -1,5 +1,7 @@
 //! A form with a file in it, as it arrives (RFC 7578, RFC 2046 5.1).
 
+use super::held::{find, overlap};
+
 /// Bytes of a part's header, at most.
 const HEADER: usize = 16 << 10;
 
@@ -86,7 +88,7 @@ impl Form {
             At::Preamble | At::Data => {
                 let is_data = self.at == At::Data;
                 let found = find(&self.held, &self.boundary);
-                let length = found.unwrap_or_else(|| self.held.len() - partial(&self.held, &self.boundary));
+                let length = found.unwrap_or_else(|| self.held.len() - overlap(&self.held, &self.boundary));
                 let rest = self.held.split_off(length);
                 let data = std::mem::replace(&mut self.held, rest);
                 if is_data && !data.is_empty() {
@@ -209,26 +211,6 @@ fn extended(text: &str) -> Option<String> {
     }
     let encoded = parts.nth(1)?;
     String::from_utf8(podbay_protocol::agent::path::decoded(encoded)?).ok()
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
-        if bytes[from + at..].starts_with(wanted) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
-}
-
-/// How many of the last bytes are the beginning of `wanted`.
-fn partial(bytes: &[u8], wanted: &[u8]) -> usize {
-    (1..wanted.len().min(bytes.len() + 1))
-        .rev()
-        .find(|length| bytes.ends_with(&wanted[..*length]))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) fn read() -> Reading {
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks are far fewer than 2^52")]
 fn of_processes() -> Reading {
-    let Some(sum) = proc::below(std::process::id()) else {
+    let Some(sum) = proc::below(rustix::process::getpid()) else {
         return Reading::default();
     };
     let mut cpu = CpuFigures::default();

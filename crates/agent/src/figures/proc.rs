@@ -1,7 +1,10 @@
 //! Sums over processes, from `/proc` (proc(5)). A process may go at any moment: what can't be read isn't there.
 
-use std::collections::HashMap;
 use std::fs;
+use std::iter::{self, once};
+
+use podbay_process::descent;
+use rustix::process::Pid;
 
 /// What some processes use together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,60 +15,40 @@ pub(super) struct Sum {
     pub(super) pages: u64,
 }
 
-/// What stands in `/proc/PID/stat` of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    sum: Sum,
+/// What a process and all below it use. `None` if nothing of it can be read.
+pub(super) fn below(root: Pid) -> Option<Sum> {
+    let own = usage(root)?;
+    let others = descent::below(root)
+        .into_iter()
+        .filter_map(|process| usage(process.pid));
+    Some(once(own).chain(others).sum())
 }
 
-/// What a process and all below it use.
-pub(super) fn below(root: u32) -> Option<Sum> {
-    let entries = fs::read_dir("/proc").ok()?;
-    let stats: HashMap<u32, Stat> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: u32| {
-            let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-            Some((pid, parse(&String::from_utf8_lossy(&stat))?))
+impl iter::Sum for Sum {
+    fn sum<I: Iterator<Item = Self>>(sums: I) -> Self {
+        sums.fold(Self::default(), |all, one| Self {
+            ticks: all.ticks + one.ticks,
+            pages: all.pages + one.pages,
         })
-        .collect();
-    stats.contains_key(&root).then(|| sum(&stats, root))
+    }
 }
 
-fn sum(stats: &HashMap<u32, Stat>, root: u32) -> Sum {
-    let is_below = |mut pid: u32| {
-        // Parents are read at different moments, so that they might go round in a circle.
-        for _ in 0..stats.len() {
-            if pid == root {
-                return true;
-            }
-            match stats.get(&pid) {
-                Some(stat) => pid = stat.parent,
-                None => return false,
-            }
-        }
-        false
-    };
-    let below = stats.iter().filter(|(pid, _)| is_below(**pid));
-    below.fold(Sum::default(), |all, (_, stat)| Sum {
-        ticks: all.ticks + stat.sum.ticks,
-        pages: all.pages + stat.sum.pages,
-    })
+/// What a process uses; `None` for one that is gone.
+fn usage(pid: Pid) -> Option<Sum> {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    parse(&String::from_utf8_lossy(&stat))
 }
 
-/// Reads `pid (comm) state ppid …`, where `utime`, `stime`, `cutime` and `cstime` are fields 14 to 17, and `rss` is the 24th;
-/// `comm` may hold anything, `)` too.
-fn parse(stat: &str) -> Option<Stat> {
+/// Reads `pid (comm) state …`, where `utime`, `stime`, `cutime` and `cstime` are fields 14 to 17, and `rss` is the 24th; `comm` may
+/// hold anything, `)` too.
+fn parse(stat: &str) -> Option<Sum> {
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     // The first field after the name is the third.
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    Some(Stat {
-        parent: field(4)?.try_into().ok()?,
-        sum: Sum {
-            ticks: field(14)? + field(15)? + field(16)? + field(17)?,
-            pages: field(24)?,
-        },
+    Some(Sum {
+        ticks: field(14)? + field(15)? + field(16)? + field(17)?,
+        pages: field(24)?,
     })
 }
 
@@ -95,34 +78,25 @@ mod tests {
             ticks: 124,
             pages: 256,
         };
-        assert_eq!(parse(line), Some(Stat { parent: 7, sum }));
+        assert_eq!(parse(line), Some(sum));
         assert_eq!(parse("42 (a"), None);
         assert_eq!(parse("42 (a) S 7"), None);
     }
 
     #[test]
-    fn those_below_are_summed_up_and_no_others() {
-        let stat = |parent, ticks| Stat {
-            parent,
-            sum: Sum { ticks, pages: 1 },
-        };
-        let stats = [
-            (10, stat(1, 1)),
-            (11, stat(10, 20)),
-            (12, stat(11, 300)),
-            (20, stat(1, 4000)),
-            // A circle that no moment had.
-            (30, stat(31, 50_000)),
-            (31, stat(30, 50_000)),
-        ];
-        assert_eq!(sum(&stats.into(), 10), Sum { ticks: 321, pages: 3 });
+    fn what_they_use_is_added_up() {
+        let one = |ticks| Sum { ticks, pages: 1 };
+        assert_eq!(
+            [one(1), one(20), one(300)].into_iter().sum::<Sum>(),
+            Sum { ticks: 321, pages: 3 }
+        );
     }
 
     #[test]
-    fn this_process_uses_something() {
-        let sum = below(std::process::id()).unwrap();
+    fn this_process_uses_something_and_one_that_is_not_there_nothing() {
+        let sum = below(rustix::process::getpid()).unwrap();
         assert!(sum.pages > 0);
-        assert_eq!(below(u32::MAX), None);
+        assert_eq!(below(Pid::from_raw(i32::MAX).unwrap()), None);
     }
 
     #[test]

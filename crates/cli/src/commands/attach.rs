@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use super::run::listen;
 use crate::args::{GlobalArgs, OutcomeArgs};
 use crate::connection::{Needs, connect_to_sessions};
+use crate::execution::to_its_end;
 use crate::exit::Failure;
 use crate::output::note;
 use crate::report::{Attempt, Channels, report};
 use crate::signals::Signals;
 use crate::standard;
-use crate::terminal::{self, RawTerminal};
+use crate::terminal;
 
 /// Flags of `podbay attach`.
 #[derive(Debug, Args)]
@@ -124,25 +125,7 @@ impl Follow {
             let grace = session.podbay().config().podbay.termination_grace_seconds;
             running = running.signals(signals.pass_on(Duration::from_secs(grace)));
         }
-        let Some(sizes) = running.resizer() else {
-            return Ok((argv, running.outcome().await?));
-        };
-        let is_raw = stdin && terminal::is_input_terminal();
-        let _raw = is_raw
-            .then(RawTerminal::set)
-            .transpose()
-            .map_err(|error| Failure::Local {
-                what: "the terminal can't be set to raw mode".to_owned(),
-                source: error.into(),
-            })?;
-        let follow = async {
-            terminal::follow_size(sizes).await;
-            std::future::pending::<Outcome>().await
-        };
-        tokio::select! {
-            outcome = running.outcome() => Ok((argv, outcome?)),
-            outcome = follow => Ok((argv, outcome)),
-        }
+        Ok((argv, to_its_end(running, stdin).await?))
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Command {
     process: Option<ProcessId>,
     open_stdin: bool,
     /// Whether it goes by the way that carries most at once.
-    bulk: bool,
+    without_agent: bool,
 }
 
 impl std::fmt::Debug for Command {
@@ -82,7 +82,7 @@ impl Command {
             cancel: CancellationToken::new(),
             process: None,
             open_stdin: false,
-            bulk: false,
+            without_agent: false,
         }
     }
 
@@ -157,9 +157,9 @@ impl Command {
         self
     }
 
-    /// Has it carried by the way that moves most bytes at once, whatever else that way can't do: for files.
-    pub(crate) fn bulk(mut self) -> Self {
-        self.bulk = true;
+    /// Has it carried by what needs no agent in a pod: it stands in for one that is not there.
+    pub(crate) fn without_agent(mut self) -> Self {
+        self.without_agent = true;
         self
     }
 

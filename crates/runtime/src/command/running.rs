@@ -74,7 +74,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         stderr,
         capture,
         cancel,
-        bulk,
+        without_agent,
         ..
     } = command;
     let carried = Carried {
@@ -85,7 +85,7 @@ pub(super) async fn start(command: Command) -> Result<Running, Error> {
         timeout,
         cancel,
     };
-    let Reached { processes, used } = if bulk {
+    let Reached { processes, used } = if without_agent {
         session.without_agent()
     } else {
         Box::pin(session.reach_processes()).await?

@@ -73,7 +73,10 @@ impl CommandFiles {
     fn script(&self, script: &str, arguments: &[&str]) -> Command {
         let words = ["/bin/sh", "-c", script, "podbay"].into_iter();
         let words = words.chain(arguments.iter().copied());
-        self.session.command(words).bulk().cancel_on(self.cancel.clone())
+        self.session
+            .command(words)
+            .without_agent()
+            .cancel_on(self.cancel.clone())
     }
 }
 
@@ -81,7 +84,7 @@ impl CommandFiles {
 impl FileTransport for CommandFiles {
     fn capabilities(&self) -> Capabilities {
         // Commands carry them, so what carries commands says it.
-        self.session.bulk_processes().capabilities()
+        self.session.without_agent().processes.capabilities()
     }
 
     async fn stat(&self, path: &str) -> Result<FileStat, TransportError> {
@@ -194,7 +197,7 @@ impl FileTransport for CommandFiles {
         let tar = self
             .session
             .command(["tar", "-C", directory, flags, "-"])
-            .bulk()
+            .without_agent()
             .stdin(watched)
             .stdout(extracted.clone())
             .cancel_on(self.cancel.clone());

@@ -55,12 +55,7 @@ pub(crate) struct Reached {
 }
 
 impl Session {
-    /// Its processes by commands of its own image, without an agent; on this machine the agent is the only way.
-    pub(crate) fn bulk_processes(&self) -> Arc<dyn ProcessTransport> {
-        self.without_agent().processes
-    }
-
-    /// Its processes, by what needs no agent in a pod.
+    /// Its processes, by what needs no agent in a pod; those of this machine that outlive their client have no other way.
     pub(crate) fn without_agent(&self) -> Reached {
         match self.home() {
             Place::Machine(session) => self.on_machine(session),

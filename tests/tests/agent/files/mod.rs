@@ -23,7 +23,7 @@ use podbay_runtime::{Backend, Error, Podbay, Session};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::session_by_exec;
+use crate::container::{Container, container};
 use crate::faults::Faults;
 use crate::sandbox::{Sandbox, sandbox};
 
@@ -34,6 +34,8 @@ pub(crate) struct Place {
     pub(crate) inside: tempfile::TempDir,
     pub(crate) outside: tempfile::TempDir,
     sandbox: Option<Sandbox>,
+    /// Its workspace is there as long as this is.
+    _container: Option<Container>,
 }
 
 impl Place {
@@ -43,6 +45,7 @@ impl Place {
             inside: tempfile::tempdir().unwrap(),
             outside: tempfile::tempdir().unwrap(),
             sandbox,
+            _container: None,
         }
     }
 
@@ -56,7 +59,12 @@ impl Place {
     }
 
     pub(crate) async fn by_exec() -> Self {
-        Self::of(session_by_exec().await, None)
+        let container = container().await;
+        let session = container.session.clone();
+        Self {
+            _container: Some(container),
+            ..Self::of(session, None)
+        }
     }
 
     pub(crate) async fn on_this_machine() -> Self {

@@ -8,6 +8,8 @@
 //! An operating system command that no terminal knows: one that is shown leaves no trace. The nonce tells ours from what a
 //! program wrote that has read this file.
 
+use crate::action::held::{find, overlap};
+
 /// The longest body: a directory, and what the shell says of itself.
 const LONGEST: usize = 64 << 10;
 
@@ -71,26 +73,6 @@ fn push_text(pieces: &mut Vec<Piece>, text: Vec<u8>) {
     if !text.is_empty() {
         pieces.push(Piece::Text(text));
     }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
-        if bytes[from + at..].starts_with(wanted) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
-}
-
-/// How many of the last bytes are the beginning of `wanted`.
-fn overlap(bytes: &[u8], wanted: &[u8]) -> usize {
-    (1..wanted.len().min(bytes.len() + 1))
-        .rev()
-        .find(|length| bytes.ends_with(&wanted[..*length]))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]
