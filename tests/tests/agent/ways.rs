@@ -11,8 +11,10 @@ use podbay_fake_cluster::{
 use podbay_k8s_client::{ClusterClient as _, DeleteOptions, ExecEnd, Kind, Object, ObjectKey};
 use podbay_runtime::dial::SandboxAddress;
 use podbay_runtime::protocol::{DialWay, End, TransportKind};
+use podbay_runtime::transport::ByteRange;
 use podbay_runtime::{Error, Outcome, Podbay};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::sandbox::{Sandbox, sandbox_on};
@@ -235,6 +237,31 @@ async fn a_pod_that_is_not_the_records_is_not_dialled() {
         .map(|(_, count)| *count)
         .sum();
     assert_eq!(dialled, 0);
+}
+
+/// The HTTP/2 library takes what arrives for an answer that was given up for a fault, and ended the connection after a thousand.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_given_up_end_no_connection() {
+    let cluster = ScriptedCluster::new();
+    let sandbox = sandbox_on(&cluster, Faults::none()).await;
+    let large = sandbox.path("large");
+    std::fs::write(&large, vec![1; 8 << 20]).unwrap();
+    let large = large.to_str().unwrap();
+    let files = Box::pin(sandbox.session.files(CancellationToken::new()))
+        .await
+        .unwrap();
+    // Nobody connects from here on.
+    cluster.listen_with(|_: &PortCall| Some(|hangs_up: DuplexStream| async move { drop(hangs_up) }));
+    for _ in 0..1500 {
+        let (mut reader, writer) = tokio::io::duplex(64 << 10);
+        tokio::select! {
+            got = files.get(large, ByteRange::default(), Box::new(writer)) => panic!("{got:?}"),
+            byte = reader.read_u8() => assert_eq!(byte.unwrap(), 1),
+        }
+    }
+    let outcome = Box::pin(sandbox.session.exec(SCRIPT)).await.unwrap();
+    assert!(is_real(&outcome), "{outcome:?}");
+    assert_eq!(outcome.transport.dial, Some(DialWay::PortForward));
 }
 
 /// The agent stays and its connection goes: the next command has another one, by another way if need be.

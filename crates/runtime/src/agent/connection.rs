@@ -180,6 +180,9 @@ impl AgentConnection {
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .keep_alive_while_idle(true)
+            // What is still on its way for an answer that was given up counts as a fault to the library, which ends the
+            // connection, and all commands that go over it, after 1,024 of these. They are no more than the windows let in.
+            .max_local_error_reset_streams(None)
             .handshake(TokioIo::new(io))
             .await
             .map_err(AgentFailure::lost)?;
