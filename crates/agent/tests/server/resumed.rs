@@ -146,7 +146,11 @@ async fn a_tree_goes_on_where_it_was_cut() {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&archive[..300_000]).await.unwrap();
     stream.flush().await.unwrap();
-    // The connection stays: who asks ends what is at work on it.
+    // Who asks ends what is at work, also when none of it had been read yet: so only when something of it is there.
+    while !agent.at("tree/d").exists() {
+        tokio::task::yield_now().await;
+    }
+    // The connection stays.
     let have = loop {
         let shown = agent.get(&show).await;
         if shown.status.is_success() && shown.json::<Taken>().offset > 0 {
