@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use podbay_archive::tar::{Decoder, Entry, EntryKind, Event, Malformed};
-use podbay_archive::{Accepted, Decision, Destination, Error, Extraction, Limits, Policy, Report};
+use podbay_archive::{
+    Accepted, AcceptedKind, Decision, Destination, Error, Extraction, Limits, Links, Policy, Report,
+};
 
 /// An entry with its data, as the decoder tells it; nothing of it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub struct Found {
 pub struct Written {
     /// Its path below the destination, component by component.
     pub components: Vec<OsString>,
-    /// Whether it is a directory, else a file.
-    pub directory: bool,
+    /// What it is.
+    pub kind: AcceptedKind,
     /// Its bytes.
     pub size: u64,
     /// Its permissions.
@@ -45,8 +47,8 @@ pub struct Terms {
     pub max_bytes: u64,
     /// Entries at most.
     pub max_entries: u64,
-    /// Whether links are left out, and not refused.
-    pub skip_links: bool,
+    /// What becomes of links.
+    pub links: Links,
 }
 
 impl Terms {
@@ -55,14 +57,14 @@ impl Terms {
             root,
             max_bytes,
             max_entries,
-            skip_links,
+            links,
         } = self;
         let limits = Limits {
             max_bytes: *max_bytes,
             max_entries: *max_entries,
         };
         let root = root.as_ref().map(|root| root.as_encoded_bytes());
-        Policy::new(root, limits, *skip_links)
+        Policy::new(root, limits, *links)
     }
 }
 
@@ -149,14 +151,14 @@ impl From<Accepted> for Written {
     fn from(accepted: Accepted) -> Self {
         let Accepted {
             path,
-            directory,
+            kind,
             size,
             mode,
             modified: _,
         } = accepted;
         Self {
             components: path.components().map(ToOwned::to_owned).collect(),
-            directory,
+            kind,
             size,
             mode,
         }

@@ -1,18 +1,20 @@
 //! The reader of archives from a session: decoder, policy and the writing of files.
 //!
-//! Options: `r` the archive should be of `src`, else of a directory's contents; `k` links are skipped; a number, the
-//! size of pieces; `B` what follows is an archive as it is, but for checksums that are set right, else a script (see
+//! Options: `r` the archive should be of `src`, else of a directory's contents; `k` links are skipped, `l` kept; a number,
+//! the size of pieces; `B` what follows is an archive as it is, but for checksums that are set right, else a script (see
 //! `tar_writer.rs`).
 
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
+use podbay_archive::{AcceptedKind, Links};
 use podbay_fuzz::archive_reader::{Found, Terms, Written, decode, extract, judge};
 use podbay_fuzz::script::Script;
 use podbay_fuzz::tar_writer::{self, Archive, Entry};
@@ -59,6 +61,14 @@ fn check_entries(found: &[Found], is_whole: bool, entries: &[Entry]) {
     }
 }
 
+fn is_directory(entry: &Written) -> bool {
+    entry.kind == AcceptedKind::Directory
+}
+
+fn is_file(entry: &Written) -> bool {
+    entry.kind == AcceptedKind::File
+}
+
 /// Nothing accepted leads elsewhere, has special bits, comes twice or without its directory, or is over the limits.
 fn check_written(written: &[Written], found: &[Found]) {
     let mut seen: BTreeMap<PathBuf, bool> = BTreeMap::new();
@@ -71,17 +81,21 @@ fn check_written(written: &[Written], found: &[Found]) {
         );
         assert!(entry.components.len() <= 256 && entry.components.iter().all(|part| part.len() <= 255));
         assert_eq!(entry.mode & !0o777, 0, "{path:?}");
-        assert!(!entry.directory || entry.size == 0, "{path:?}");
+        assert!(entry.kind == AcceptedKind::File || entry.size == 0, "{path:?}");
         if let Some(parent) = path.parent() {
             assert_eq!(seen.get(parent), Some(&true), "{path:?} without its directory");
         }
-        assert_eq!(seen.insert(path.clone(), entry.directory), None, "{path:?} twice");
+        assert_eq!(
+            seen.insert(path.clone(), is_directory(entry)),
+            None,
+            "{path:?} twice"
+        );
     }
     let bytes: u64 = written.iter().map(|entry| entry.size).sum();
     assert!(bytes <= MAX_BYTES && written.len() as u64 <= MAX_ENTRIES);
     let plain = found
         .iter()
-        .filter(|entry| entry.kind == "File" || entry.kind == "Directory");
+        .filter(|entry| ["File", "Directory", "Symlink"].contains(&entry.kind.as_str()));
     assert!(written.len() <= plain.count());
 }
 
@@ -134,14 +148,19 @@ fn check_extraction(bytes: &[u8], piece: usize, terms: &Terms, written: &[Writte
         let entry = allowed
             .get(path)
             .unwrap_or_else(|| panic!("{path:?} was not accepted"));
-        assert!(
-            metadata.is_dir() == entry.directory && metadata.is_file() != entry.directory,
-            "{path:?}"
-        );
-        assert_eq!(metadata.permissions().mode() & 0o7000, 0, "{path:?}");
-        if !entry.directory {
-            assert_eq!(metadata.len(), entry.size, "{path:?} is not whole");
+        match &entry.kind {
+            AcceptedKind::Directory => assert!(metadata.is_dir(), "{path:?}"),
+            AcceptedKind::File => {
+                assert!(metadata.is_file(), "{path:?}");
+                assert_eq!(metadata.len(), entry.size, "{path:?} is not whole");
+            }
+            AcceptedKind::Symlink(target) => {
+                let leads_to = fs::read_link(path).expect("a link");
+                assert_eq!(leads_to.as_os_str().as_bytes(), target, "{path:?}");
+                continue;
+            }
         }
+        assert_eq!(metadata.permissions().mode() & 0o7000, 0, "{path:?}");
     }
 
     let Ok(report) = result else { return };
@@ -151,13 +170,18 @@ fn check_extraction(bytes: &[u8], piece: usize, terms: &Terms, written: &[Writte
         expected,
         "not all was written"
     );
-    let files = || written.iter().filter(|entry| !entry.directory);
+    let files = || written.iter().filter(|entry| is_file(entry));
+    let directories = written.iter().filter(|entry| is_directory(entry));
     assert_eq!(report.files, files().count() as u64);
-    assert_eq!(report.directories, written.len() as u64 - report.files);
+    assert_eq!(report.directories, directories.count() as u64);
+    assert_eq!(
+        report.files + report.directories + report.links,
+        written.len() as u64
+    );
     assert_eq!(report.bytes, files().map(|entry| entry.size).sum::<u64>());
     let on_disk: Vec<Vec<u8>> = allowed
         .iter()
-        .filter(|(_, entry)| !entry.directory)
+        .filter(|(_, entry)| is_file(entry))
         .map(|(path, _)| fs::read(path).expect("a file"))
         .collect();
     let mut on_disk: Vec<&[u8]> = on_disk.iter().map(Vec::as_slice).collect();
@@ -204,7 +228,11 @@ fuzz_target!(|data: &[u8]| {
         root: script.has(b'r').then(|| "src".into()),
         max_bytes: MAX_BYTES,
         max_entries: MAX_ENTRIES,
-        skip_links: script.has(b'k'),
+        links: match (script.has(b'k'), script.has(b'l')) {
+            (_, true) => Links::Keep,
+            (true, false) => Links::Skip,
+            (false, false) => Links::Refuse,
+        },
     };
     // Before anything is written: what is accepted in error could be written anywhere.
     let written = judge(&bytes, &terms);
