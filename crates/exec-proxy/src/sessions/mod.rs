@@ -1,0 +1,77 @@
+//! What the API and the routes ask of sessions, of a cluster or of this machine.
+
+use async_trait::async_trait;
+use podbay_manifests::{KeyHash, RuntimeId, SessionOwner};
+use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
+use podbay_runtime::{SessionId, SessionState};
+
+/// One session, as a route sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// By what it is found from outside.
+    pub runtime_id: RuntimeId,
+    /// Its id.
+    pub session: SessionId,
+    /// Whom it belongs to. `None` for one that the command line opened.
+    pub owner: Option<SessionOwner>,
+    /// How it is now.
+    pub state: SessionState,
+    /// Where its sandbox is: the session's own pod. `None` while there is none, or its address is not known.
+    pub address: Option<SandboxAddress>,
+    /// What listens in it, and where.
+    pub ports: SandboxPorts,
+    /// What a client's session key is checked against. `None` for a session of an earlier version, whose key is in its Secret
+    /// alone.
+    pub key: Option<KeyHash>,
+}
+
+/// The ports of a sandbox that have a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxPorts {
+    /// The server that the session's `url` leads to.
+    pub server: u16,
+    /// VS Code.
+    pub vscode: u16,
+    /// What a program in the sandbox may serve: the first and the second work host.
+    pub work: [u16; 2],
+}
+
+/// Why it can't be told whether there is a session: the index is behind and the cluster does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("it can't be told whether there is a session: {message}")]
+pub struct NotKnown {
+    /// What was met.
+    pub message: String,
+}
+
+/// Why a paused session is not brought back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotWoken {
+    /// It was paused a moment ago: what still asks was on its way before.
+    #[error("it was paused a moment ago")]
+    JustPaused,
+    /// It was woken too often of late.
+    #[error("it was woken too often of late")]
+    TooOften,
+    /// There is no place for it, or the cluster refuses it; in words for people.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Sessions by runtime id, and the ways into them.
+#[async_trait]
+pub trait Sessions: Send + Sync + 'static {
+    /// The session with this runtime id as it is now; `None` if there is none.
+    async fn route(&self, id: &RuntimeId) -> Result<Option<Route>, NotKnown>;
+
+    /// Waits until [`Sessions::route`] may answer other than `seen`. It may return without a reason, and never misses one.
+    async fn changed(&self, seen: &Route);
+
+    /// Begins to bring a paused session back. Returns when that is written, not when the session is ready; several calls at once
+    /// are one.
+    async fn wake(&self, id: &RuntimeId) -> Result<(), NotWoken>;
+
+    /// Connects to a port of a sandbox.
+    async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError>;
+}
