@@ -133,7 +133,7 @@ fn what_is_pure_reaches_no_client() {
 #[test]
 fn each_crate_names_those_below_it_and_no_others() {
     let graph = Graph::load();
-    let below: [(&str, &[&str]); 11] = [
+    let below: [(&str, &[&str]); 12] = [
         ("podbay-archive", &[]),
         ("podbay-config", &[]),
         ("podbay-protocol", &[]),
@@ -156,6 +156,15 @@ fn each_crate_names_those_below_it_and_no_others() {
                 "podbay-manifests",
                 "podbay-process",
                 "podbay-protocol",
+            ],
+        ),
+        (
+            "podbay-exec-proxy",
+            &[
+                "podbay-config",
+                "podbay-manifests",
+                "podbay-protocol",
+                "podbay-runtime",
             ],
         ),
         (

@@ -69,8 +69,9 @@ impl SandboxAddress {
         }
     }
 
-    /// A session of this machine, told from others by its uid. It has no pod; in the place of a pod's name stands its own.
-    pub(crate) fn on_this_machine(session: &str, uid: &str) -> Self {
+    /// A session of this machine, told from others by its uid. It has no pod; in the place of a pod's name stands its own, and
+    /// its address is the loopback one.
+    pub fn on_this_machine(session: &str, uid: &str) -> Self {
         Self {
             session: session.to_owned(),
             pod_name: session.to_owned(),

@@ -1,0 +1,87 @@
+//! Connections taken in, and their end.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Answer, Arrival, Limits, connection};
+use crate::routing::headers::Asker;
+use crate::routing::target::Target;
+use crate::routing::url::Scheme;
+
+/// How long nothing is accepted after the system could not give a connection: there are no descriptors left, mostly.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What is the same for all connections of a listener.
+#[derive(Clone, Debug, Default)]
+pub struct Listening {
+    /// Whether those who connect are proxies whose word on who asks is taken.
+    pub behind_proxy: bool,
+    /// In port style: what the listener stands for.
+    pub target: Option<Target>,
+}
+
+/// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
+pub async fn serve<A: Answer>(
+    listener: TcpListener,
+    listening: Listening,
+    answer: Arc<A>,
+    limits: Limits,
+    ends: impl Future<Output = ()> + Send,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let ending = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut ends = std::pin::pin!(ends);
+    loop {
+        let accept = async {
+            // Never closed.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = ends.as_mut() => break,
+            // A fault in a connection has ended it and nothing else; the panic was reported where it happened.
+            Some(_) = connections.join_next() => continue,
+            accepted = accept => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // Small answers go out at once. A socket that refuses that works all the same.
+        let _ = stream.set_nodelay(true);
+        let arrival = Arrival {
+            asker: Asker {
+                address: peer.ip(),
+                scheme: Scheme::Http,
+                is_proxy: listening.behind_proxy,
+            },
+            target: listening.target.clone(),
+        };
+        let (answer, ending) = (Arc::clone(&answer), ending.clone());
+        connections.spawn(async move {
+            connection::serve(stream, answer, arrival, &limits, &ending).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    ending.cancel();
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.grace, all).await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were not answered: the service has ended"
+        );
+    }
+}

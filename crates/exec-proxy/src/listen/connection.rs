@@ -1,0 +1,112 @@
+//! One connection, by HTTP/1.1 or HTTP/2.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::preface::{self, Begun};
+use super::{Answer, Arrival, Limits};
+
+/// What may be on its way to us on one stream of HTTP/2, in bytes, and on one connection: enough for an upload over a wide network,
+/// and what a sandbox that does not read costs at most.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of an answer that wait for a slow client on a stream of HTTP/2.
+const SEND_BUFFER: usize = 256 << 10;
+/// How long a client may take to answer a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Serves a connection until either side ends it, or the service ends and all that was asked is answered.
+pub(super) async fn serve<A: Answer>(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    answer: Arc<A>,
+    arrival: Arrival,
+    limits: &Limits,
+    ending: &CancellationToken,
+) {
+    let begun = tokio::select! {
+        begun = timeout(limits.header_time, preface::begin(io)) => begun,
+        () = ending.cancelled() => return,
+    };
+    let ended = match begun {
+        Ok(Ok((true, io))) => serve_http2(io, answer, arrival, limits, ending).await,
+        Ok(Ok((false, io))) => serve_http1(io, answer, arrival, limits, ending).await,
+        Ok(Err(error)) => return tracing::debug!(%error, "a connection ended early"),
+        Err(_) => return tracing::debug!("a client sent nothing in time"),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn serve_http1<A: Answer>(
+    io: Begun<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    answer: Arc<A>,
+    arrival: Arrival,
+    limits: &Limits,
+    ending: &CancellationToken,
+) -> hyper::Result<()> {
+    let header_bytes = limits.header_bytes as usize;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
+        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_headers(limits.headers)
+        .max_header_size(header_bytes)
+        .max_buf_size(header_bytes)
+        // A client that has said all still wants its answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
+async fn serve_http2<A: Answer>(
+    io: Begun<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    answer: Arc<A>,
+    arrival: Arrival,
+    limits: &Limits,
+    ending: &CancellationToken,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
+        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(limits.header_bytes)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(limits.ping)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}

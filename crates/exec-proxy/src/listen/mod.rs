@@ -1,0 +1,46 @@
+//! Listeners: connections taken in, what clients may take of us, and the end.
+//!
+//! ```text
+//!   accept.rs      connections taken in, and their end
+//!   connection.rs  one connection, by HTTP/1.1 or HTTP/2
+//!   preface.rs     which of the two it is
+//!   limits.rs      how much clients may take
+//!   request.rs     which host a request is for, and what is refused (pure)
+//! ```
+
+mod accept;
+mod connection;
+mod limits;
+mod preface;
+pub mod request;
+
+use std::future::Future;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::Body;
+use crate::routing::headers::Asker;
+use crate::routing::target::Target;
+
+pub use accept::{Listening, serve};
+pub use limits::Limits;
+
+/// How a request came.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Who asks.
+    pub asker: Asker,
+    /// In port style: what the listener stands for that it came to.
+    pub target: Option<Target>,
+}
+
+/// Who answers requests.
+pub trait Answer: Send + Sync + 'static {
+    /// Answers one.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        arrival: Arrival,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}

@@ -1,0 +1,212 @@
+//! One connection to a port of a sandbox, by HTTP/1.1.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use podbay_runtime::dial::BoxIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes of the head of an answer, at most; and of what is read of a body before it is passed on.
+const BUFFER: usize = 64 << 10;
+/// Header fields of an answer, at most.
+const HEADERS: usize = 128;
+
+/// A connection to a port of a sandbox, on which one request at a time is answered.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<RequestBody>,
+    /// Whether anything came since the last request was sent.
+    heard: Arc<AtomicBool>,
+    /// Whether it has answered a request before.
+    is_used: bool,
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(super) struct NotAnswered {
+    /// What was met.
+    pub(super) error: hyper::Error,
+    /// The request, if nothing of it was sent.
+    pub(super) unsent: Option<Request<RequestBody>>,
+    /// Whether the sandbox closed a connection that had been idle, without having sent a byte: it may have closed it before the
+    /// request came.
+    pub(super) was_closed_while_idle: bool,
+}
+
+impl Connection {
+    /// Speaks HTTP over what was dialled. Nothing is sent yet.
+    pub(super) async fn begin(io: BoxIo) -> hyper::Result<Self> {
+        let heard = Arc::new(AtomicBool::new(false));
+        let io = Heard {
+            io,
+            heard: Arc::clone(&heard),
+        };
+        let (sender, connection) = Builder::new()
+            .max_headers(HEADERS)
+            .max_buf_size(BUFFER)
+            .handshake(TokioIo::new(io))
+            .await?;
+        // Ends with the connection: when its sender is dropped, or the other side closes it.
+        tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a connection to a sandbox ended early");
+            }
+        });
+        Ok(Self {
+            sender,
+            heard,
+            is_used: false,
+        })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, NotAnswered> {
+        self.heard.store(false, Ordering::Relaxed);
+        let was_used = std::mem::replace(&mut self.is_used, true);
+        self.sender
+            .try_send_request(request)
+            .await
+            .map_err(|mut failure| {
+                let unsent = failure.take_message();
+                let error = failure.into_error();
+                NotAnswered {
+                    was_closed_while_idle: was_used
+                        && !self.heard.load(Ordering::Relaxed)
+                        && !error.is_timeout(),
+                    error,
+                    unsent,
+                }
+            })
+    }
+
+    /// Whether the other side closed it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether it takes a request now.
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Waits until it takes a request; false if it never will.
+    pub(super) async fn ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+}
+
+/// The body of a request on its way to a sandbox: that of the client, without what may come after it.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    /// None.
+    Empty,
+    /// As it comes.
+    Client(Incoming),
+}
+
+impl RequestBody {
+    /// The client's.
+    pub(super) fn of(body: Incoming) -> Self {
+        if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Client(body)
+        }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Client(body) => poll_data(body, cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client(body) => body.size_hint(),
+        }
+    }
+}
+
+/// The next data. Trailers are not passed on: in one version of HTTP they may say what in the other decides where a message ends.
+pub(super) fn poll_data(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let frame = ready!(Pin::new(body).poll_frame(cx));
+    Poll::Ready(frame.filter(|frame| frame.as_ref().map_or(true, Frame::is_data)))
+}
+
+/// Tells whether anything was read.
+struct Heard {
+    io: BoxIo,
+    heard: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

@@ -1,0 +1,39 @@
+//! The way from a URL to a sandbox.
+//!
+//! ```text
+//!   router.rs      a request's way to its sandbox, and the answer's way back
+//!   tunnels.rs     connections that are no longer HTTP
+//!   relay.rs       bytes between two connections
+//!   hold.rs        requests held until their sandbox is there
+//!   pool.rs        connections that wait for their next request
+//!   connection.rs  one connection to a sandbox
+//!   refusal.rs     answers to requests that no sandbox answers
+//!   page.rs        pages for browsers
+//!   asked.rs       what decides how a request is treated without a sandbox (pure)
+//!   headers/       what is passed on of headers (pure)
+//!   target.rs      which session a request is for (pure)
+//!   url.rs         the URLs of a session (pure)
+//!   ports.rs       which ports stand for a session (pure)
+//!   endpoint.rs    what of a sandbox a URL leads to (pure)
+//!   domain.rs      host names that sessions are found under (pure)
+//! ```
+
+mod asked;
+mod connection;
+pub mod domain;
+pub mod endpoint;
+pub mod headers;
+mod hold;
+mod page;
+mod pool;
+pub mod ports;
+pub(crate) mod refusal;
+mod relay;
+mod router;
+pub mod target;
+mod tunnels;
+pub mod url;
+
+pub use hold::HoldLimits;
+pub use pool::{PoolLimits, SandboxBody};
+pub use router::{Routed, Router, RoutingSettings};

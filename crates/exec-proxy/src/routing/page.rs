@@ -1,0 +1,70 @@
+//! Pages for browsers: a title, a sentence, and nothing that could be asked for.
+
+use std::fmt::Write as _;
+
+use http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, REFRESH,
+};
+use http::{Response, StatusCode};
+
+use crate::body::Body;
+
+const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}h1{font-size:1.25rem}";
+
+/// A page about what was met. With `again` the browser asks again after so many seconds.
+pub(super) fn answer(status: StatusCode, words: &str, again: Option<u32>) -> Response<Body> {
+    let title = status.canonical_reason().unwrap_or("Not available");
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\
+         <body><h1>{title}</h1><p>{}.</p></body></html>\n",
+        escaped(words)
+    );
+    let mut answer = Response::new(Body::from(html));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Some(seconds) = again {
+        headers.insert(REFRESH, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// As text in a document: what a cluster says of an image may hold anything.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' | '>' | '&' | '"' | '\'' => {
+                // Writing to a string can't fail.
+                let _ = write!(escaped, "&#{};", u32::from(character));
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn words_are_text() {
+        let answer = answer(StatusCode::BAD_GATEWAY, "<script>alert('x')</script>&", Some(2));
+        assert_eq!(answer.headers()[REFRESH], "2");
+        let html = answer.into_body().collect().await.unwrap().to_bytes();
+        let html = std::str::from_utf8(&html).unwrap();
+        assert!(html.contains("&#60;script&#62;alert(&#39;x&#39;)"), "{html}");
+        assert!(!html.contains("<script"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Connections that are no longer HTTP.
+
+use std::time::Duration;
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::Connection;
+use super::relay::relay;
+
+/// Connections between clients and sandboxes that are no longer HTTP. They may be silent as long as they like.
+#[derive(Debug, Default)]
+pub(super) struct Tunnels {
+    open: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Tunnels {
+    /// Passes bytes on between the two sides, as soon as both have changed the protocol.
+    pub(super) fn begin(&self, client: OnUpgrade, sandbox: OnUpgrade, connection: Connection) {
+        let ending = self.ending.clone();
+        self.open.spawn(async move {
+            let both = futures::future::try_join(client, sandbox).await;
+            drop(connection);
+            let (client, sandbox) = match both {
+                Ok(both) => both,
+                Err(error) => return tracing::debug!(%error, "a connection ended before it changed its protocol"),
+            };
+            tokio::select! {
+                relayed = relay(TokioIo::new(client), TokioIo::new(sandbox)) => match relayed {
+                    Ok((sent, received)) => tracing::debug!(sent, received, "an upgraded connection ended"),
+                    Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
+                },
+                () = ending.cancelled() => tracing::debug!("an upgraded connection was ended: the service ends"),
+            }
+        });
+    }
+
+    /// Waits until they have ended, and ends those that have not after `grace`.
+    pub(super) async fn drain(&self, grace: Duration) {
+        self.open.close();
+        if tokio::time::timeout(grace, self.open.wait()).await.is_err() {
+            self.ending.cancel();
+            self.open.wait().await;
+        }
+    }
+}
