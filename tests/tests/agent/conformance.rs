@@ -6,6 +6,7 @@ use std::time::Duration;
 use podbay_config::Config;
 use podbay_runtime::protocol::{Content, End, ErrorCode, Outcome};
 use podbay_runtime::{Backend, Podbay, RunAs, Session};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, duplex};
 use tokio::time::Instant;
 
@@ -33,6 +34,7 @@ async fn by_the_agent() {
     };
     suite(&sandbox.session, way).await;
     what_it_uses(&sandbox.session).await;
+    actions(&sandbox.session).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,12 +64,34 @@ async fn on_this_machine() {
     suite(&session, way).await;
     let refused = session.figures().await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::Unsupported);
+    let refused = session.run_action(&command_action("true")).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Unsupported);
     session.close().await.unwrap();
 }
 
 /// What carries a session's commands.
 async fn transport(session: &Session) -> &'static str {
     session.processes().await.unwrap().capabilities().transport
+}
+
+fn command_action(command: &str) -> Value {
+    json!({"action": "run", "args": {"command": command}, "timeout": 60})
+}
+
+/// Actions of OpenHands: what one changes the next one finds.
+async fn actions(session: &Session) {
+    session
+        .run_action(&command_action("cd / && X=there"))
+        .await
+        .unwrap();
+    let told = session
+        .run_action(&command_action("echo $X in $PWD; (exit 3)"))
+        .await
+        .unwrap();
+    assert_eq!(told["content"], "there in /");
+    assert_eq!(told["extras"]["metadata"]["exit_code"], 3);
+    let refused = session.run_action(&json!({"action": "fly"})).await.unwrap_err();
+    assert!(refused.chain().contains("is not defined"), "{}", refused.chain());
 }
 
 /// An agent tells what its sandbox uses; without one that is refused.

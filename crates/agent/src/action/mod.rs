@@ -5,6 +5,7 @@
 //!   request      what is asked for (pure); refusal what is answered to what can't be
 //!   observation  what an action came to (pure)
 //!   actions      from one to the other
+//!   repeats      which requests are repetitions (pure); delivery carries each action out once
 //!   shell/       commands, in a shell that stays
 //!   python/      cells of Python, in an interpreter that stays
 //!   editor/      files, as an agent's editor changes them
@@ -18,6 +19,7 @@
 
 mod actions;
 mod archive;
+mod delivery;
 mod editor;
 mod files;
 mod held;
@@ -27,10 +29,13 @@ pub mod observation;
 mod python;
 mod python_text;
 mod refusal;
+pub mod repeats;
 pub mod request;
 pub mod shell;
 mod transfer;
 
 pub use actions::{ActionSettings, Actions};
+pub use delivery::{Deliveries, Delivery};
 pub use refusal::Refusal;
+pub use repeats::Ending;
 pub use transfer::{Download, Upload};

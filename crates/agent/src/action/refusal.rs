@@ -1,5 +1,7 @@
 //! Answers that are no observation.
 
+use serde_json::{Value, json};
+
 /// Why there is no observation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -13,6 +15,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// As it stands in an answer.
+    pub fn to_json(&self) -> Value {
+        match &self.errors {
+            None => json!({"detail": self.detail}),
+            Some(errors) => json!({"detail": self.detail, "errors": errors}),
+        }
+    }
+
     /// One with a status.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Self {

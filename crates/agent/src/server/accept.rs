@@ -5,14 +5,14 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Arrival, ConnectionId};
 use super::connection::{Connection, End};
-use super::listener::Listener;
+use super::listener::{Io, Listener};
+use super::watched::Watched;
 use super::window::Budget;
 use super::{Limits, Services, http1, http2, preface};
 
@@ -110,13 +110,11 @@ impl Drop for Leaves<'_> {
 }
 
 /// One connection, while it may be open.
-async fn one(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    connection: &Arc<Connection>,
-    limits: &Limits,
-    becomes_known: impl FnOnce(),
-) {
-    let mut served = std::pin::pin!(speak(io, connection, limits));
+async fn one(io: Box<dyn Io>, connection: &Arc<Connection>, limits: &Limits, becomes_known: impl FnOnce()) {
+    let mut served = std::pin::pin!(async {
+        speak(Watched::new(io, Arc::clone(connection)), connection, limits).await;
+        connection.concludes().await;
+    });
     // Until the key is presented.
     tokio::select! {
         () = served.as_mut() => return,
@@ -127,11 +125,7 @@ async fn one(
     served.await;
 }
 
-async fn speak(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    connection: &Arc<Connection>,
-    limits: &Limits,
-) {
+async fn speak(io: Watched, connection: &Arc<Connection>, limits: &Limits) {
     let begun = tokio::select! {
         begun = timeout(limits.header_time, preface::begin(io)) => begun,
         () = connection.should_end() => return,

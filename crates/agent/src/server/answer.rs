@@ -12,6 +12,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use podbay_protocol::agent::{AgentError, AgentErrorCode as Code};
 use serde::Serialize;
 
+use super::connection::Receipt;
+
 /// An answer.
 pub(super) type Answer = Response<AnswerBody>;
 
@@ -19,6 +21,8 @@ pub(super) type Answer = Response<AnswerBody>;
 pub(super) enum AnswerBody {
     /// All of it; empty once it is sent.
     Whole(Bytes),
+    /// The same, of which somebody wants to know what comes of it.
+    Delivered(Bytes, Receipt),
     /// It is made while it is sent.
     Stream(BoxStream<'static, Result<Frame<Bytes>, BrokenAnswer>>),
 }
@@ -40,17 +44,22 @@ impl Body for AnswerBody {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Delivered(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Self::Delivered(bytes, receipt) => {
+                receipt.is_taken();
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Self::Stream(stream) => stream.poll_next_unpin(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+        matches!(self, Self::Whole(bytes) | Self::Delivered(bytes, _) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Whole(bytes) | Self::Delivered(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(_) => SizeHint::default(),
         }
     }
@@ -64,7 +73,12 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
             "the answer can't be written as JSON",
         ));
     };
-    let mut answer = Response::new(AnswerBody::Whole(text.into()));
+    of_json(status, text.into())
+}
+
+/// An answer of what is JSON already.
+pub(super) fn of_json(status: StatusCode, text: Bytes) -> Answer {
+    let mut answer = Response::new(AnswerBody::Whole(text));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -173,6 +187,14 @@ pub(super) fn keeping<T: Send + 'static>(answer: Answer, kept: T) -> Answer {
                 })
                 .boxed(),
         ),
-        whole @ AnswerBody::Whole(_) => whole,
+        whole => whole,
+    })
+}
+
+/// The same answer, with somebody who wants to know what comes of it.
+pub(super) fn delivered(answer: Answer, receipt: Receipt) -> Answer {
+    answer.map(|body| match body {
+        AnswerBody::Whole(bytes) => AnswerBody::Delivered(bytes, receipt),
+        other => other,
     })
 }

@@ -1,13 +1,18 @@
 //! What requests of one connection have in common.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
 use super::Services;
+use super::watched::Closed;
 use super::window::Budget;
+use crate::action::{Delivery, Ending};
+
+/// Answers of which a connection knows, at most, what came of them.
+const ANSWERS: usize = 16;
 
 /// A connection, as those see it who answer its requests.
 pub(super) struct Connection {
@@ -17,6 +22,48 @@ pub(super) struct Connection {
     known: AtomicBool,
     became_known: Notify,
     end: End,
+    /// Answers to actions that its client may not have read.
+    answers: Mutex<Vec<Kept>>,
+    /// The stream, once nothing is read or written on it.
+    closed: Mutex<Option<Closed>>,
+}
+
+struct Kept {
+    delivery: Delivery,
+    /// Whether all of it was given to the system.
+    is_written: bool,
+}
+
+/// What an answer carries with it whose client may ask again for it. Dropped before the answer was taken, it tells that the
+/// client does not have it.
+pub(super) struct Receipt {
+    delivery: Option<Delivery>,
+    connection: Arc<Connection>,
+    is_taken: bool,
+}
+
+impl Receipt {
+    /// For an answer on this connection.
+    pub(super) const fn new(delivery: Delivery, connection: Arc<Connection>) -> Self {
+        Self {
+            delivery: Some(delivery),
+            connection,
+            is_taken: false,
+        }
+    }
+
+    /// All of the answer is with those who write it.
+    pub(super) const fn is_taken(&mut self) {
+        self.is_taken = true;
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.take().filter(|_| self.is_taken) {
+            self.connection.keep(delivery);
+        }
+    }
 }
 
 /// Why a connection should end.
@@ -37,6 +84,8 @@ impl Connection {
             known: AtomicBool::new(false),
             became_known: Notify::new(),
             end,
+            answers: Mutex::default(),
+            closed: Mutex::default(),
         }
     }
 
@@ -67,6 +116,57 @@ impl Connection {
         self.became_known.notified().await;
     }
 
+    /// Keeps an answer that is being written until the connection ends, or its client has read it.
+    fn keep(&self, delivery: Delivery) {
+        let mut answers = lock(&self.answers);
+        answers.push(Kept {
+            delivery,
+            is_written: false,
+        });
+        // On HTTP/2 nothing tells that one was read: the last ones are enough.
+        let surplus = answers.len().saturating_sub(ANSWERS);
+        answers
+            .drain(..surplus)
+            .for_each(|kept| kept.delivery.ended(Ending::InOrder));
+    }
+
+    /// What there was to write is written.
+    pub(super) fn flushed(&self) {
+        for kept in lock(&self.answers).iter_mut().filter(|kept| !kept.is_written) {
+            kept.is_written = true;
+            kept.delivery.written();
+        }
+    }
+
+    /// The client has sent another request on a connection that carries one at a time: it has read what came before.
+    pub(super) fn has_read(&self) {
+        self.ended(Ending::InOrder);
+    }
+
+    /// Nothing is read or written any longer.
+    pub(super) fn is_closed(&self, stream: Closed) {
+        *lock(&self.closed) = Some(stream);
+    }
+
+    /// Tells those whose answers the client may not have read how the connection ended, when that is certain.
+    pub(super) async fn concludes(&self) {
+        let closed = lock(&self.closed).take();
+        let Some(closed) = closed.filter(|_| !lock(&self.answers).is_empty()) else {
+            return;
+        };
+        tokio::select! {
+            ending = closed.ending() => self.ended(ending),
+            () = self.should_end() => {}
+        }
+    }
+
+    fn ended(&self, ending: Ending) {
+        let answers = std::mem::take(&mut *lock(&self.answers));
+        for kept in answers {
+            kept.delivery.ended(ending);
+        }
+    }
+
     /// Waits until it should end once its requests are answered.
     pub(super) async fn should_end(&self) {
         let mut server = self.end.server.clone();
@@ -78,4 +178,8 @@ impl Connection {
     pub(super) async fn is_closed_as_a_stranger(&self) {
         self.end.stranger.notified().await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

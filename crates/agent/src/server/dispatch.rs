@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::FutureExt as _;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use podbay_protocol::agent::{AgentError, AgentErrorCode, KEY_HEADER};
 
 use super::answer::{self, Answer, Served};
@@ -20,10 +21,12 @@ pub(super) struct Asked {
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: RequestBody,
+    /// What it came on.
+    pub(super) connection: Arc<Connection>,
 }
 
 /// Answers a request.
-pub(super) async fn answer(connection: &Connection, request: Request<RequestBody>) -> Served {
+pub(super) async fn answer(connection: &Arc<Connection>, request: Request<RequestBody>) -> Served {
     let is_head = request.method() == Method::HEAD;
     let what = format!("{} {}", request.method(), request.uri().path());
     let answer = guarded(&what, find(connection, request)).await;
@@ -47,7 +50,7 @@ async fn guarded(what: &str, answering: impl Future<Output = Answer>) -> Answer 
     answer::error(&AgentError::new(AgentErrorCode::Internal, message))
 }
 
-async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer {
+async fn find(connection: &Arc<Connection>, request: Request<RequestBody>) -> Answer {
     let services = connection.services();
     let (head, body) = request.into_parts();
     let route = match Route::find(&head.method, head.uri.path()) {
@@ -72,12 +75,16 @@ async fn find(connection: &Connection, request: Request<RequestBody>) -> Answer 
     }
     let busy = route.is_use().then(|| services.activity.begin());
     let is_action = route.is_action();
+    if head.version < Version::HTTP_2 {
+        connection.has_read();
+    }
     let answered = match Query::parse(head.uri.query()) {
         Ok(query) => {
             let asked = Asked {
                 query,
                 headers: head.headers,
                 body,
+                connection: Arc::clone(connection),
             };
             handlers::handle(services, route, asked).await
         }

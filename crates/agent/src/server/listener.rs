@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// When a silent connection is asked by the system whether its other side is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -20,9 +20,22 @@ pub enum Listener {
 }
 
 /// A connection.
-pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What the system has found wrong with it since it was asked last.
+    fn take_error(&self) -> io::Result<Option<io::Error>>;
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+impl Io for TcpStream {
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Self::take_error(self)
+    }
+}
+
+impl Io for UnixStream {
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Self::take_error(self)
+    }
+}
 
 impl From<TcpListener> for Listener {
     fn from(port: TcpListener) -> Self {

@@ -5,7 +5,7 @@
 //!   accept      connections taken in, counted (admission, pure) and ended
 //!   preface     which protocol a connection speaks
 //!   http1       on hyper; http2 on h2, with windows that grow and shrink (window, pure)
-//!   connection  what requests of one connection have in common
+//!   connection  what requests of one connection have in common; watched how it ends
 //!   dispatch    route (pure), key, handler; a panic answers 500
 //!   query, body what a request brings; answer what it gets
 //!   activity    whether there is something to do: one of the signals of `crate::figures`
@@ -30,6 +30,7 @@ mod listener;
 mod preface;
 mod query;
 mod route;
+mod watched;
 mod window;
 
 use std::future::Future;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::{ActionSettings, Actions};
+use crate::action::{ActionSettings, Actions, Deliveries};
 use crate::figures::Meter;
 use crate::files::{Disk, Transfers};
 use crate::key::SessionKey;
@@ -54,6 +55,7 @@ pub struct Services {
     pod_uid: String,
     processes: Processes,
     actions: Arc<Actions>,
+    deliveries: Deliveries,
     disk: Disk,
     transfers: Transfers,
     /// What relative paths are relative to.
@@ -77,6 +79,7 @@ impl Services {
             directory: processes.directory(),
             processes,
             actions: Arc::new(actions),
+            deliveries: Deliveries::default(),
             disk,
             transfers: Transfers::default(),
             activity: Activity::new(),

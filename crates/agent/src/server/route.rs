@@ -87,7 +87,7 @@ impl Route {
                 "GET, HEAD, PUT",
                 &[(&Method::GET, Self::PackTree), (&Method::PUT, Self::UnpackTree)],
             ),
-            action_path::EXECUTE => post(Self::ExecuteAction),
+            path::EXECUTE_ACTION => post(Self::ExecuteAction),
             action_path::UPLOAD => post(Self::UploadFile),
             action_path::DOWNLOAD => get(Self::DownloadFiles),
             action_path::LIST => post(Self::ListFiles),
@@ -163,9 +163,8 @@ impl Route {
     }
 }
 
-/// Where OpenHands' clients look for its server of actions.
+/// Where OpenHands' clients look for what else its server of actions has.
 mod action_path {
-    pub(super) const EXECUTE: &str = "/execute_action";
     pub(super) const UPLOAD: &str = "/upload_file";
     pub(super) const DOWNLOAD: &str = "/download_files";
     pub(super) const LIST: &str = "/list_files";

@@ -26,7 +26,7 @@ async fn agent_with(change: impl FnOnce(&mut ActionSettings)) -> Agent {
     .await
 }
 
-async fn agent() -> Agent {
+pub(crate) async fn agent() -> Agent {
     agent_with(|_| {}).await
 }
 

@@ -10,6 +10,7 @@ mod http2;
 mod open;
 mod openhands;
 mod processes;
+mod repeated;
 mod resumed;
 mod transfers;
 mod trees;

@@ -8,6 +8,8 @@ use crate::process::ProcessId;
 pub const ALIVE: &str = "/alive";
 /// What the server says of itself ([`super::ServerInfo`]). Open to everybody.
 pub const SERVER_INFO: &str = "/server_info";
+/// Where OpenHands' clients, version 0, ask for actions.
+pub const EXECUTE_ACTION: &str = "/execute_action";
 /// The proof that the server knows the key ([`super::proof`]). Open to everybody.
 pub const PROOF: &str = "/podbay/v1/proof";
 /// What the sandbox uses, and whether anybody needs it ([`super::Figures`]).

@@ -134,7 +134,8 @@ async fn refused(answer: Response<Incoming>) -> AgentFailure {
 /// The message of an error whose code is not known, or the whole body.
 fn message(bytes: &[u8]) -> String {
     let json = serde_json::from_slice::<serde_json::Value>(bytes).unwrap_or_default();
-    match json.get("message").and_then(|message| message.as_str()) {
+    let said = json.get("message").or_else(|| json.get("detail"));
+    match said.and_then(|message| message.as_str()) {
         Some(message) => message.to_owned(),
         None => String::from_utf8_lossy(bytes).trim().to_owned(),
     }

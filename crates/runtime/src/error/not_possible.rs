@@ -38,6 +38,8 @@ pub enum Operation {
     PutWithMode,
     /// Giving the files of an archive to those whom it names.
     OwnersOfArchive,
+    /// Carrying an action of OpenHands' out.
+    Action,
 }
 
 /// What was asked for is not possible over this transport.
@@ -63,6 +65,7 @@ impl Operation {
             | Self::RichSpecification
             | Self::Figures
             | Self::Hold
+            | Self::Action
             | Self::ListProcesses => true,
             Self::Signal
             | Self::OtherUser
@@ -94,6 +97,7 @@ impl Operation {
             Self::Hold => "keeping the sandbox from being taken for idle",
             Self::PutWithMode => "giving a file permissions and a time as it is written",
             Self::OwnersOfArchive => "giving files to the owners that an archive names",
+            Self::Action => "running an action of OpenHands",
         }
     }
 }

@@ -40,14 +40,14 @@ impl Session {
             .map_err(|failure| self.failed(Operation::Hold, failure))
     }
 
-    async fn agent_for(&self, operation: Operation) -> Result<AgentConnection, Error> {
+    pub(super) async fn agent_for(&self, operation: Operation) -> Result<AgentConnection, Error> {
         match self.agent().await? {
             Some(agent) => Ok(agent),
             None => Err(not_possible(operation)),
         }
     }
 
-    fn failed(&self, operation: Operation, failure: AgentFailure) -> Error {
+    pub(super) fn failed(&self, operation: Operation, failure: AgentFailure) -> Error {
         match failure {
             // An agent of a version before there were figures.
             AgentFailure::Refused { error, .. } if error.code == AgentErrorCode::UnknownPath => {

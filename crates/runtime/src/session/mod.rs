@@ -1,5 +1,6 @@
 //! A session, as its user holds it.
 
+mod actions;
 mod builder;
 mod cluster;
 mod describe;

@@ -119,7 +119,7 @@ impl Capabilities {
             Operation::GetFromOffset => self.get_from_offset,
             Operation::PutFromOffset => self.put_from_offset,
             // Of the sandbox, not of a transport: its agent alone knows.
-            Operation::Figures | Operation::Hold => false,
+            Operation::Figures | Operation::Hold | Operation::Action => false,
             Operation::PutWithMode => self.put_with_mode,
             Operation::OwnersOfArchive => self.owners_of_archive,
         };

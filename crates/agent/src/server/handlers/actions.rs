@@ -1,7 +1,5 @@
 //! The actions of OpenHands' clients, and what else its server of actions answers. Errors say `detail`, as there.
 
-use std::sync::Arc;
-
 use futures::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
@@ -13,6 +11,7 @@ use crate::action::multipart::{Event, Form};
 use crate::action::{Download, Refusal, Upload, request};
 use crate::server::Services;
 use crate::server::answer::{self, Answer, BrokenAnswer};
+use crate::server::connection::Receipt;
 use crate::server::dispatch::Asked;
 
 /// Bytes of an action, at most: a file's text is in it.
@@ -23,11 +22,7 @@ const SMALL: usize = 1 << 20;
 /// The answer that is no observation.
 pub(in crate::server) fn refused(refusal: &Refusal) -> Answer {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = match &refusal.errors {
-        None => json!({"detail": refusal.detail}),
-        Some(errors) => json!({"detail": refusal.detail, "errors": errors}),
-    };
-    answer::json(status, &body)
+    answer::json(status, &refusal.to_json())
 }
 
 /// An error of the server's own, for these clients.
@@ -42,16 +37,15 @@ pub(super) async fn execute(services: &Services, asked: Asked) -> Result<Answer,
         Ok(action) => action,
         Err(refusal) => return Ok(refused(&refusal)),
     };
-    drop(body);
-    // It goes on when the connection breaks: what it does is done once, whether somebody hears of it or not.
-    let actions = Arc::clone(&services.actions);
-    let done = tokio::spawn(async move { actions.execute(action).await }).await;
-    Ok(match done {
-        Ok(Ok(observation)) => answer::json(StatusCode::OK, &observation.to_json()),
-        Ok(Err(refusal)) => refused(&refusal),
-        Err(_) => refused(&Refusal::internal(
-            "a fault of the agent: the action was not carried out",
-        )),
+    let ((status, document), delivery) = services
+        .deliveries
+        .execute(&services.actions, &body, action)
+        .await;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let answer = answer::of_json(status, document);
+    Ok(match delivery {
+        Some(delivery) => answer::delivered(answer, Receipt::new(delivery, asked.connection)),
+        None => answer,
     })
 }
 

@@ -9,11 +9,16 @@ use h2::{Reason, SendStream};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
-use super::super::answer::Answer;
+use super::super::answer::{Answer, AnswerBody};
 
 /// Sends an answer. The stream always ends: with the body's end, or with a reset where the body broke off.
 pub(super) async fn send(mut respond: SendResponse<Bytes>, answer: Answer) {
     let (head, body) = answer.into_parts();
+    // A body that was read from here is not written yet.
+    let (body, mut receipt) = match body {
+        AnswerBody::Delivered(bytes, receipt) => (AnswerBody::Whole(bytes), Some(receipt)),
+        other => (other, None),
+    };
     let head = http::Response::from_parts(head, ());
     let is_empty = body.is_end_stream();
     // Fails only if the stream was reset, and then nobody listens.
@@ -44,7 +49,13 @@ pub(super) async fn send(mut respond: SendResponse<Bytes>, answer: Answer) {
         match frame.into_data() {
             Ok(data) => {
                 let is_last = body.is_end_stream();
-                if send_data(&mut stream, data, is_last).await.is_none() || is_last {
+                if send_data(&mut stream, data, is_last).await.is_none() {
+                    return;
+                }
+                if is_last {
+                    if let Some(receipt) = &mut receipt {
+                        receipt.is_taken();
+                    }
                     return;
                 }
             }
