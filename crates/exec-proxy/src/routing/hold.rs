@@ -87,54 +87,83 @@ pub(super) struct Admitted {
     pub(super) route: Route,
     /// Where its sandbox is.
     pub(super) address: SandboxAddress,
-    /// Until when its server may take to answer, if the request was held: of a sandbox that has just come back a port may not be open yet.
-    pub(super) patience: Option<Instant>,
 }
 
-/// Waits until the session's sandbox is there, and brings it back if it is paused and the request does that.
-pub(super) async fn admit(
-    sessions: &dyn Sessions,
-    id: &RuntimeId,
-    asked: &Asked,
-    limits: &HoldLimits,
-) -> Result<Admitted, Refusal> {
-    let begun = Instant::now();
-    let mut limit = if asked.by_browser {
-        limits.browser
-    } else {
-        limits.starting
-    };
-    let (mut may_wake, mut not_woken, mut was_held) = (limits.wake, None, false);
-    loop {
-        let route = sessions.route(id).await?.ok_or(Refusal::NoSession)?;
-        match next(&route, asked, may_wake) {
-            Next::Refuse(refusal) => return Err(refusal),
-            Next::Go(address) => {
-                return Ok(Admitted {
-                    route,
-                    address,
-                    patience: was_held.then_some(begun + limit),
-                });
-            }
-            Next::Wake => {
-                // Once: what was written shows after a while.
-                may_wake = false;
-                match sessions.wake(id).await {
-                    Ok(()) => limit = limits.waking,
-                    // It may be resumed by who paused it; but a place that there isn't won't be there soon.
-                    Err(refused @ NotWoken::Refused(_)) => return Err(Refusal::NotWoken(refused)),
-                    Err(other) => not_woken = Some(other),
-                }
-                was_held = true;
-                continue;
-            }
-            // Whoever else brings it back, on this replica or another: it takes as long.
-            Next::Wait if limits.wake && asked.wakes(route.key.as_ref()) => limit = limit.max(limits.waking),
-            Next::Wait => {}
+/// One request's patience.
+#[derive(Debug)]
+pub(super) struct Hold<'a> {
+    asked: &'a Asked,
+    limits: &'a HoldLimits,
+    begun: Instant,
+    limit: Duration,
+    /// Whether it may bring the session back: once, since what was written shows after a while.
+    may_wake: bool,
+    not_woken: Option<NotWoken>,
+    was_held: bool,
+}
+
+impl<'a> Hold<'a> {
+    /// From now on.
+    pub(super) fn begin(asked: &'a Asked, limits: &'a HoldLimits) -> Self {
+        Self {
+            asked,
+            limits,
+            begun: Instant::now(),
+            limit: if asked.by_browser {
+                limits.browser
+            } else {
+                limits.starting
+            },
+            may_wake: limits.wake,
+            not_woken: None,
+            was_held: false,
         }
-        was_held = true;
-        if timeout_at(begun + limit, sessions.changed(&route)).await.is_err() {
-            return Err(overdue(&route.state, begun.elapsed(), not_woken));
+    }
+
+    /// Whether its sandbox's server may still take its time: of a sandbox that has just come back a port may not be open yet. One that
+    /// was there all the time and does not answer is not waited for.
+    pub(super) fn is_patient(&self) -> bool {
+        self.was_held && self.begun.elapsed() < self.limit
+    }
+
+    /// Waits until the session's sandbox is there, and brings it back if it is paused and the request does that.
+    pub(super) async fn admit(
+        &mut self,
+        sessions: &dyn Sessions,
+        id: &RuntimeId,
+    ) -> Result<Admitted, Refusal> {
+        loop {
+            let route = sessions.route(id).await?.ok_or(Refusal::NoSession)?;
+            match next(&route, self.asked, self.may_wake) {
+                Next::Refuse(refusal) => return Err(refusal),
+                Next::Go(address) => return Ok(Admitted { route, address }),
+                Next::Wake => {
+                    self.may_wake = false;
+                    match sessions.wake(id).await {
+                        Ok(()) => self.limit = self.limit.max(self.limits.waking),
+                        // A place that there isn't won't be there soon.
+                        Err(refused @ NotWoken::Refused(_)) => return Err(Refusal::NotWoken(refused)),
+                        // It may be resumed by who paused it.
+                        Err(other) => self.not_woken = Some(other),
+                    }
+                    self.was_held = true;
+                    continue;
+                }
+                // Whoever else brings it back, on this replica or another: it takes as long.
+                Next::Wait
+                    if self.limits.wake
+                        && self.not_woken.is_none()
+                        && self.asked.wakes(route.key.as_ref()) =>
+                {
+                    self.limit = self.limit.max(self.limits.waking);
+                }
+                Next::Wait => {}
+            }
+            self.was_held = true;
+            let changed = sessions.changed(&route);
+            if timeout_at(self.begun + self.limit, changed).await.is_err() {
+                return Err(overdue(&route.state, self.begun.elapsed(), self.not_woken.take()));
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use podbay_runtime::dial::{DialError, SandboxAddress};
 use podbay_runtime::{ErrorCode, SessionState};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::asked::Asked;
 use super::connection::{Connection, NotAnswered, RequestBody};
 use super::headers::{AnswerFrom, Asker, Upgrade, from_sandbox, to_sandbox};
-use super::hold::{Admitted, HoldLimits, admit};
+use super::hold::{Admitted, Hold, HoldLimits};
 use super::pool::{Pool, PoolKey, PoolLimits, SandboxBody};
 use super::refusal::Refusal;
 use super::target::{Meant, Target};
@@ -86,8 +86,10 @@ struct OnItsWay {
 
 /// Why a request is begun anew, or is not.
 enum Failure {
-    /// It is not lost: the next try may find another connection, or another sandbox.
+    /// It is not lost: the next try finds another connection, or another sandbox.
     Again(Refusal),
+    /// Nothing listens there, or not yet.
+    NotThere(Refusal),
     /// That is all.
     Final(Refusal),
 }
@@ -196,11 +198,10 @@ impl<S: Sessions> Router<S> {
         from: &AnswerFrom<'_>,
     ) -> Result<Response<Body>, Refusal> {
         let mut tries = 0;
-        let mut hold = self.settings.hold;
-        let begun = Instant::now();
+        let mut hold = Hold::begin(asked, &self.settings.hold);
         let (answer, connection, key) = loop {
             tries += 1;
-            let admitted = admit(&*self.sessions, &target.id, asked, &hold).await?;
+            let admitted = hold.admit(&*self.sessions, &target.id).await?;
             let port = target.endpoint.port(&admitted.route.ports);
             let key = Arc::new(PoolKey {
                 id: target.id.clone(),
@@ -210,18 +211,10 @@ impl<S: Sessions> Router<S> {
             match self.try_once(&mut request, &admitted, &key).await {
                 Ok((answer, connection)) => break (answer, connection, key),
                 Err(Failure::Final(refusal)) => return Err(refusal),
-                Err(Failure::Again(refusal)) => {
-                    let is_patient = admitted.patience.is_some_and(|until| Instant::now() < until);
-                    if !is_patient && tries >= TRIES {
-                        return Err(refusal);
-                    }
-                    // What was waited is not waited again.
-                    hold.starting = hold.starting.saturating_sub(begun.elapsed());
-                    hold.waking = hold.waking.saturating_sub(begun.elapsed());
-                    if is_patient {
-                        sleep(DIAL_AGAIN).await;
-                    }
-                }
+                Err(Failure::NotThere(_)) if hold.is_patient() => sleep(DIAL_AGAIN).await,
+                Err(Failure::NotThere(refusal)) => return Err(refusal),
+                Err(Failure::Again(refusal)) if tries >= TRIES => return Err(refusal),
+                Err(Failure::Again(_)) => {}
             }
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -298,11 +291,10 @@ impl<S: Sessions> Router<S> {
                     self.pool.forget(key);
                 }
                 let refusal = unreachable(in_full(&error));
-                let is_another = !self.is_still_there(admitted).await;
-                return Err(if is_another || admitted.patience.is_some() {
-                    Failure::Again(refusal)
+                return Err(if self.is_still_there(admitted).await {
+                    Failure::NotThere(refusal)
                 } else {
-                    Failure::Final(refusal)
+                    Failure::Again(refusal)
                 });
             }
         };

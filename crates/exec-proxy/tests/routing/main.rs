@@ -1,0 +1,12 @@
+//! The way to a sandbox, over sockets of this machine: a service with the router, sessions that a test scripts, sandboxes of a few
+//! lines.
+
+mod bodies;
+mod confusion;
+mod held;
+mod known_faults;
+mod listeners;
+mod smuggling;
+mod styles;
+mod support;
+mod upgrades;
