@@ -1,6 +1,8 @@
 //! Listeners: connections taken in, what clients may take of us, and the end.
 //!
 //! ```text
+//!   ports.rs       port style: listeners of this machine for each session
+//!   kept_ports.rs  which session has which ports, over a restart
 //!   accept.rs      connections taken in, and their end
 //!   connection.rs  one connection, by HTTP/1.1 or HTTP/2
 //!   preface.rs     which of the two it is
@@ -10,7 +12,9 @@
 
 mod accept;
 mod connection;
+mod kept_ports;
 mod limits;
+mod ports;
 mod preface;
 pub mod request;
 
@@ -25,6 +29,7 @@ use crate::routing::target::Target;
 
 pub use accept::{Listening, serve};
 pub use limits::Limits;
+pub use ports::PortListeners;
 
 /// How a request came.
 #[derive(Clone, Debug)]

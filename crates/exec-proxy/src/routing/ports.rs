@@ -2,12 +2,11 @@
 //!
 //! The ports follow from the runtime id, so that a service that starts again finds those that its clients know without having
 //! kept them anywhere. Two ids may want the same ones: then the next free ones are taken, and whoever serves keeps a list of
-//! what it gave ([`PortTable`]).
+//! what it gave ([`PortTable`]), in a file if it can.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use podbay_manifests::RuntimeId;
-use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
 
@@ -15,14 +14,18 @@ use super::endpoint::Endpoint;
 const EACH: u16 = 4;
 
 /// The ports of one session, one after the other in the order of [`Endpoint::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PortBlock(u16);
 
 impl PortBlock {
     /// The block whose first port this is. `None` if it would end after the last port, or begin with 0.
     pub fn starting_at(first: u16) -> Option<Self> {
         (first > 0 && first.checked_add(EACH - 1).is_some()).then_some(Self(first))
+    }
+
+    /// The first port.
+    pub const fn first(self) -> u16 {
+        self.0
     }
 
     /// The port of an endpoint.
@@ -104,6 +107,14 @@ impl PortTable {
         range
             .candidates(id)
             .filter(|block| !self.given.values().any(|given| given == block))
+            .collect()
+    }
+
+    /// All of them.
+    pub fn given(&self) -> BTreeMap<RuntimeId, PortBlock> {
+        self.given
+            .iter()
+            .map(|(id, block)| (id.clone(), *block))
             .collect()
     }
 

@@ -210,11 +210,11 @@ impl<S: Sessions> Router<S> {
             });
             match self.try_once(&mut request, &admitted, &key).await {
                 Ok((answer, connection)) => break (answer, connection, key),
-                Err(Failure::Final(refusal)) => return Err(refusal),
                 Err(Failure::NotThere(_)) if hold.is_patient() => sleep(DIAL_AGAIN).await,
-                Err(Failure::NotThere(refusal)) => return Err(refusal),
-                Err(Failure::Again(refusal)) if tries >= TRIES => return Err(refusal),
-                Err(Failure::Again(_)) => {}
+                Err(Failure::Again(_)) if tries < TRIES => {}
+                Err(Failure::Again(refusal) | Failure::NotThere(refusal) | Failure::Final(refusal)) => {
+                    return Err(refusal);
+                }
             }
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

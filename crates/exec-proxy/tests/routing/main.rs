@@ -1,11 +1,13 @@
 //! The way to a sandbox, over sockets of this machine: a service with the router, sessions that a test scripts, sandboxes of a few
 //! lines.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod bodies;
 mod confusion;
 mod held;
 mod known_faults;
 mod listeners;
+mod ports;
 mod smuggling;
 mod styles;
 mod support;

@@ -55,7 +55,7 @@ pub(crate) struct Proxy {
     serving: JoinHandle<()>,
 }
 
-struct Routing(Arc<Router<Scripted>>);
+pub(crate) struct Routing(pub(crate) Arc<Router<Scripted>>);
 
 impl Answer for Routing {
     async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {

@@ -1,6 +1,7 @@
 //! What listens in a sandbox.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -91,10 +92,7 @@ pub(crate) async fn answering() -> Sandbox {
         let (parts, body) = request.into_parts();
         let mut text = format!("{} {}\n", parts.method, parts.uri);
         for (name, value) in &parts.headers {
-            text.push_str(&format!(
-                "{name}: {}\n",
-                String::from_utf8_lossy(value.as_bytes())
-            ));
+            let _ = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         }
         text.push('\n');
         let body = body
