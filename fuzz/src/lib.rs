@@ -7,13 +7,17 @@
 //!   exec_model.rs     the remote-command protocol's client side      codec
 //!   script.rs         inputs as lines of text                        codec, archive
 //!   tar_writer.rs     archives from a script, and what is in them    archive
+//!   route_model.rs    who a host and a path mean                     routes
+//!   header_model.rs   what of a request's headers a sandbox gets     headers
 //!   archive_reader.rs what the product reads from them               archive
 //! ```
 
 pub mod archive_reader;
 pub mod decimal;
 pub mod exec_model;
+pub mod header_model;
 pub mod label;
 pub mod quantity_model;
+pub mod route_model;
 pub mod script;
 pub mod tar_writer;

@@ -1,6 +1,6 @@
 //! What of a request decides how it is treated while its sandbox does not answer.
 
-use http::header::{ACCEPT, HeaderName};
+use http::header::{ACCEPT, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use podbay_manifests::KeyHash;
 use subtle::ConstantTimeEq as _;
@@ -21,8 +21,8 @@ pub(super) struct Asked {
     pub(super) by_browser: bool,
     /// Whether its client knows what 503 with `Retry-After` means.
     pub(super) knows_unavailable: bool,
-    /// The hash of the session's key, if one was presented with a request that brings a paused session back.
-    key: Option<KeyHash>,
+    /// What was presented as the session's key, with a request that brings a paused session back.
+    key: Option<HeaderValue>,
 }
 
 impl Asked {
@@ -45,7 +45,11 @@ impl Asked {
             by_browser,
             knows_unavailable: by_browser
                 || endpoint == Endpoint::Server && V1_ROUTES.iter().any(|route| path.starts_with(route)),
-            key: key.map(|key| KeyHash::of(key.as_bytes())),
+            key: key.cloned().map(|mut key| {
+                // Not shown by whatever prints it.
+                key.set_sensitive(true);
+                key
+            }),
         }
     }
 
@@ -53,6 +57,7 @@ impl Asked {
     /// session's key. A cookie is sent by whatever page a browser shows, and what is asked on other ports comes without a key.
     pub(super) fn wakes(&self, key: Option<&KeyHash>) -> bool {
         self.key.as_ref().zip(key).is_some_and(|(presented, key)| {
+            let presented = KeyHash::of(presented.as_bytes());
             bool::from(presented.as_str().as_bytes().ct_eq(key.as_str().as_bytes()))
         })
     }
@@ -73,8 +78,6 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(fields: &[(HeaderName, &'static str)]) -> HeaderMap {
