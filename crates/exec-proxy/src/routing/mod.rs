@@ -4,6 +4,7 @@
 //!   router.rs      a request's way to its sandbox, and the answer's way back
 //!   tunnels.rs     connections that are no longer HTTP
 //!   relay.rs       bytes between two connections
+//!   entry/         who may see what checks no key itself
 //!   hold.rs        requests held until their sandbox is there
 //!   pool.rs        connections that wait for their next request
 //!   connection.rs  one connection to a sandbox
@@ -22,6 +23,7 @@ mod asked;
 mod connection;
 pub mod domain;
 pub mod endpoint;
+mod entry;
 pub mod headers;
 mod hold;
 mod page;
@@ -34,6 +36,7 @@ pub mod target;
 mod tunnels;
 pub mod url;
 
+pub use entry::Access;
 pub use hold::HoldLimits;
 pub use pool::{PoolLimits, SandboxBody};
 pub use router::{Routed, Router, RoutingSettings};

@@ -11,20 +11,28 @@ use crate::body::Body;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}h1{font-size:1.25rem}";
 
-/// A page about what was met. With `again` the browser asks again after so many seconds.
-pub(super) fn answer(status: StatusCode, words: &str, again: Option<u32>) -> Response<Body> {
+/// Asks for the session's key.
+const FORM: &str = "<form method=\"post\" action=\"/.podbay/enter\"><label>Session key <input type=\"password\" name=\"key\" \
+    autocomplete=\"off\" required></label> <button>Enter</button></form>";
+
+/// A page about what was met. With `again` the browser asks again after so many seconds; with `form` the page asks for the
+/// session's key.
+pub(super) fn answer(status: StatusCode, words: &str, again: Option<u32>, form: bool) -> Response<Body> {
     let title = status.canonical_reason().unwrap_or("Not available");
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body><h1>{title}</h1><p>{}.</p></body></html>\n",
-        escaped(words)
+         <body><h1>{title}</h1><p>{}.</p>{}</body></html>\n",
+        escaped(words),
+        if form { FORM } else { "" }
     );
     let mut answer = Response::new(Body::from(html));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(
         CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+        ),
     );
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(
@@ -60,7 +68,12 @@ mod tests {
 
     #[tokio::test]
     async fn words_are_text() {
-        let answer = answer(StatusCode::BAD_GATEWAY, "<script>alert('x')</script>&", Some(2));
+        let answer = answer(
+            StatusCode::BAD_GATEWAY,
+            "<script>alert('x')</script>&",
+            Some(2),
+            false,
+        );
         assert_eq!(answer.headers()[REFRESH], "2");
         let html = answer.into_body().collect().await.unwrap().to_bytes();
         let html = std::str::from_utf8(&html).unwrap();

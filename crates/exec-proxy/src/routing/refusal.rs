@@ -27,6 +27,12 @@ pub(crate) enum Refusal {
     /// In port style: the request names a host that is not this machine.
     #[error("this port is asked as localhost, 127.0.0.1 or [::1] alone")]
     NotThisMachine,
+    /// Nobody knows who asks for what checks no key itself.
+    #[error(
+        "what a sandbox serves is shown to those who have the session's key: in X-Session-API-Key, by a link that GET /.podbay/links \
+         on the session's URL makes, or in this form"
+    )]
+    NotLetIn,
     /// There is no such session, or none is named.
     #[error("there is no such session; it may have been stopped")]
     NoSession,
@@ -99,6 +105,7 @@ impl Refusal {
             Self::Request(refused) => refused.status(),
             Self::Header(_) => StatusCode::BAD_REQUEST,
             Self::NotThisMachine => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotLetIn => StatusCode::FORBIDDEN,
             Self::NoSession | Self::Stopped => StatusCode::NOT_FOUND,
             Self::Failed(_)
             | Self::Unreadable
@@ -131,7 +138,7 @@ impl Refusal {
         let words = self.to_string();
         let mut answer = if page {
             let again = matches!(self, Self::Starting { .. }).then_some(RETRY_SECONDS);
-            page::answer(status, &words, again)
+            page::answer(status, &words, again, matches!(self, Self::NotLetIn))
         } else {
             let text = serde_json::to_string(&Detail { detail: &words }).unwrap_or_default();
             let mut answer = Response::new(Body::from(text));

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use jiff::Timestamp;
 use podbay_runtime::dial::{DialError, SandboxAddress};
 use podbay_runtime::{ErrorCode, SessionState};
 use tokio::time::sleep;
 
 use super::asked::Asked;
 use super::connection::{Connection, NotAnswered, RequestBody};
+use super::endpoint::Endpoint;
+use super::entry::{Access, Admission, Claim, Entry};
 use super::headers::{AnswerFrom, Asker, Upgrade, from_sandbox, to_sandbox};
 use super::hold::{Admitted, Hold, HoldLimits};
 use super::pool::{Pool, PoolKey, PoolLimits, SandboxBody};
@@ -29,6 +35,8 @@ use crate::sessions::{Route, Sessions};
 const DIAL_AGAIN: Duration = Duration::from_millis(50);
 /// After how long without an answer it is looked whether the sandbox is still there: a node that is lost closes no connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a form, at most.
+const SMALL: usize = 4096;
 /// How often a request is begun anew: a connection was closed, or the sandbox has changed.
 const TRIES: u32 = 4;
 
@@ -64,6 +72,7 @@ pub struct Router<S> {
     settings: RoutingSettings,
     pool: Pool,
     tunnels: Tunnels,
+    entry: Entry,
 }
 
 /// What came of a request.
@@ -109,6 +118,16 @@ impl<S: Sessions> Router<S> {
             settings,
             pool,
             tunnels: Tunnels::default(),
+            entry: Entry::new(Access::default()),
+        }
+    }
+
+    /// The same, with others who may see VS Code and the work ports.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self {
+            entry: Entry::new(access),
+            ..self
         }
     }
 
@@ -153,12 +172,13 @@ impl<S: Sessions> Router<S> {
         target: &Target,
         asker: &Asker,
     ) -> Response<Body> {
+        let path = target.path_in_sandbox(request.uri().path_and_query());
+        let admission = self.let_in(&mut request, host, target, &path).await;
         let version = request.version();
         let upgrade = match to_sandbox(request.headers_mut(), version, host, target, asker) {
             Ok(upgrade) => upgrade,
             Err(refused) => return Refusal::from(refused).plain(),
         };
-        let path = target.path_in_sandbox(request.uri().path_and_query());
         let asked = Asked::of(
             target.endpoint,
             request.method(),
@@ -166,6 +186,12 @@ impl<S: Sessions> Router<S> {
             request.headers(),
             upgrade.is_some(),
         );
+        let entered = match admission {
+            Ok(Admission::Pass(cookie)) => cookie,
+            Ok(Admission::Answer(answer)) => return answer,
+            Ok(Admission::Refuse) => return Refusal::NotLetIn.answer(&asked),
+            Err(refusal) => return refusal.answer(&asked),
+        };
         let upgrade = upgrade.map(|upgrade| (upgrade, hyper::upgrade::on(&mut request)));
         let (parts, body) = request.into_parts();
         let on_its_way = OnItsWay {
@@ -180,13 +206,48 @@ impl<S: Sessions> Router<S> {
             trusted_single_tenant: self.settings.trusted_single_tenant,
         };
         match self.pass_on(on_its_way, target, &asked, upgrade, &from).await {
-            Ok(answer) => answer,
+            Ok(mut answer) => {
+                if let Some(cookie) = entered {
+                    answer.headers_mut().append(SET_COOKIE, cookie);
+                }
+                answer
+            }
             Err(refusal) => {
                 let id = target.id.as_str();
                 tracing::info!(session = id, endpoint = target.endpoint.name(), %refusal, "a request was not answered by its sandbox");
                 refusal.answer(&asked)
             }
         }
+    }
+
+    /// Whether a request for what checks no key itself is passed on, and the answers to those for our own paths.
+    async fn let_in(
+        &self,
+        request: &mut Request<Incoming>,
+        host: &RequestHost,
+        target: &Target,
+        path: &PathAndQuery,
+    ) -> Result<Admission, Refusal> {
+        let style = &self.settings.style;
+        let is_for_server = target.endpoint == Endpoint::Server;
+        let is_own = self.entry.is_own_path(path.path()) && !matches!(style, UrlStyle::Port);
+        let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
+        if (is_for_server && !is_own) || is_trusted {
+            return Ok(Admission::Pass(None));
+        }
+        let mut claim = Claim::of(request.headers(), path, host, style.scheme());
+        if is_own && request.method() == Method::POST {
+            claim = claim.with_form(&small(request.body_mut()).await);
+        }
+        let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;
+        let (id, key) = (&target.id, route.key.as_ref());
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        Ok(if is_for_server {
+            self.entry
+                .links(&claim, style.urls(id, None), style, id, key, now)
+        } else {
+            self.entry.admit(&claim, style, id, target.endpoint, key, now)
+        })
     }
 
     async fn pass_on(
@@ -378,6 +439,15 @@ impl OnItsWay {
     /// Whether it may be sent twice: it has no body, and changes nothing.
     fn is_replayable(&self) -> bool {
         self.method.is_safe() && matches!(self.body, Some(RequestBody::Empty))
+    }
+}
+
+/// All of a body that is small; nothing of one that is not, or does not come.
+async fn small(body: &mut Incoming) -> Bytes {
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, SMALL).collect()).await;
+    match collected {
+        Ok(Ok(body)) => body.to_bytes(),
+        _ => Bytes::new(),
     }
 }
 

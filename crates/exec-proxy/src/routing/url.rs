@@ -105,6 +105,14 @@ pub struct SessionUrls {
 pub const PORT_STYLE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl UrlStyle {
+    /// The scheme of the URLs.
+    pub const fn scheme(&self) -> Scheme {
+        match self {
+            Self::Host { scheme, .. } | Self::Path { scheme, .. } => *scheme,
+            Self::Port => Scheme::Http,
+        }
+    }
+
     /// The URLs of a session by its runtime id. In port style it is the ports that name it, and so there are none without.
     pub fn urls(&self, id: &RuntimeId, ports: Option<PortBlock>) -> Option<SessionUrls> {
         let [server, vscode, first, second] = Endpoint::ALL.map(|endpoint| self.url(id, endpoint, ports));

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod confusion;
+mod entry;
 mod held;
 mod known_faults;
 mod listeners;

@@ -7,7 +7,7 @@ use podbay_exec_proxy::routing::target::Target;
 use podbay_exec_proxy::routing::url::{Scheme, UrlStyle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{PORTS, Proxy, Scripted, answering, domain, get, id, raw};
+use crate::support::{KEY, PORTS, Proxy, Scripted, answering, domain, get, id, raw};
 
 fn path_style() -> RoutingSettings {
     RoutingSettings::new(UrlStyle::Path {
@@ -18,7 +18,7 @@ fn path_style() -> RoutingSettings {
 
 fn at(host: &str, path: &str) -> String {
     format!(
-        "GET {} HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        "GET {} HTTP/1.1\r\nHost: {host}\r\nX-Session-API-Key: {KEY}\r\n\r\n",
         path.replace("ID", id().as_str())
     )
 }

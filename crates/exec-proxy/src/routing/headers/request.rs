@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Version};
 use super::connection::{ConnectionOptions, RefusedHeader, Upgrade};
 use super::{HOP_BY_HOP, cookies};
 use crate::listen::request::RequestHost;
+use crate::routing::endpoint::Endpoint;
 use crate::routing::target::Target;
 use crate::routing::url::Scheme;
 
@@ -56,6 +57,10 @@ pub fn to_sandbox(
         headers.remove(name);
     }
     headers.remove(API_KEY);
+    // What a program in the sandbox serves is not the session's server.
+    if target.endpoint != Endpoint::Server {
+        headers.remove(SESSION_KEY);
+    }
     headers.remove("http2-settings");
     // Answered by our server as soon as the sandbox takes the body.
     headers.remove(EXPECT);
@@ -138,7 +143,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::routing::endpoint::Endpoint;
 
     fn target(prefix: &str) -> Target {
         Target {

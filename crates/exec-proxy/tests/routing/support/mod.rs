@@ -78,9 +78,13 @@ impl Proxy {
         limits: Limits,
         listening: Listening,
     ) -> Self {
+        Self::of(Router::new(Arc::clone(sessions), settings), limits, listening).await
+    }
+
+    pub(crate) async fn of(router: Router<Scripted>, limits: Limits, listening: Listening) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Arc::new(Router::new(Arc::clone(sessions), settings));
+        let router = Arc::new(router);
         let (end, ends) = oneshot::channel();
         let answer = Arc::new(Routing(Arc::clone(&router)));
         let serving = tokio::spawn(serve(listener, listening, answer, limits, async {
