@@ -12,23 +12,26 @@
 #![expect(clippy::print_stdout, reason = "a program whose output are its figures")]
 #![expect(clippy::unwrap_used, reason = "a measurement that fails ends")]
 
+mod actions;
 mod audit;
 mod copies;
 mod execs;
 mod figures;
 mod image;
 mod kills;
+mod machine;
 mod scale;
 mod starts;
 
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "scale",
     "writes",
     "reads",
     "embedded",
+    "agent",
     "start",
     "start-agent",
     "exec-process",
@@ -63,6 +66,7 @@ async fn all(mut asked: Vec<String>) {
         println!("## {what}");
         match what.as_str() {
             "embedded" => starts::embedded().await,
+            "agent" => machine::agent().await,
             "scale" => scale::sessions().await,
             _ => {
                 in_namespace(&format!("measure-{what}"), async |namespace| {

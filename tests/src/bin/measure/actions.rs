@@ -1,0 +1,63 @@
+//! OpenHands' actions in sessions of this machine.
+
+use futures::{StreamExt as _, stream};
+use podbay_runtime::{Podbay, Session};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::figures::Figures;
+
+/// Sessions with actions at once, and how many actions all of them have together.
+const SESSIONS: usize = 16;
+const ACTIONS: usize = 10_000;
+
+/// OpenHands' `run` actions in many sessions at once, each with an output and a code of its own.
+pub(crate) async fn at_once(podbay: &Podbay) {
+    let opened =
+        stream::iter(0..SESSIONS).map(|number| podbay.session(format!("measure-actions-{number}")).open());
+    let sessions: Vec<Session> = opened.buffered(4).map(Result::unwrap).collect().await;
+    let of_one = sessions.iter().enumerate().map(async |(number, session)| {
+        let (mut figures, mut wrong) = (Vec::new(), 0);
+        for round in 0..ACTIONS / SESSIONS {
+            let (text, code) = (format!("{number}-{round}"), round % 7);
+            let command = format!("(echo {text}; exit {code})");
+            let action = json!({"action": "run", "args": {"command": command}});
+            let begun = Instant::now();
+            let observation = Box::pin(session.run_action(&action)).await.unwrap();
+            figures.push(begun.elapsed());
+            let right = observation["content"]
+                .as_str()
+                .is_some_and(|content| content.trim_end() == text)
+                && observation["extras"]["metadata"]["exit_code"] == json!(code);
+            if !right {
+                wrong += 1;
+                println!("{command}: {observation}");
+            }
+        }
+        (figures, wrong)
+    });
+    let (mut figures, mut wrong, mut count) = (Figures::default(), 0, 0);
+    for (times, of_it) in futures::future::join_all(of_one).await {
+        count += times.len();
+        wrong += of_it;
+        for time in times {
+            figures.add(time);
+        }
+    }
+    println!(
+        "{}",
+        figures.line(&format!("`run` actions, {SESSIONS} sessions at once"))
+    );
+    println!("  of {count}: {wrong} with a wrong output or code (0 allowed)");
+    let mut alone = Figures::default();
+    for _ in 0..200 {
+        let begun = Instant::now();
+        let action = json!({"action": "run", "args": {"command": "echo x"}});
+        Box::pin(sessions[0].run_action(&action)).await.unwrap();
+        alone.add(begun.elapsed());
+    }
+    println!("{}", alone.line("`run` of `echo`, one session"));
+    for session in sessions {
+        session.close().await.unwrap();
+    }
+}
