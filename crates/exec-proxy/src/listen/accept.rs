@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Arrival, Limits, connection};
+use super::{Answer, Arrival, Limits, Tls, connection};
 use crate::routing::headers::Asker;
 use crate::routing::target::Target;
 use crate::routing::url::Scheme;
@@ -25,6 +25,8 @@ pub struct Listening {
     pub behind_proxy: bool,
     /// In port style: what the listener stands for.
     pub target: Option<Target>,
+    /// What those who connect speak before HTTP. `None` for nothing.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
@@ -64,14 +66,26 @@ pub async fn serve<A: Answer>(
         let arrival = Arrival {
             asker: Asker {
                 address: peer.ip(),
-                scheme: Scheme::Http,
+                scheme: if listening.tls.is_some() {
+                    Scheme::Https
+                } else {
+                    Scheme::Http
+                },
                 is_proxy: listening.behind_proxy,
             },
             target: listening.target.clone(),
         };
         let (answer, ending) = (Arc::clone(&answer), ending.clone());
+        let acceptor = listening.tls.as_deref().map(Tls::acceptor);
         connections.spawn(async move {
-            connection::serve(stream, answer, arrival, &limits, &ending).await;
+            match acceptor {
+                None => connection::serve(stream, answer, arrival, &limits, &ending).await,
+                Some(acceptor) => match timeout(limits.header_time, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => connection::serve(stream, answer, arrival, &limits, &ending).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a client did not agree on TLS"),
+                    Err(_) => tracing::debug!("a client did not agree on TLS in time"),
+                },
+            }
             drop(place);
         });
     }

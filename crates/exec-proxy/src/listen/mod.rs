@@ -6,6 +6,7 @@
 //!   accept.rs      connections taken in, and their end
 //!   connection.rs  one connection, by HTTP/1.1 or HTTP/2
 //!   preface.rs     which of the two it is
+//!   tls.rs         TLS, with a certificate that may be replaced
 //!   limits.rs      how much clients may take
 //!   request.rs     which host a request is for, and what is refused (pure)
 //! ```
@@ -17,6 +18,7 @@ mod limits;
 mod ports;
 mod preface;
 pub mod request;
+mod tls;
 
 use std::future::Future;
 
@@ -30,6 +32,7 @@ use crate::routing::target::Target;
 pub use accept::{Listening, serve};
 pub use limits::Limits;
 pub use ports::PortListeners;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// How a request came.
 #[derive(Clone, Debug)]

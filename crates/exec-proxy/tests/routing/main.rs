@@ -12,4 +12,5 @@ mod ports;
 mod smuggling;
 mod styles;
 mod support;
+mod tls;
 mod upgrades;
