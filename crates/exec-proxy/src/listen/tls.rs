@@ -120,7 +120,8 @@ async fn keep_new(tls: Weak<Tls>) {
         let Some(tls) = tls.upgrade() else { return };
         match tls.reload().await {
             Ok(true) => {
-                tracing::info!(certificate = %tls.files.certificate.display(), "the certificate was replaced")
+                let certificate = tls.files.certificate.display();
+                tracing::info!(%certificate, "the certificate was replaced");
             }
             Ok(false) => {}
             Err(error) => {
