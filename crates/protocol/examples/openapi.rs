@@ -14,7 +14,8 @@ use podbay_protocol::agent::files::{FileList, FileStat, MakeDirectory, Move, Rem
 use podbay_protocol::agent::path::ProcessPart as Part;
 use podbay_protocol::agent::process::{Acknowledgement, ProcessList, SignalRequest, Taken};
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest};
-use podbay_protocol::agent::{KEY_HEADER, ServerInfo, path};
+use podbay_protocol::agent::terminal::{TerminalControl, TerminalEvent};
+use podbay_protocol::agent::{KEY_HEADER, ServerInfo, path, terminal};
 use podbay_protocol::process::{ProcessInfo, ProcessSpec};
 use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -35,7 +36,7 @@ struct Operation {
     method: &'static str,
     path: String,
     id: &'static str,
-    summary: &'static str,
+    summary: String,
     parameters: Vec<Value>,
     takes: Body,
     status: u16,
@@ -60,13 +61,13 @@ fn operation(
     method: &'static str,
     path: impl Into<String>,
     id: &'static str,
-    summary: &'static str,
+    summary: impl Into<String>,
 ) -> Operation {
     Operation {
         method,
         path: path.into(),
         id,
-        summary,
+        summary: summary.into(),
         parameters: Vec::new(),
         takes: Body::Nothing,
         status: 200,
@@ -261,9 +262,30 @@ fn processes(schemas: &mut Schemas) -> Vec<Operation> {
         operation("delete", part(Part::Stdin), "closeStdin", "Ends standard input"),
         operation("post", part(Part::Signal), "signal", "Sends a signal to a process, or to it and all below it")
             .takes(Body::Json(schemas.add::<SignalRequest>())),
+        terminal(&part(Part::Terminal), schemas),
         operation("post", part(Part::Size), "resize", "Tells a process's terminal its size")
             .takes(Body::Json(schemas.add::<TerminalSize>())),
     ]
+}
+
+/// OpenAPI has no words for what a WebSocket carries: the schemas are there to be looked up.
+fn terminal(path: &str, schemas: &mut Schemas) -> Operation {
+    schemas.add::<TerminalControl>();
+    schemas.add::<TerminalEvent>();
+    let summary = format!(
+        "A process's terminal over a WebSocket, over HTTP/1.1. Binary messages are bytes, what it wrote and what is typed; text messages are \
+         JSON: TerminalEvent from the server, TerminalControl to it. The subprotocol is {}; one that begins with {} may carry the key in \
+         base64url, in place of the header.",
+        terminal::SUBPROTOCOL,
+        terminal::KEY_SUBPROTOCOL
+    );
+    let mut operation = operation("get", path, "openTerminal", summary).with([
+        query("offset", "integer", false, "The first byte that is sent; without, the first that is kept."),
+        query("tail", "integer", false, "In place of an offset: begins so many bytes before what was written last, or with the first that is kept."),
+        query("read_only", "boolean", false, "Whether what comes from the client is passed over."),
+    ]);
+    operation.status = 101;
+    operation
 }
 
 fn files(schemas: &mut Schemas) -> Vec<Operation> {

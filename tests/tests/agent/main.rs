@@ -12,6 +12,7 @@
 //!   task.rs         commands whose output is known before they run
 //!   lost.rs         these over connections that break
 //!   broken.rs       clients that are wrong on purpose, which are found out
+//!   terminals.rs    terminals over connections that break, and those who watch them
 //!   ways.rs         the ways to an agent, and whom none of them leads to
 //! ```
 
@@ -26,5 +27,6 @@ mod files;
 mod lost;
 mod sandbox;
 mod task;
+mod terminals;
 mod verdicts;
 mod ways;

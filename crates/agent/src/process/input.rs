@@ -96,13 +96,28 @@ impl Input {
         };
         let known = usize::try_from(known).map_or(bytes.len(), |known| known.min(bytes.len()));
         let _ = bytes.split_to(known);
+        self.push(id, sender.as_ref(), bytes).await
+    }
+
+    /// Takes bytes after whatever was taken before. Dropped in between, it has taken some.
+    pub(super) async fn append(&self, id: &ProcessId, bytes: Bytes) -> Result<u64, StdinError> {
+        let sender = self.sender.lock().await;
+        self.push(id, sender.as_ref(), bytes).await
+    }
+
+    async fn push(
+        &self,
+        id: &ProcessId,
+        sender: Option<&mpsc::Sender<Bytes>>,
+        mut bytes: Bytes,
+    ) -> Result<u64, StdinError> {
         let mut ended = self.ended.subscribe();
         while !bytes.is_empty() {
             let closed = || StdinError::Closed {
                 id: id.clone(),
                 taken: self.taken(),
             };
-            let open = sender.as_ref().ok_or_else(closed)?;
+            let open = sender.ok_or_else(closed)?;
             let permit = tokio::select! {
                 biased;
                 _ = ended.wait_for(|ended| *ended) => None,
@@ -209,6 +224,26 @@ mod tests {
             all.extend_from_slice(&piece);
         }
         assert_eq!(all, b"abcde");
+    }
+
+    #[tokio::test]
+    async fn what_is_appended_comes_after_all_that_came_before() {
+        let (input, mut pieces) = Input::new();
+        assert_eq!(write(&input, 0, "abc").await, Ok(3));
+        let id = id();
+        let append = |text: &'static str| input.append(&id, Bytes::from_static(text.as_bytes()));
+        assert_eq!(append("de").await, Ok(5));
+        assert_eq!(write(&input, 5, "f").await, Ok(6));
+        input.close().await;
+        assert!(matches!(
+            append("g").await,
+            Err(StdinError::Closed { taken: 6, .. })
+        ));
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            all.extend_from_slice(&piece);
+        }
+        assert_eq!(all, b"abcdef");
     }
 
     #[tokio::test]

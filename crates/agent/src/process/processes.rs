@@ -208,6 +208,17 @@ impl Processes {
         input.write(id, offset, bytes).await
     }
 
+    /// Writes to a process's standard input, after whatever others wrote; waits while it is slower. Dropped, it may have taken some of
+    /// `bytes`.
+    pub async fn append_stdin(&self, id: &ProcessId, bytes: Bytes) -> Result<u64, StdinError> {
+        let entry = self.entry(id)?;
+        let input = entry
+            .input
+            .as_ref()
+            .ok_or_else(|| StdinError::None { id: id.clone() })?;
+        input.append(id, bytes).await
+    }
+
     /// Ends a process's standard input: it reads an end of file once it has read what was written. Closing it again
     /// changes nothing.
     pub async fn close_stdin(&self, id: &ProcessId) -> Result<(), StdinError> {

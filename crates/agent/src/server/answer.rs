@@ -6,8 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::body::{Body, Frame, SizeHint};
 use podbay_protocol::agent::{AgentError, AgentErrorCode as Code};
 use serde::Serialize;
@@ -116,6 +118,18 @@ pub(super) fn error(error: &AgentError) -> Answer {
     answer
 }
 
+/// The answer to one who does not ask for a WebSocket, or for one of another version (RFC 9110, 15.5.22; RFC 6455, 4.4). HTTP/2 has
+/// no such header (RFC 9113, 8.2.2).
+pub(super) fn upgrade_required(error: &AgentError, version: Version) -> Answer {
+    let mut answer = self::error(error);
+    let headers = answer.headers_mut();
+    if version < Version::HTTP_2 {
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    answer
+}
+
 /// The answer to a method that a path does not have.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
     let message = format!("the path has the methods {allowed}");
@@ -173,6 +187,7 @@ pub(super) const fn status(code: Code) -> StatusCode {
         | Code::OtherFilesystem
         | Code::Changed
         | Code::TransferGap => StatusCode::CONFLICT,
+        Code::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         Code::Internal | Code::Io | Code::NotStarted => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

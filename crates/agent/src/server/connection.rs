@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
@@ -24,6 +25,8 @@ pub(super) struct Connection {
     end: End,
     /// Answers to actions that its client may not have read.
     answers: Mutex<Vec<Kept>>,
+    /// What is spoken on it once the request is answered that asked for another protocol.
+    next: Mutex<Option<BoxFuture<'static, ()>>>,
     /// The stream, once nothing is read or written on it.
     closed: Mutex<Option<Closed>>,
 }
@@ -85,6 +88,7 @@ impl Connection {
             became_known: Notify::new(),
             end,
             answers: Mutex::default(),
+            next: Mutex::default(),
             closed: Mutex::default(),
         }
     }
@@ -141,6 +145,16 @@ impl Connection {
     /// The client has sent another request on a connection that carries one at a time: it has read what came before.
     pub(super) fn has_read(&self) {
         self.ended(Ending::InOrder);
+    }
+
+    /// When the request that is being answered is, this takes the connection over.
+    pub(super) fn becomes(&self, next: impl Future<Output = ()> + Send + 'static) {
+        *lock(&self.next) = Some(Box::pin(next));
+    }
+
+    /// What takes the connection over, if anything does.
+    pub(super) fn next(&self) -> Option<BoxFuture<'static, ()>> {
+        lock(&self.next).take()
     }
 
     /// Nothing is read or written any longer.

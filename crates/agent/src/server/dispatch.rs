@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use http::{HeaderMap, Method, Request, Version};
+use hyper::upgrade::OnUpgrade;
 use podbay_protocol::agent::{AgentError, AgentErrorCode, KEY_HEADER};
 
 use super::answer::{self, Answer, Served};
@@ -13,7 +14,7 @@ use super::body::RequestBody;
 use super::connection::Connection;
 use super::query::{Query, invalid};
 use super::route::{NoRoute, Route};
-use super::{Services, handlers};
+use super::{Services, handlers, websocket};
 use crate::action::Refusal;
 
 /// A request whose sender may ask it.
@@ -23,6 +24,8 @@ pub(super) struct Asked {
     pub(super) body: RequestBody,
     /// What it came on.
     pub(super) connection: Arc<Connection>,
+    /// Where its sender asks for another protocol on the connection.
+    pub(super) upgrade: Option<OnUpgrade>,
 }
 
 /// Answers a request.
@@ -52,7 +55,8 @@ async fn guarded(what: &str, answering: impl Future<Output = Answer>) -> Answer 
 
 async fn find(connection: &Arc<Connection>, request: Request<RequestBody>) -> Answer {
     let services = connection.services();
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let route = match Route::find(&head.method, head.uri.path()) {
         Ok(route) => route,
         Err(NoRoute::Method(allowed)) => return answer::method_not_allowed(allowed),
@@ -62,7 +66,7 @@ async fn find(connection: &Arc<Connection>, request: Request<RequestBody>) -> An
             return answer::error(&AgentError::new(AgentErrorCode::UnknownPath, message));
         }
     };
-    let has_key = may_ask(services, &head.headers);
+    let has_key = may_ask(services, &route, &head.headers);
     if has_key {
         connection.presented_the_key();
     } else if route.is_action() {
@@ -85,6 +89,7 @@ async fn find(connection: &Arc<Connection>, request: Request<RequestBody>) -> An
                 headers: head.headers,
                 body,
                 connection: Arc::clone(connection),
+                upgrade,
             };
             handlers::handle(services, route, asked).await
         }
@@ -93,18 +98,24 @@ async fn find(connection: &Arc<Connection>, request: Request<RequestBody>) -> An
     match answered {
         // The server is busy until the answer is sent.
         Ok(answer) => answer::keeping(answer, busy),
+        Err(error) if error.code == AgentErrorCode::UpgradeRequired => {
+            answer::upgrade_required(&error, head.version)
+        }
         Err(error) if is_action => handlers::actions::refused(&handlers::actions::of_error(&error)),
         Err(error) => answer::error(&error),
     }
 }
 
 /// Whether exactly one key is presented, and it is the session's; without a session's key, everybody may (only this
-/// machine can, then).
-fn may_ask(services: &Services, headers: &HeaderMap) -> bool {
+/// machine can, then). Who opens a terminal may present it among the subprotocols.
+fn may_ask(services: &Services, route: &Route, headers: &HeaderMap) -> bool {
     let Some(key) = &services.key else { return true };
     let mut presented = headers.get_all(KEY_HEADER).into_iter();
     match (presented.next(), presented.next()) {
         (Some(one), None) => key.is(one.as_bytes()),
+        (None, None) if matches!(route, Route::Terminal(_)) => {
+            websocket::key(headers).is_some_and(|one| key.is(&one))
+        }
         _ => false,
     }
 }

@@ -28,7 +28,8 @@ pub(super) async fn serve(
         .header_read_timeout(limits.header_time)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -37,7 +38,10 @@ pub(super) async fn serve(
             serving.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    let next = connection.next();
+    match (ended, next) {
+        (Ok(()), Some(next)) => next.await,
+        (Ok(()), None) => {}
+        (Err(error), _) => tracing::debug!(%error, "a connection ended early"),
     }
 }

@@ -7,6 +7,7 @@
 //!   http1       on hyper; http2 on h2, with windows that grow and shrink (window, pure)
 //!   connection  what requests of one connection have in common; watched how it ends
 //!   dispatch    route (pure), key, handler; a panic answers 500
+//!   websocket   how a connection becomes one (pure)
 //!   query, body what a request brings; answer what it gets
 //!   activity    whether there is something to do: one of the signals of `crate::figures`
 //!   handlers/   one file for each group of resources
@@ -31,6 +32,7 @@ mod preface;
 mod query;
 mod route;
 mod watched;
+mod websocket;
 mod window;
 
 use std::future::Future;

@@ -22,6 +22,7 @@ pub(super) enum Route {
     CloseStdin(ProcessId),
     Signal(ProcessId),
     Resize(ProcessId),
+    Terminal(ProcessId),
     ReadFile,
     WriteFile,
     Stat,
@@ -136,6 +137,9 @@ impl Route {
             ),
             Some(ProcessPart::Signal) => on(method, "POST", &[(&Method::POST, Self::Signal(id))]),
             Some(ProcessPart::Size) => on(method, "POST", &[(&Method::POST, Self::Resize(id))]),
+            // There is no head of it without the rest.
+            Some(ProcessPart::Terminal) if method == Method::GET => Ok(Self::Terminal(id)),
+            Some(ProcessPart::Terminal) => Err(NoRoute::Method("GET")),
         }
     }
 
@@ -238,7 +242,8 @@ mod tests {
                 "/podbay/v1/processes/p-1/signal",
                 Route::Signal(id.clone()),
             ),
-            ("POST", "/podbay/v1/processes/p-1/size", Route::Resize(id)),
+            ("POST", "/podbay/v1/processes/p-1/size", Route::Resize(id.clone())),
+            ("GET", "/podbay/v1/processes/p-1/terminal", Route::Terminal(id)),
             ("GET", "/podbay/v1/files", Route::ReadFile),
             ("PUT", "/podbay/v1/files", Route::WriteFile),
             ("GET", "/podbay/v1/files/stat", Route::Stat),

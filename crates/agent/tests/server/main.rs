@@ -12,5 +12,6 @@ mod openhands;
 mod processes;
 mod repeated;
 mod resumed;
+mod terminals;
 mod transfers;
 mod trees;

@@ -28,6 +28,9 @@ pub(crate) struct AttachArgs {
     /// Pass standard input on, and its end; the keys as they are typed, where the process has a terminal
     #[arg(short = 'i', long)]
     stdin: bool,
+    /// Give the process's terminal the size of this one, now and as it changes, which -i does too; who watches without leaves it
+    #[arg(short, long)]
+    tty: bool,
     /// Pass signals on to the process in place of leaving it
     #[arg(long)]
     sig_proxy: bool,
@@ -38,10 +41,12 @@ pub(crate) struct AttachArgs {
 const EXAMPLES: &str = "\
 Examples:
   podbay attach demo 4f1c…                 from the beginning of what is kept, up to its end, with its exit code
-  podbay attach -i demo shell              a terminal that was started with podbay exec -dit
+  podbay attach -it demo 4f1c…             a terminal that was started with podbay exec -dit
+  podbay attach demo 4f1c…                 one of podbay exec -it, watched from here: podbay ps tells the id
   podbay attach demo 4f1c… -o json         one record, with the output in it
 
-Ctrl-C leaves the process, which goes on; podbay kill ends it.";
+Ctrl-C leaves the process, which goes on; podbay kill ends it. With -i on a terminal Ctrl-C goes to the process as all keys do, and who
+closes this terminal leaves it.";
 
 /// Attaches to a process.
 pub(crate) async fn run(global: &GlobalArgs, args: AttachArgs) -> Result<u8, Failure> {
@@ -49,6 +54,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: AttachArgs) -> Result<u8, Fai
         session: id,
         process,
         stdin,
+        tty,
         sig_proxy,
         outcome,
     } = args;
@@ -59,6 +65,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: AttachArgs) -> Result<u8, Fai
     let follow = Follow {
         process: process.clone(),
         stdin,
+        sizes: stdin || tty,
         keep: outcome.output.map(|_| outcome.max_output),
         signals: sig_proxy.then(|| signals.clone()),
     };
@@ -92,6 +99,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: AttachArgs) -> Result<u8, Fai
 struct Follow {
     process: ProcessId,
     stdin: bool,
+    /// Whether its terminal has the size of this one.
+    sizes: bool,
     /// Keeps so many bytes of each stream in place of passing them on.
     keep: Option<usize>,
     /// Signals to this process that are passed on.
@@ -104,10 +113,14 @@ impl Follow {
         let Self {
             process,
             stdin,
+            sizes,
             keep,
             signals,
         } = self;
-        let mut attach = session.attach(process).terminal(terminal::size());
+        let mut attach = session.attach(process);
+        if sizes {
+            attach = attach.terminal(terminal::size());
+        }
         if stdin {
             attach = attach.stdin(standard::input()?);
         }
@@ -154,7 +167,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let args = parse("podbay attach -i demo p-1 -o json").unwrap();
-        assert!(args.stdin && !args.sig_proxy && args.outcome.output.is_some());
+        assert!(args.stdin && !args.tty && !args.sig_proxy && args.outcome.output.is_some());
+        assert!(parse("podbay attach -it demo p-1").unwrap().tty);
         assert_eq!((args.session.as_str(), args.process.as_str()), ("demo", "p-1"));
         for line in ["podbay attach demo", "podbay attach demo a/b"] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

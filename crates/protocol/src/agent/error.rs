@@ -44,6 +44,8 @@ choices! {
         StdinClosed = "stdin_closed",
         /// The process has no terminal.
         NoTerminal = "no_terminal",
+        /// The path is spoken to over a WebSocket, which the request does not ask for as RFC 6455 wants it.
+        UpgradeRequired = "upgrade_required",
         /// The process has ended.
         ProcessEnded = "process_ended",
 

@@ -12,6 +12,7 @@
 //! * [`process`]: requests about processes.
 //! * [`proof`]: what the server signs with its key.
 //! * [`info`]: what the server says of itself.
+//! * [`terminal`]: a process's terminal over a WebSocket.
 //! * [`raw_text`]: names of files, which need not be text.
 
 pub mod error;
@@ -23,6 +24,7 @@ pub mod path;
 pub mod process;
 pub mod proof;
 pub mod raw_text;
+pub mod terminal;
 
 pub use error::{AgentError, AgentErrorCode};
 pub use figures::Figures;

@@ -54,16 +54,19 @@ pub enum ProcessPart {
     Signal,
     /// The size of its terminal.
     Size,
+    /// Its terminal, over a WebSocket ([`super::terminal`]).
+    Terminal,
 }
 
 impl ProcessPart {
     /// Every part.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Output,
         Self::Acknowledged,
         Self::Stdin,
         Self::Signal,
         Self::Size,
+        Self::Terminal,
     ];
 
     /// The last segment of its path.
@@ -74,6 +77,7 @@ impl ProcessPart {
             Self::Stdin => "stdin",
             Self::Signal => "signal",
             Self::Size => "size",
+            Self::Terminal => "terminal",
         }
     }
 

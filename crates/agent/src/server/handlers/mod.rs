@@ -6,6 +6,7 @@ mod files;
 mod open;
 mod output;
 mod processes;
+mod terminal;
 mod transfers;
 mod trees;
 
@@ -34,6 +35,7 @@ pub(super) async fn handle(services: &Services, route: Route, asked: Asked) -> R
         Route::CloseStdin(id) => processes::close_stdin(services, &id, asked).await,
         Route::Signal(id) => processes::signal(services, &id, asked).await,
         Route::Resize(id) => processes::resize(services, &id, asked).await,
+        Route::Terminal(id) => terminal::open(services, id, asked),
         Route::ReadFile => transfers::read(services, asked).await,
         Route::WriteFile => Box::pin(transfers::write(services, asked)).await,
         Route::ShowTransfer => transfers::show(services, asked).await,

@@ -107,7 +107,7 @@ impl Frames {
     }
 }
 
-fn refused(error: &ReadError) -> AgentError {
+pub(super) fn refused(error: &ReadError) -> AgentError {
     match error {
         ReadError::Unknown(process) => unknown(process),
         ReadError::Ahead { .. } => invalid(error.to_string()),
