@@ -7,6 +7,7 @@ mod send;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Connection as H2, SendResponse};
@@ -27,6 +28,11 @@ const STREAMS: u32 = 128;
 /// Bytes of a frame that a client may send: twice what all take (RFC 9113, 6.5.2), so that large bodies cost less. A frame is held
 /// in memory until it is whole.
 const FRAME: u32 = 32 << 10;
+/// How many streams that this side has reset are remembered, and how long: what still arrives on them is passed over. On one that was
+/// forgotten each frame counts to the library as a fault of its client, and a thousand of these end the connection, with all
+/// that goes over it: a client whose uploads are refused has no fault. (That limit itself stays: each such frame is answered.)
+const RESET_STREAMS: usize = 512;
+const RESET_STREAM_TIME: Duration = Duration::from_secs(10);
 /// Bytes of one answer that wait to be sent.
 const SEND_BUFFER: usize = 256 << 10;
 
@@ -45,6 +51,8 @@ pub(super) async fn serve(
         .max_frame_size(FRAME)
         .max_header_list_size(header_bytes)
         .max_send_buffer_size(SEND_BUFFER)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_STREAM_TIME)
         .handshake(io);
     let h2 = tokio::select! {
         shaken = timeout(limits.header_time, handshake) => match shaken {

@@ -97,6 +97,25 @@ async fn refused_uploads_give_their_windows_back() {
         .ok();
 }
 
+/// A client that sends on what was refused already, many at once, keeps its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_refused_uploads_end_no_connection() {
+    let agent = Agent::start().await;
+    let (client, connection) = h2::client::handshake(agent.tcp().await).await.unwrap();
+    let driven = tokio::spawn(connection);
+    let target = format!("http://a{}", agent.of(path::FILES, "no/file", ""));
+    for _ in 0..40 {
+        let uploads = (0..100).map(|_| {
+            let request = Request::put(&target).header(KEY_HEADER, KEY).body(()).unwrap();
+            over_http2(client.clone(), request, vec![0; 100_000].into())
+        });
+        for reply in futures::future::join_all(uploads).await {
+            assert_eq!(reply.status, 404);
+        }
+    }
+    assert!(!driven.is_finished());
+}
+
 #[tokio::test]
 async fn a_client_that_answers_no_ping_is_closed() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
