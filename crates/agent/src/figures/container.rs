@@ -134,6 +134,53 @@ fn working_set(usage: &str, statistics: &Text) -> Option<u64> {
     Some(usage.saturating_sub(inactive.unwrap_or(0)))
 }
 
+/// Bytes of the machine's memory; 0 where that is not told.
+pub(super) fn machine_memory() -> u64 {
+    let machine = rustix::system::sysinfo();
+    machine.totalram.saturating_mul(machine.mem_unit.into())
+}
+
+/// Bytes that the sandbox has read from devices and written to them; none where its cgroup is not its own or counts none.
+pub(super) fn io() -> (u64, u64) {
+    if std::process::id() != 1 {
+        return (0, 0);
+    }
+    let counted = cgroup::read(File {
+        unified: "io.stat",
+        controller: "blkio",
+        legacy: "blkio.throttle.io_service_bytes",
+    });
+    counted.map_or((0, 0), |text| moved(&text))
+}
+
+/// The sums over devices.
+fn moved(text: &Text) -> (u64, u64) {
+    let words = text.as_str().lines().flat_map(str::split_whitespace);
+    let sum = |values: &mut dyn Iterator<Item = &str>| {
+        values
+            .filter_map(|value| value.parse::<u64>().ok())
+            .fold(0, u64::saturating_add)
+    };
+    match text {
+        // `8:0 rbytes=1 wbytes=2 rios=…`
+        Text::Unified(_) => (
+            sum(&mut words.clone().filter_map(|word| word.strip_prefix("rbytes="))),
+            sum(&mut words.filter_map(|word| word.strip_prefix("wbytes="))),
+        ),
+        // `8:0 Read 1`
+        Text::Legacy(text) => {
+            let of = |kind: &str| {
+                let mut lines = text.lines().filter_map(|line| {
+                    let mut words = line.split_whitespace().skip(1);
+                    (words.next() == Some(kind)).then(|| words.next()).flatten()
+                });
+                sum(&mut lines)
+            };
+            (of("Read"), of("Write"))
+        }
+    }
+}
+
 /// The filesystem that `directory` is in.
 pub(super) fn disk(directory: &Path) -> Option<DiskFigures> {
     let found = rustix::fs::statvfs(directory).ok()?;
@@ -183,6 +230,16 @@ mod tests {
             working_set("1000\n", &legacy("inactive_file 1\ntotal_inactive_file 2000\n")),
             Some(0)
         );
+    }
+
+    #[test]
+    fn what_was_moved_is_summed_over_devices() {
+        let text = "8:0 rbytes=100 wbytes=20 rios=1 wios=1\n9:1 rbytes=1 wbytes=2 rios=1\n";
+        assert_eq!(moved(&unified(text)), (101, 22));
+        let text = "8:0 Read 100\n8:0 Write 20\n8:0 Sync 7\n9:1 Read 1\nTotal 121\n";
+        assert_eq!(moved(&legacy(text)), (101, 20));
+        assert_eq!(moved(&unified("")), (0, 0));
+        assert!(machine_memory() > 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use podbay_protocol::agent::Figures;
 use podbay_protocol::agent::figures::{Idle, IdleSignal, IdleSignalAge};
+use podbay_protocol::agent::info::Resources;
 use tokio::time::{Instant, interval};
 
 use super::container;
@@ -31,6 +32,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     sampler: Sampler,
+    /// What OpenHands' clients are told.
+    resources: Option<Resources>,
     /// When the last process was seen to run.
     processes: Option<Instant>,
     /// Until when clients want the sandbox to be kept.
@@ -70,7 +73,23 @@ impl Meter {
             cpu: reading.cpu.map(|cpu| cpu.seconds),
             network: reading.network.map(|network| network.received + network.sent),
         };
-        self.state(|state| state.sampler.observe(sample));
+        let disk = container::disk(&self.0.directory);
+        let (machine, moved) = (container::machine_memory(), container::io());
+        self.state(|state| {
+            state.sampler.observe(sample);
+            let mut figures = Figures::default();
+            figures.cpu = reading.cpu.map(|mut cpu| {
+                cpu.cores = state.sampler.cores;
+                cpu
+            });
+            (figures.memory, figures.disk) = (reading.memory, disk);
+            state.resources = Some(Resources::of(&figures, machine, moved));
+        });
+    }
+
+    /// What was used when it was looked at last: everybody may ask, and each look costs something.
+    pub(crate) fn resources(&self) -> Option<Resources> {
+        self.state(|state| state.resources)
     }
 
     /// Keeps the sandbox from being taken for idle for so long from now on; [`LONGEST_HOLD`] at most.
@@ -181,7 +200,10 @@ mod tests {
     #[test]
     fn what_is_used_is_told() {
         let meter = Meter::new("/");
+        assert!(meter.resources().is_none());
         meter.look();
+        let resources = meter.resources().unwrap();
+        assert!(resources.memory.rss > 0 && resources.memory.percent > 0.0 && resources.disk.total > 0);
         let figures = meter.figures(Duration::ZERO, 0);
         assert!(figures.memory.is_some() && figures.disk.is_some() && figures.cpu.is_some());
     }

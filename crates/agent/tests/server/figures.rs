@@ -4,7 +4,46 @@ use http::Method;
 use podbay_protocol::agent::figures::{Figures, IdleSignal};
 use podbay_protocol::agent::{AgentErrorCode, ServerInfo, path};
 
-use crate::client::{Agent, BOTH};
+use crate::client::{Agent, BOTH, PATIENCE};
+
+/// The fields that OpenHands' own server of actions has, for those who have no key, too.
+#[tokio::test]
+async fn what_openhands_reads_is_told_to_everybody() {
+    let agent = Agent::start().await;
+    let looked = async {
+        loop {
+            let reply = agent
+                .send(BOTH[0], Method::GET, path::SERVER_INFO, &[], "")
+                .await
+                .ok();
+            let told: serde_json::Value = reply.json();
+            if told.get("resources").is_some() {
+                return told;
+            }
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, looked).await.unwrap();
+    for field in [
+        "/uptime",
+        "/idle_time",
+        "/resources/cpu_percent",
+        "/resources/memory/rss",
+        "/resources/memory/vms",
+        "/resources/memory/percent",
+        "/resources/disk/total",
+        "/resources/disk/used",
+        "/resources/disk/free",
+        "/resources/disk/percent",
+        "/resources/io/read_bytes",
+        "/resources/io/write_bytes",
+    ] {
+        assert!(
+            told.pointer(field).is_some_and(serde_json::Value::is_number),
+            "{field}: {told}"
+        );
+    }
+    assert!(told["resources"]["disk"]["total"].as_u64() > Some(0));
+}
 
 #[tokio::test]
 async fn what_is_used_is_told_and_to_ask_is_no_use() {

@@ -22,6 +22,7 @@ pub(super) fn server_info(services: &Services, asked: Asked) -> Result<Answer, A
     let (uptime, requests) = services.activity.times();
     let idle = services.meter.idle(requests, services.needed());
     let info = ServerInfo::new(env!("CARGO_PKG_VERSION"), uptime.as_secs_f64(), idle.seconds);
+    let info = info.with_resources(services.meter.resources());
     Ok(answer::json(StatusCode::OK, &info))
 }
 
