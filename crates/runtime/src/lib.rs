@@ -97,12 +97,16 @@ mod wait;
 pub use backend::{Backend, BackendKind};
 pub use check::check_configuration;
 pub use command::{Attach, Command, Running};
-pub use error::{ConfigurationProblem, ConfigurationProblems, Error, NotPossible, Operation, ProcessError};
+pub use error::{
+    ConfigurationProblem, ConfigurationProblems, Error, FailedWay, NoWayToPort, NotPossible, Operation,
+    ProcessError,
+};
 pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
-    AgentLine, Description, OpenReport, Session, SessionBuilder, Starting, Summary, unheeded_on_this_machine,
+    AgentLine, Description, Forwarded, OpenReport, Session, SessionBuilder, Starting, Summary,
+    unheeded_on_this_machine,
 };
 
 pub use podbay_config::Config;

@@ -9,6 +9,7 @@
 //!   files/          one suite of files and copies, over whatever way there is to them
 //!   detached.rs     processes that are left to themselves, and reached again
 //!   verdicts.rs     commands without an end of their own
+//!   ports.rs        ports of this machine that lead to ports of a session
 //!   task.rs         commands whose output is known before they run
 //!   lost.rs         these over connections that break
 //!   broken.rs       clients that are wrong on purpose, which are found out
@@ -25,6 +26,7 @@ mod detached;
 mod faults;
 mod files;
 mod lost;
+mod ports;
 mod sandbox;
 mod task;
 mod terminals;

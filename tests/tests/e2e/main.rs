@@ -10,6 +10,7 @@ mod integrity;
 mod library;
 mod lifecycle;
 mod network;
+mod ports;
 mod rights;
 mod servers;
 mod snapshots;

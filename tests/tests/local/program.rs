@@ -1,5 +1,7 @@
 //! The program, as a user runs it: sessions that other commands find.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -293,5 +295,93 @@ fn a_limit_on_sessions_counts_those_that_run() {
     user.podbay("pause one").ok();
     open("two").ok();
     user.podbay("close --all").ok();
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn a_port_of_this_machine_is_forwarded_to_another_one() {
+    let user = User::new();
+    assert!(
+        user.podbay("port-forward demo :1")
+            .failed()
+            .contains("not found on this machine")
+    );
+    user.podbay("open demo").ok();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = listener.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut asked = String::new();
+        client.read_to_string(&mut asked).unwrap();
+        client.write_all(asked.to_uppercase().as_bytes()).unwrap();
+    });
+    // The session's port is this machine's already.
+    let refused = user.podbay(&format!("port-forward demo {remote}"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("is its port"), "{}", refused.err);
+
+    let mut command = user.command(&format!("port-forward demo --address 127.0.0.1 :{remote}"));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let rest = line
+        .strip_prefix("Forwarding from 127.0.0.1:")
+        .unwrap_or_else(|| panic!("{line}"));
+    let (local, to) = rest.trim_end().split_once(" -> ").unwrap();
+    assert_eq!(to, remote.to_string());
+    let mut client = TcpStream::connect(format!("127.0.0.1:{local}")).unwrap();
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "HELLO");
+    serving.join().unwrap();
+    let mut next = String::new();
+    out.read_line(&mut next).unwrap();
+    assert_eq!(next, format!("Handling connection for {local}\n"));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    user.podbay("close demo").ok();
+    assert_eq!(user.left(), 0);
+}
+
+/// A terminal that was detached is typed into by one, and watched by another, whose size is nothing to it.
+#[test]
+fn a_terminal_is_watched_by_a_second_one() {
+    let user = User::new();
+    user.podbay("open demo").ok();
+    let mut started = user.command("exec -dit demo -- sh -c");
+    started.arg("stty size; read line; stty size; echo got $line; exit 3");
+    let id = Done::from(started.output().unwrap()).ok();
+    let id = id.trim_end();
+    let watching = user
+        .command(&format!("attach demo {id}"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typing = user.command(&format!("attach -it demo {id}"));
+    let mut typing = typing
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    typing.stdin.take().unwrap().write_all(b"it\n").unwrap();
+    for child in [typing, watching] {
+        let done = Done::from(child.wait_with_output().unwrap());
+        assert_eq!(done.code, Some(3), "{done:?}");
+        assert_eq!(done.out, "24 80\r\nit\r\n24 80\r\ngot it\r\n");
+    }
+    let refused = user.podbay(&format!("attach -t demo {id}"));
+    assert_eq!((refused.code, refused.out.contains("got it")), (Some(3), true));
+    user.podbay("close demo").ok();
     assert_eq!(user.left(), 0);
 }

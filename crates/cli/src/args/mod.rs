@@ -19,8 +19,8 @@ pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
 use crate::commands::{
-    attach, close, completions, config, cp, delete, exec, key, kill, logs, ls, open, pause, ps, render,
-    resume, run, show, top, version,
+    attach, close, completions, config, cp, delete, exec, key, kill, logs, ls, open, pause, port_forward, ps,
+    render, resume, run, show, top, version,
 };
 
 /// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     /// Copy a file or a directory into a session, or out of it
     Cp(cp::CpArgs),
+    /// Have ports of this machine lead to ports of a session
+    PortForward(port_forward::PortForwardArgs),
     /// Free a session's pod and keep its workspace
     Pause(pause::PauseArgs),
     /// Bring a paused session back

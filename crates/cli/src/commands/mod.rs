@@ -13,6 +13,7 @@ pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod open;
 pub(crate) mod pause;
+pub(crate) mod port_forward;
 pub(crate) mod ps;
 pub(crate) mod render;
 pub(crate) mod resume;
@@ -40,6 +41,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Top(args) => top::run(&global, args).await,
         Command::Logs(args) => logs::run(&global, args).await,
         Command::Cp(args) => cp::run(&global, args).await,
+        Command::PortForward(args) => port_forward::run(&global, args).await,
         Command::Pause(args) => pause::run(&global, args).await,
         Command::Resume(args) => resume::run(&global, args).await,
         Command::Close(args) => close::run(&global, args).await,

@@ -12,6 +12,7 @@ mod configuration;
 mod copy;
 mod files;
 mod not_possible;
+mod port;
 mod process;
 
 pub use agent::{AgentFailure, TriedWay};
@@ -19,6 +20,7 @@ pub use configuration::{ConfigurationProblem, ConfigurationProblems};
 pub use copy::CopyError;
 pub use files::FileError;
 pub use not_possible::{NotPossible, Operation};
+pub use port::{FailedWay, NoWayToPort};
 pub use process::ProcessError;
 
 /// A failed operation on a session.
@@ -268,6 +270,17 @@ pub enum Error {
         #[source]
         source: Box<AgentFailure>,
     },
+    /// A port of the session's sandbox could not be connected to.
+    #[error("session {session:?}: port {port} of its sandbox can't be reached")]
+    Port {
+        /// The session's id.
+        session: String,
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: Box<NoWayToPort>,
+    },
     /// The command is not one.
     #[error("the command is empty")]
     EmptyCommand,
@@ -346,6 +359,7 @@ impl Error {
             Self::Copy { source, .. } => source.code(),
             Self::Process { source } => source.code(),
             Self::Agent { source, .. } => source.code(),
+            Self::Port { source, .. } => source.code(),
         }
     }
 

@@ -7,6 +7,7 @@ mod describe;
 mod figures;
 mod handle;
 mod on_host;
+mod ports;
 mod starting;
 
 pub use builder::{OpenReport, SessionBuilder};
@@ -16,4 +17,5 @@ pub(crate) use describe::{summarise, summarise_here};
 pub(crate) use handle::Place;
 pub use handle::Session;
 pub use on_host::unheeded_on_this_machine;
+pub use ports::Forwarded;
 pub use starting::Starting;
