@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! apt-get download nginx wrk libluajit-5.1-2 && for package in *.deb; do dpkg -x "$package" unpacked; done
-//! export NGINX=$PWD/unpacked/usr/sbin/nginx WRK=$PWD/unpacked/usr/bin/wrk LD_LIBRARY_PATH=$PWD/unpacked/usr/lib/x86_64-linux-gnu
+//! export BENCH_NGINX=$PWD/unpacked/usr/sbin/nginx BENCH_WRK=$PWD/unpacked/usr/bin/wrk LD_LIBRARY_PATH=$PWD/unpacked/usr/lib/x86_64-linux-gnu
 //! cargo bench -p podbay-exec-proxy --bench proxy -- requests latency sockets
 //! ```
 //!

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::processes::{Child, free_port};
 use crate::service::{HOST, KEY};
 
-/// The program: `NGINX`, or that of the path.
+/// The program: `BENCH_NGINX`, or that of the path.
 fn start(http: &str, workers: u32, port: u16) -> Child {
     let directory = std::env::temp_dir().join(format!("podbay-bench-nginx-{port}"));
     std::fs::create_dir_all(&directory).unwrap();
@@ -20,7 +20,7 @@ fn start(http: &str, workers: u32, port: u16) -> Child {
     );
     let file = directory.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
-    let program = std::env::var("NGINX").unwrap_or_else(|_| "nginx".to_owned());
+    let program = std::env::var("BENCH_NGINX").unwrap_or_else(|_| "nginx".to_owned());
     let mut command = Command::new(program);
     command
         .args(["-e", "stderr", "-p"])

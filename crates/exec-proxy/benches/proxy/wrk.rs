@@ -26,7 +26,7 @@ impl fmt::Display for Figures {
 
 /// So many connections for so many seconds, by one thread.
 pub(crate) fn run(port: u16, connections: u32, seconds: u32) -> Figures {
-    let program = std::env::var("WRK").unwrap_or_else(|_| "wrk".to_owned());
+    let program = std::env::var("BENCH_WRK").unwrap_or_else(|_| "wrk".to_owned());
     let output = Command::new(program)
         .args([
             "--latency",

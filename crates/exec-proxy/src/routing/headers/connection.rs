@@ -105,7 +105,7 @@ impl Upgrade {
         }
         let mut wanted: Vec<u8> = Vec::new();
         for protocol in protocols(headers) {
-            if !is_http2(protocol) {
+            if is_protocol(protocol) && !is_http2(protocol) {
                 if !wanted.is_empty() {
                     wanted.extend_from_slice(b", ");
                 }
@@ -147,6 +147,13 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|protocol| !protocol.is_empty())
+}
+
+/// A name, and perhaps a version, of the characters that names of headers have (RFC 9110, 7.8). What else stands there one reader may take
+/// for another protocol than the next.
+fn is_protocol(protocol: &[u8]) -> bool {
+    let mut parts = protocol.splitn(2, |byte| *byte == b'/');
+    parts.all(|part| HeaderName::from_bytes(part).is_ok())
 }
 
 fn is_http2(protocol: &[u8]) -> bool {
@@ -205,6 +212,9 @@ mod tests {
             asked(&[(CONNECTION, "upgrade"), (UPGRADE, "HTTP/2.0, H2C")]),
             None
         );
+        for odd in ["h2c /x", "h2c;x", "h2c/1/2", "/", "h2c\t/1"] {
+            assert_eq!(asked(&[(CONNECTION, "upgrade"), (UPGRADE, odd)]), None, "{odd}");
+        }
         let upgrade = asked(&[(CONNECTION, "upgrade"), (UPGRADE, "h2c, websocket")]).unwrap();
         assert_eq!(upgrade.protocols, "websocket");
     }
