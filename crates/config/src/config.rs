@@ -14,6 +14,7 @@ use crate::podbay::PodbayConfig;
 use crate::rule::{OPTIONAL_SESSIONS, SWITCH};
 use crate::runtime::Runtime;
 use crate::sandbox::SandboxConfig;
+use crate::serve::ServeConfig;
 use crate::setting::Section;
 use crate::warning::Warning;
 
@@ -53,6 +54,8 @@ settings! {
         podbay: PodbayConfig;
         /// `[agent]`
         agent: AgentConfig;
+        /// `[serve]`
+        serve: ServeConfig;
     }
 
     private { provenance: Provenance; }

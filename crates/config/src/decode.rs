@@ -18,7 +18,8 @@ pub(crate) trait SettingType: Sized {
     const SECRET: bool = false;
     /// The value, or everything that is wrong with it.
     fn decode(raw: Raw) -> Result<Self, Vec<Mismatch>>;
-    /// As JSON, of which the TOML form is made too; `None` when there is no value, or it is secret.
+    /// As JSON, of which the TOML form is made too; `None` when there is no value, or it is secret. Null is a secret that is not
+    /// set.
     fn to_json(&self) -> Option<Value>;
     /// The JSON Schema of what [`SettingType::decode`] takes from a file.
     fn schema() -> Value;
@@ -48,7 +49,12 @@ impl<T: Scalar> SettingType for Option<T> {
     }
 
     fn to_json(&self) -> Option<Value> {
-        self.as_ref().and_then(SettingType::to_json)
+        match self {
+            // Else it would look like one that is hidden.
+            None if T::SECRET => Some(Value::Null),
+            None => None,
+            Some(value) => value.to_json(),
+        }
     }
 
     fn schema() -> Value {

@@ -32,7 +32,7 @@ impl Config {
             Entry {
                 setting,
                 hidden: setting.secret && value.is_none(),
-                value: value.as_ref().map(toml_text::of),
+                value: value.filter(|value| !value.is_null()).as_ref().map(toml_text::of),
                 place,
             }
         })
@@ -85,7 +85,7 @@ impl Config {
     pub(crate) fn value_text(&self, key: &str) -> Option<String> {
         self.values()
             .find(|(setting, _)| setting.key == key)
-            .and_then(|(_, value)| value)
+            .and_then(|(_, value)| value.filter(|value| !value.is_null()))
             .as_ref()
             .map(toml_text::of)
     }

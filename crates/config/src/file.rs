@@ -14,7 +14,7 @@ use crate::raw::Raw;
 use crate::setting::{self, Section};
 use crate::warning::Warning;
 
-const OUR_SECTIONS: [&str; 4] = ["kubernetes", "sandbox", "podbay", "agent"];
+const OUR_SECTIONS: [&str; 5] = ["kubernetes", "sandbox", "podbay", "agent", "serve"];
 /// Largest edit distance at which an unknown section counts as a misspelling of a known one: all that is in it would be
 /// passed over otherwise. None of OpenHands' sections is as near.
 const MISSPELLINGS: [(&str, usize); 4] = [
@@ -120,6 +120,7 @@ impl<'a> File<'a> {
                 ("kubernetes", value) => self.read_section(Section::Kubernetes, at, value),
                 ("sandbox", value) => self.read_section(Section::Sandbox, at, value),
                 ("podbay", value) => self.read_section(Section::Podbay, at, value),
+                ("serve", value) => self.read_section(Section::Serve, at, value),
                 ("agent", DeValue::Table(table)) => self.read_agent(table),
                 ("agent", value) => self.read_section(Section::Agent, at, value),
                 (openhands::CORE, DeValue::Table(core)) => self.read_core(core),
@@ -283,6 +284,7 @@ fn keys_of(name: &str, apart_from: Section) -> Vec<String> {
         Section::Sandbox,
         Section::Podbay,
         Section::Agent,
+        Section::Serve,
     ];
     sections
         .into_iter()

@@ -1,7 +1,7 @@
 //! Every setting of Podbay, declared once.
 //!
-//! A declaration in [`KubernetesConfig`], [`SandboxConfig`], [`PodbayConfig`], [`AgentConfig`] or at the top level of
-//! [`Config`] states a setting's key, type, unit, default, what it accepts and its documentation. The
+//! A declaration in [`KubernetesConfig`], [`SandboxConfig`], [`PodbayConfig`], [`AgentConfig`], [`ServeConfig`] or at the top level
+//! of [`Config`] states a setting's key, type, unit, default, what it accepts and its documentation. The
 //! struct, the defaults, the environment names ([`Setting::environment`]), the checks, the reference page
 //! ([`reference_markdown`]), the JSON Schema ([`schema`]) and the example file ([`example_toml`]) all come from it, so
 //! that they cannot disagree. [`settings`] is the table of all declarations.
@@ -32,6 +32,7 @@
 //! ([`ApiObject`]) checked, where objects are made.
 
 mod agent;
+mod api_key;
 mod api_object;
 mod choice;
 mod collection;
@@ -64,6 +65,8 @@ mod sandbox;
 mod sandbox_environment;
 mod schema;
 mod search;
+mod serve;
+mod serve_rule;
 mod service_link;
 mod setting;
 mod toleration;
@@ -75,6 +78,7 @@ mod warning;
 mod yaml;
 
 pub use agent::AgentConfig;
+pub use api_key::ApiKeyEntry;
 pub use api_object::{ApiObject, ApiObjects};
 pub use config::Config;
 pub use entry::Entry;
@@ -90,11 +94,12 @@ pub use reference::reference_markdown;
 pub use runtime::Runtime;
 pub use sandbox::SandboxConfig;
 pub use schema::schema;
+pub use serve::ServeConfig;
 pub use setting::{Effect, Section, Setting, settings};
 pub use toleration::Toleration;
 pub use vocabulary::{
     AgentDelivery, AgentDial, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass,
-    WorkloadKind, WorkspaceVolume,
+    UrlScheme, UrlStyle, WorkloadKind, WorkspaceVolume,
 };
 pub use warning::Warning;
 

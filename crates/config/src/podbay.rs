@@ -58,9 +58,9 @@ settings! {
     /// node that is going away be marked as such, so that the next try goes elsewhere.
     start_retry_delay_seconds: u64 = 5, SECONDS_OR_NONE;
 
-    /// How long a session whose start failed stays, where it was opened to stay then. Only users of the library open sessions so
-    /// (`SessionBuilder::keep_failed`), and remove those that are older (`Podbay::remove_expired`), which keeps their claims. A
-    /// day is long enough to look into it and to start it again.
+    /// How long a session whose start failed stays, where it was opened to stay then: those of `podbay serve` are, and those
+    /// that users of the library open so (`SessionBuilder::keep_failed`), who remove the older ones themselves
+    /// (`Podbay::remove_expired`). Claims are kept. A day is long enough to look into it and to start it again.
     failed_session_ttl_seconds: u64 = 86_400, SECONDS;
 
     /// How many requests we send a second at most, over time: as much as controllers commonly take (kubectl has 50),

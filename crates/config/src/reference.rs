@@ -29,7 +29,7 @@ resource_memory_limit = \"4Gi\"
 unschedulable_grace_seconds = 300 # an autoscaler adds nodes
 ```
 
-Unknown keys in `[kubernetes]`, `[sandbox]` and `[podbay]` are errors; unknown variables that begin with `PODBAY_` or
+Unknown keys in `[kubernetes]`, `[sandbox]`, `[podbay]` and `[serve]` are errors; unknown variables that begin with `PODBAY_` or
 `OH_K8S_` are warned of, apart from what Kubernetes sets for Services, and so are unknown keys in `[agent]`, a section that
 OpenHands has too. Empty variables are ignored. Of two
 variables of one setting with different values the stronger holds, with a warning. Variables without a prefix, such
@@ -56,6 +56,7 @@ pub fn reference_markdown() -> String {
                 Section::Sandbox => "\n## `[sandbox]`\n",
                 Section::Podbay => "\n## `[podbay]`\n",
                 Section::Agent => "\n## `[agent]`\n",
+                Section::Serve => "\n## `[serve]`\n",
             });
         }
         entry(&mut page, setting);

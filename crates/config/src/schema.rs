@@ -27,7 +27,12 @@ pub fn schema() -> Value {
             "properties": self::properties(Section::TopLevel),
         }),
     );
-    for section in [Section::Kubernetes, Section::Sandbox, Section::Podbay] {
+    for section in [
+        Section::Kubernetes,
+        Section::Sandbox,
+        Section::Podbay,
+        Section::Serve,
+    ] {
         properties.insert(
             section.name().unwrap_or_default().to_owned(),
             json!({

@@ -68,6 +68,8 @@ pub enum Section {
     Podbay,
     /// `[agent]`
     Agent,
+    /// `[serve]`
+    Serve,
 }
 
 /// Every setting, in the order of the reference page.
@@ -100,6 +102,7 @@ impl Section {
             Section::Sandbox => Some("sandbox"),
             Section::Podbay => Some("podbay"),
             Section::Agent => Some("agent"),
+            Section::Serve => Some("serve"),
         }
     }
 
@@ -121,6 +124,7 @@ impl Section {
             Section::Podbay => &["PODBAY_"],
             // Not `AGENT_` too: those are OpenHands' own.
             Section::Agent => &["PODBAY_AGENT_"],
+            Section::Serve => &["PODBAY_SERVE_"],
         }
     }
 }
@@ -135,7 +139,7 @@ impl Setting {
         default: &T,
     ) -> Setting {
         let upper = name.to_uppercase();
-        let default_json = default.to_json();
+        let default_json = default.to_json().filter(|value| !value.is_null());
         let mut schema = T::schema();
         if let Some((least, most)) = rule.bounds {
             bound(&mut schema, least, most);

@@ -89,6 +89,26 @@ choices! {
         Open = "open",
     }
 
+    /// How the URL of a session tells which one is meant.
+    pub enum UrlStyle {
+        /// By its host where names resolve, else by its port.
+        Auto = "auto",
+        /// By its host: `{runtime_id}.DOMAIN`.
+        Host = "host",
+        /// By the first part of its path, on one origin for all sessions.
+        Path = "path",
+        /// By its port, on this machine.
+        Port = "port",
+    }
+
+    /// The scheme of the URLs of sessions.
+    pub enum UrlScheme {
+        /// Without TLS.
+        Http = "http",
+        /// With TLS, which the service or a proxy before it speaks.
+        Https = "https",
+    }
+
     /// OpenHands' word for a runtime class.
     pub enum RemoteRuntimeClass {
         /// The cluster's default.
@@ -108,4 +128,6 @@ impl Exact for WorkspaceVolume {}
 impl Exact for AgentDelivery {}
 impl Exact for AgentDial {}
 impl Exact for NetworkMode {}
+impl Exact for UrlStyle {}
+impl Exact for UrlScheme {}
 impl Exact for RemoteRuntimeClass {}

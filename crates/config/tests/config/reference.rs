@@ -95,5 +95,12 @@ fn only_what_may_be_secret_is() {
         .filter(|setting| setting.secret)
         .map(|setting| setting.key.as_str())
         .collect();
-    assert_eq!(secret, ["sandbox.runtime_startup_env_vars", "sandbox.api_key"]);
+    assert_eq!(
+        secret,
+        [
+            "sandbox.runtime_startup_env_vars",
+            "sandbox.api_key",
+            "serve.api_key"
+        ]
+    );
 }

@@ -19,6 +19,7 @@ const TABLES: &str = "[{ name = 'a' }, { name = 'b' }]";
 pub(crate) fn samples() -> impl Iterator<Item = Sample> {
     [
         TOP_LEVEL, CLUSTER, WORKSPACE, IMAGE, PLACEMENT, SECURITY, NETWORK, SANDBOX, IGNORED, PODBAY, AGENT,
+        SERVE,
     ]
     .into_iter()
     .flatten()
@@ -365,6 +366,28 @@ const AGENT: &[Line] = &[
     ("agent.binary", "", "'/opt/podbay-agent'", "['/a']"),
     ("agent.port", "10022", "8090", "0"),
     ("agent.spool_size", "\"1Gi\"", "'4Gi'", BLANK),
+];
+
+const SERVE: &[Line] = &[
+    ("serve.listen", "\"127.0.0.1:8000\"", "'[::]:80'", "'localhost'"),
+    ("serve.domain", "", "'run.example.com'", BLANK),
+    ("serve.url_style", "\"auto\"", "'path'", "'query'"),
+    ("serve.url_scheme", "\"http\"", "'https'", "'ftp'"),
+    ("serve.url_separator", "\".\"", "'-'", "'_'"),
+    ("serve.hold_milliseconds", "1000", "0", "5001"),
+    ("serve.v0_server", "[\"agent\"]", "['ghcr.io/*']", "[' ']"),
+    ("serve.persistent", "true", "false", "'perhaps'"),
+    ("serve.adopt_unowned", "", "'alice'", BLANK),
+    ("serve.api_key", "", "'k'", "' k'"),
+    ("serve.api_key_owner", "\"default\"", "'alice'", BLANK),
+    (
+        "serve.keys",
+        "[]",
+        "[{ name = 'a', owner = 'b', sha256 = '000000000000000000000000000000000000000000000000000000000000000f' }]",
+        "[{ name = 'a', owner = 'b', sha256 = 'the key itself' }]",
+    ),
+    ("serve.keys_file", "", "'/etc/podbay/keys.json'", "['/a']"),
+    ("serve.resource_factor_limit", "8", "2", "16"),
 ];
 
 /// What must be set with a setting for it to be valid, as variables.

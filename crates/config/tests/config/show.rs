@@ -4,8 +4,8 @@ use crate::samples::{file_with, partners, samples};
 use crate::support::{environment, load, toml_file, values};
 use podbay_config::{Config, Effect, Origin, settings};
 
-/// The only setting whose value is a secret, and so a comment.
-const SECRET: &str = "sandbox.runtime_startup_env_vars";
+/// The settings whose values are secrets, and so comments.
+const SECRETS: [&str; 2] = ["sandbox.runtime_startup_env_vars", "serve.api_key"];
 
 /// What a source gave.
 fn given(config: &Config) -> Vec<&'static str> {
@@ -13,7 +13,7 @@ fn given(config: &Config) -> Vec<&'static str> {
         .entries()
         .filter(|entry| entry.place.origin != Origin::Default)
         .map(|entry| entry.setting.key.as_str())
-        .filter(|key| *key != SECRET)
+        .filter(|key| !SECRETS.contains(key))
         .collect()
 }
 

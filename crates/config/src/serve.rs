@@ -1,0 +1,72 @@
+//! `[serve]`: the service that OpenHands' clients use.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::api_key::ApiKeyEntry;
+use crate::declaration::settings;
+use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SWITCH, TEXT, TEXTS};
+use crate::serve_rule::{
+    API_KEYS, HOLD, LISTEN, OPTIONAL_SECRET, RESOURCE_FACTOR, URL_SCHEME, URL_SEPARATOR, URL_STYLE,
+};
+use crate::setting::Section;
+use crate::vocabulary::{UrlScheme, UrlStyle};
+
+settings! {
+    /// `[serve]`: the service that OpenHands' clients use (`podbay serve`).
+    pub struct ServeConfig in Section::Serve;
+
+    /// The address that the service listens on. On any other than this machine's own it needs keys that are configured.
+    listen: String = "127.0.0.1:8000".to_owned(), LISTEN;
+
+    /// The domain below which each session has a host of its own, `{runtime_id}.DOMAIN`. Its wildcard has to lead to the service.
+    /// One that nothing else uses is best: what a sandbox serves shares it.
+    domain: Option<String> = None, OPTIONAL_TEXT;
+
+    /// How the URL of a session tells which one is meant. `auto` is a host of its own below `domain` where that is set, else below
+    /// `localhost` where this machine resolves such names, else a port of its own.
+    url_style: UrlStyle = UrlStyle::Auto, URL_STYLE;
+
+    /// The scheme of the URLs of sessions: `https` where a proxy before the service speaks TLS.
+    url_scheme: UrlScheme = UrlScheme::Http, URL_SCHEME;
+
+    /// What stands between runtime id and domain in the hosts of sessions: `.`, for which a wildcard certificate of the domain
+    /// is needed, or `-`, for a domain that is itself below one that there is such a certificate for.
+    url_separator: String = ".".to_owned(), URL_SEPARATOR;
+
+    /// How long the answer to a start, and to a question after a session that starts, is held back for the session to become ready.
+    /// Clients ask again every 2 to 10 seconds only; one second makes most sessions ready in the first answer, and is far below
+    /// every client's time-out. 0 answers at once.
+    hold_milliseconds: u64 = 1000, HOLD;
+
+    /// Who serves sessions that OpenHands' V0 clients ask for, which send the same command for any image: `agent` is Podbay's
+    /// agent, in any image, and the command is not run; `image` is the server that the image has. A pattern, in which `*` stands for
+    /// any text, names images whose own server is run; with patterns alone, the agent serves the others.
+    v0_server: Vec<String> = vec!["agent".to_owned()], TEXTS;
+
+    /// Whether sessions that clients start have a workspace on a persistent claim. Without one they can't be paused, which OpenHands
+    /// does with conversations that are closed. On this machine it has no effect: pausing loses nothing there.
+    persistent: bool = true, SWITCH;
+
+    /// The owner to whom sessions are shown that belong to nobody, as those that the command line opened. When it is not set,
+    /// the service does not show them.
+    adopt_unowned: Option<String> = None, OPTIONAL_TEXT;
+
+    /// An API key, for a service with one. It is better given by the variable than in a file.
+    api_key: Option<SecretString> = None, OPTIONAL_SECRET, also "PODBAY_API_KEY";
+
+    /// The owner of the sessions that are started with `api_key`, or with the key that is made where none is configured.
+    api_key_owner: String = "default".to_owned(), TEXT;
+
+    /// API keys, each with a name, the owner of the sessions that are started with it, and the key's SHA-256 in hexadecimal
+    /// (`printf %s "$KEY" | sha256sum`): tables of `name`, `owner` and `sha256`. Several keys may have one owner, so that a key
+    /// can be replaced without losing a session.
+    keys: Vec<ApiKeyEntry> = Vec::new(), API_KEYS;
+
+    /// A file with more such keys: a JSON list of objects with the fields of `keys`.
+    keys_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
+    resource_factor_limit: u32 = 8, RESOURCE_FACTOR;
+}
