@@ -67,6 +67,7 @@ impl SessionRequest {
             workload,
             gpus,
             resource_factor,
+            actions,
         } = self;
         let mut found = Differences(Vec::new());
         found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());
@@ -109,8 +110,22 @@ impl SessionRequest {
         if let Some(factor) = resource_factor {
             found.value(Field::ResourceFactor, factor, &spec.resources.factor);
         }
+        if let Some(port) = actions {
+            let existing = spec.actions.map(actions_in_words);
+            found.compare(
+                Field::Server,
+                actions_in_words(*port),
+                existing,
+                spec.actions == Some(*port),
+            );
+        }
         found.0
     }
+}
+
+/// The agent as the server that a client asks for.
+fn actions_in_words(port: u16) -> String {
+    format!("the agent on port {port}")
 }
 
 /// The differences so far.

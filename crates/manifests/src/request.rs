@@ -49,6 +49,9 @@ pub struct SessionRequest {
     pub gpus: Option<u32>,
     /// What CPU, memory and ephemeral storage are multiplied with: 1, 2, 4 or 8 (`--resource-factor`).
     pub resource_factor: Option<u32>,
+    /// The port that OpenHands' V0 clients expect the server of their actions on: Podbay's agent serves them there. The
+    /// session needs an agent then. `None` leaves the agent's port to the setting `agent.port`.
+    pub actions: Option<u16>,
 }
 
 #[cfg(test)]

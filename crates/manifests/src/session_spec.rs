@@ -96,6 +96,9 @@ pub struct SessionSpec {
     pub(crate) pod_template: Option<PodTemplate>,
     #[serde(default, skip_serializing_if = "AgentDelivery::is_none")]
     pub(crate) agent: AgentDelivery,
+    /// Where the agent serves the actions of OpenHands' V0 clients, if the session was asked for by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) actions: Option<u16>,
 }
 
 /// What the API takes as the key of an annotation.
@@ -138,6 +141,11 @@ impl SessionSpec {
     /// How the agent comes into its pod.
     pub fn agent(&self) -> &AgentDelivery {
         &self.agent
+    }
+
+    /// The port on which the agent serves the actions of OpenHands' V0 clients, if the session was asked for by one.
+    pub fn actions(&self) -> Option<u16> {
+        self.actions
     }
 
     /// The same with the agent's image mounted, where an init container would copy the agent out of it.

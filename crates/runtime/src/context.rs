@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Secret;
 use podbay_config::Config;
 use podbay_k8s_client::{ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
 use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
+use podbay_manifests::secret::SESSION_KEY;
 use podbay_manifests::{Owner, Record, SessionId, SessionNames, SessionOwner};
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::agent::AgentConnections;
@@ -277,6 +280,12 @@ impl<'a> SessionContext<'a> {
 /// Whether `owner` owns the object.
 pub(crate) fn is_owned(object: &Object, owner: &Owner) -> bool {
     owner.owns(object.metadata().owner_references.as_deref().unwrap_or_default())
+}
+
+/// The key that a session's Secret holds.
+pub(crate) fn session_key(secret: Secret) -> Option<SecretString> {
+    let bytes = secret.data?.remove(SESSION_KEY)?;
+    String::from_utf8(bytes.0).ok().map(SecretString::from)
 }
 
 /// The owner of this name.

@@ -102,17 +102,17 @@ pub use error::{
     ProcessError,
 };
 pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
-pub use lifecycle::{Closed, OpenMode, RetainedClaim};
+pub use lifecycle::{Closed, OpenMode, RetainedClaim, Stored};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
-    AgentLine, Description, Forwarded, OpenReport, Session, SessionBuilder, Starting, Summary,
+    AgentLine, Description, Forwarded, Look, OpenReport, Session, SessionBuilder, Starting, Summary,
     unheeded_on_this_machine,
 };
 
 pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
 pub use podbay_manifests::{
-    Difference, Profile, RunAs, SessionId, SessionNames, SessionOwner, SessionRequest,
+    Difference, Profile, RunAs, RuntimeId, SessionId, SessionNames, SessionOwner, SessionRequest,
 };
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};

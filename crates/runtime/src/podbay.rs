@@ -8,19 +8,21 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_config::{Config, Origin};
 use podbay_k8s_client::{Cluster, ClusterClient, DeleteOptions, Kind, Object, ObjectKey, WatchPolicy};
-use podbay_manifests::labels::{OWNER, selector_all};
-use podbay_manifests::{Record, SessionId};
+use podbay_manifests::labels::{OWNER, RUNTIME_ID, selector_all};
+use podbay_manifests::{Record, RuntimeId, SessionId, SessionOwner};
 
 use crate::backend::{self, Backend, BackendKind};
 use crate::connect::connect;
 use crate::context::{Backing, Context, SessionContext, parse_id, parse_owner};
-use crate::dial::{Dialer, Loopback, Ways};
+use crate::dial::{BoxIo, DialError, Dialer, Loopback, SandboxAddress, Ways};
 use crate::error::{Error, ForSession as _};
 use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
 use crate::local::{self, LocalSession};
 use crate::machine::Machine;
-use crate::session::{Session, SessionBuilder, Summary, summarise, summarise_here};
+use crate::session::{
+    Look, Session, SessionBuilder, Summary, look_at_record, look_here, summarise, summarise_here,
+};
 
 pub use crate::context::{Podbay, WatchScope};
 
@@ -203,6 +205,69 @@ impl Podbay {
     /// `name` is any text without control characters, and no space at its ends; else [`Error::Owner`].
     pub fn for_owner(&self, name: &str) -> Result<Self, Error> {
         Ok(Self(self.0.clone(), Some(parse_owner(name)?)))
+    }
+
+    /// The same for the sessions of an owner that is known by its label; `None` is those of nobody in particular.
+    #[must_use]
+    pub fn of_owner(&self, owner: Option<SessionOwner>) -> Self {
+        Self(self.0.clone(), owner)
+    }
+
+    /// Looks for a session, with one call: on a cluster by the name of its record.
+    pub async fn look(&self, id: &str) -> Result<Option<Look>, Error> {
+        let id = parse_id(id)?;
+        match &self.0 {
+            Backing::Cluster(ctx) => {
+                let record = self.session_context(ctx, &id).record().await?;
+                Ok(record.map(look_at_record))
+            }
+            Backing::Machine(machine) => {
+                let seen = self.local(machine, id).look().await?;
+                Ok(seen.map(|seen| look_here(machine, seen)))
+            }
+        }
+    }
+
+    /// Looks for the session, whoever owns it, that is found from outside by this id: on a cluster with one list, by label.
+    pub async fn look_for(&self, id: &RuntimeId) -> Result<Option<Look>, Error> {
+        let ctx = match &self.0 {
+            Backing::Cluster(ctx) => ctx,
+            Backing::Machine(_) => {
+                let mut all = self.look_at_all().await?;
+                all.retain(|look| look.record.runtime_id.as_ref() == Some(id));
+                return Ok(all.pop());
+            }
+        };
+        let selector = format!("{},{RUNTIME_ID}={id}", selector_all());
+        let records = ctx.client.list(Kind::ConfigMap, &ctx.namespace, &selector).await;
+        let records = records.map_err(|source| Error::Cluster { source })?.into_iter();
+        let mut records = records
+            .filter_map(Object::into_config_map)
+            .filter_map(|object| Record::parse(&object).ok());
+        Ok(records.next().map(look_at_record))
+    }
+
+    /// Looks at all sessions of this machine, whoever owns them. Those of a cluster are in [`Podbay::index`].
+    pub async fn look_at_all(&self) -> Result<Vec<Look>, Error> {
+        match &self.0 {
+            Backing::Cluster(_) => Err(Error::Unsupported {
+                what: "looking at all sessions one by one",
+                why: "the index knows those of a cluster".to_owned(),
+            }),
+            Backing::Machine(machine) => {
+                let seen = local::list(machine, None, "").await?.into_iter();
+                Ok(seen.map(|seen| look_here(machine, seen)).collect())
+            }
+        }
+    }
+
+    /// Connects to a port of a sandbox, by the first of [`Podbay::dialers`] that leads there. Who answers has not proved
+    /// whose it is.
+    pub async fn dial(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
+        match &self.0 {
+            Backing::Cluster(ctx) => ctx.ways.connect(address, port).await,
+            Backing::Machine(_) => Loopback.connect(address, port).await,
+        }
     }
 
     fn session_context<'a>(&'a self, ctx: &'a Context, id: &'a SessionId) -> SessionContext<'a> {

@@ -164,6 +164,7 @@ impl SessionArgs {
             workload,
             gpus,
             resource_factor,
+            actions: None,
             owner: None,
         })
     }
@@ -251,6 +252,7 @@ mod tests {
             workload,
             gpus,
             resource_factor,
+            actions,
             owner,
         } = request;
         assert_eq!(image.as_deref(), Some("debian:12"));
@@ -271,7 +273,7 @@ mod tests {
         assert_eq!(network, Some(NetworkMode::None));
         assert_eq!(workload, Some(WorkloadKind::Job));
         assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
-        assert_eq!(owner, None);
+        assert_eq!((owner, actions), (None, None));
     }
 
     #[test]
@@ -293,12 +295,13 @@ mod tests {
             workload,
             gpus,
             resource_factor,
+            actions,
             owner,
         } = parse(&[]);
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
         assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && server.is_none());
         assert!(ports.is_empty() && !vscode && network.is_none() && workload.is_none());
-        assert!(gpus.is_none() && resource_factor.is_none() && owner.is_none());
+        assert!(gpus.is_none() && resource_factor.is_none() && owner.is_none() && actions.is_none());
         assert!(env.is_empty() && labels.is_empty());
     }
 }

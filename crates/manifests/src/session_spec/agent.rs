@@ -17,6 +17,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) server: Option<&'a ServerSpec>,
     pub(super) network: &'a NetworkSpec,
     pub(super) exposure: Option<&'a ExposureSpec>,
+    /// The port that OpenHands' V0 clients expect the agent on.
+    pub(super) actions: Option<u16>,
 }
 
 /// The way that the agent comes into the pod. All settings are checked, also where none does.
@@ -32,7 +34,7 @@ pub(super) fn delivery(
         None => None,
     };
     let spool_size = problems.bytes(SPOOL_SIZE, &settings.spool_size)?;
-    let port = settings.port;
+    let port = around.actions.unwrap_or(settings.port);
     // An image with a server of its own runs that.
     if around.server.is_some() || settings.delivery == Setting::None {
         return Some(AgentDelivery::None);

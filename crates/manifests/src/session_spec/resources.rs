@@ -55,6 +55,11 @@ pub struct ResourceBounds {
 }
 
 impl ResourceSpec {
+    /// What all amounts were multiplied with.
+    pub const fn factor(&self) -> u32 {
+        self.factor
+    }
+
     pub(super) fn validate(
         problems: &mut Problems,
         config: &Config,

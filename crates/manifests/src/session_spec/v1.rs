@@ -166,6 +166,7 @@ impl From<SpecV1> for SessionSpec {
             annotations: BTreeMap::new(),
             pod_template: None,
             agent: AgentDelivery::None,
+            actions: None,
         }
     }
 }

@@ -113,6 +113,7 @@ fn assemble(
             server: server.as_ref(),
             network: &network,
             exposure: exposure.as_ref(),
+            actions: request.actions,
         },
     );
     if let Some(agent) = &agent {
@@ -138,6 +139,7 @@ fn assemble(
         annotations,
         pod_template,
         agent: agent?,
+        actions: request.actions,
     };
     Some((spec, SessionSecrets { env }))
 }

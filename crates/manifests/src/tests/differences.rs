@@ -26,6 +26,7 @@ fn full() -> SessionRequest {
         workload: Some(WorkloadKind::Job),
         gpus: Some(1),
         resource_factor: Some(2),
+        actions: Some(60_000),
         owner: None,
     }
 }

@@ -75,6 +75,7 @@ fn a_record_comes_back_whole() {
         workload: Some(WorkloadKind::Job),
         gpus: Some(1),
         resource_factor: Some(2),
+        actions: Some(60_000),
     };
     let (spec, _) = validate(&config, request).unwrap();
     let read = Record::parse(&stored(&spec)).unwrap();

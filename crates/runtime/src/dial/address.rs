@@ -1,6 +1,7 @@
 //! Which sandbox is meant.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,6 +17,8 @@ pub struct SandboxAddress {
     uid: String,
     ip: Option<IpAddr>,
     node: Option<String>,
+    /// The port that stands for the agent of a session on this machine, and the socket that it listens on.
+    agent: Option<(u16, PathBuf)>,
 }
 
 /// The pod is not the session's.
@@ -54,6 +57,7 @@ impl SandboxAddress {
             uid,
             ip: ip.and_then(|ip| ip.parse().ok()),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            agent: None,
         })
     }
 
@@ -66,6 +70,7 @@ impl SandboxAddress {
             uid: uid.to_owned(),
             ip: None,
             node: None,
+            agent: None,
         }
     }
 
@@ -78,7 +83,20 @@ impl SandboxAddress {
             uid: uid.to_owned(),
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             node: None,
+            agent: None,
         }
+    }
+
+    /// The same with an agent that listens on a socket: connections to `port` lead to it.
+    pub(crate) fn with_agent(mut self, port: u16, socket: PathBuf) -> Self {
+        self.agent = Some((port, socket));
+        self
+    }
+
+    /// The socket that connections to `port` lead to, if it is one.
+    pub(crate) fn socket(&self, port: u16) -> Option<&Path> {
+        let (agent, socket) = self.agent.as_ref()?;
+        (*agent == port).then_some(socket)
     }
 
     /// The session's id.

@@ -127,6 +127,11 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// Whether the sandbox was reached, and nothing listens on the port.
+    pub fn is_refusal_of_sandbox(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// The stable code.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -11,7 +11,7 @@ use podbay_k8s_client::ClusterClient;
 use podbay_protocol::DialWay;
 use tokio::time::Instant;
 
-use super::{Dialer, PodIp, PortForwarding, StdioBridge, UnixSocket};
+use super::{BoxIo, DialError, Dialer, PodIp, PortForwarding, SandboxAddress, StdioBridge, UnixSocket};
 
 /// How long a way that failed, where another led there, is tried last: a service with many sessions would otherwise wait for it
 /// at each of them.
@@ -72,6 +72,32 @@ impl Ways {
             is_named,
             avoided: Mutex::default(),
         }
+    }
+
+    /// Connects to a port of the sandbox by the first way that leads there. Nothing goes on to another way where the sandbox
+    /// itself has refused: it was reached, and nothing listens.
+    pub(crate) async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
+        let mut failed: Vec<(DialWay, DialError)> = Vec::new();
+        for dialer in self.in_order(None, Instant::now()) {
+            let way = dialer.way();
+            match dialer.connect(address, port).await {
+                Ok(io) => {
+                    self.avoid(failed.into_iter().map(|(way, _)| way), Instant::now());
+                    return Ok(io);
+                }
+                Err(error) if error.is_refusal_of_sandbox() => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, %way, "a way to a sandbox leads nowhere");
+                    failed.push((way, error));
+                }
+            }
+        }
+        // The best way tells most; there is always one.
+        let first = failed.into_iter().next().map(|(_, error)| error);
+        Err(first.unwrap_or_else(|| DialError::NoAddress {
+            session: address.session().to_owned(),
+            pod: address.pod_name().to_owned(),
+        }))
     }
 
     /// Whether the user chose the way, so that nothing else may take its place.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::labels::SESSION;
-use podbay_manifests::{Record, RecordError};
+use podbay_manifests::{Record, RecordError, RuntimeId};
 
 use crate::place::Place;
 use crate::pod::outline;
@@ -30,6 +30,8 @@ pub(crate) struct Join {
     records: HashMap<String, Arc<str>>,
     /// The session of each pod, by the pod's name.
     pods: HashMap<String, Arc<str>>,
+    /// The session of each runtime id that a readable record has.
+    runtime_ids: HashMap<RuntimeId, Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +108,11 @@ impl Join {
         records.max_by_key(|record| (record.record.is_ok(), &record.name))
     }
 
+    /// The label of the session that is found from outside by this id.
+    pub(crate) fn session_of(&self, id: &RuntimeId) -> Option<&Arc<str>> {
+        self.runtime_ids.get(id)
+    }
+
     /// The pods of the session with this label, in no order.
     pub(crate) fn pods(&self, session: &str) -> &[Arc<Pod>] {
         self.sessions.get(session).map_or(&[], |entry| &entry.pods)
@@ -142,13 +149,20 @@ impl Join {
             changes.extend(self.remove_record(&name));
         }
         self.records.insert(name.clone(), Arc::clone(&session));
+        self.forget_record(&session, &name);
+        let record = Record::parse(object);
+        if let Ok(Record {
+            runtime_id: Some(id), ..
+        }) = &record
+        {
+            self.runtime_ids.insert(id.clone(), Arc::clone(&session));
+        }
         let entry = self.sessions.entry(Arc::clone(&session)).or_default();
-        entry.records.retain(|record| record.name != name);
         entry.records.reserve_exact(1);
         entry.records.push(Arc::new(IndexedRecord {
             name,
             place: Place::of(&object.metadata),
-            record: Record::parse(object),
+            record,
         }));
         changes.push(Change { session, gone: None });
         changes
@@ -183,11 +197,30 @@ impl Join {
 
     fn remove_record(&mut self, name: &str) -> Option<Change> {
         let session = self.records.remove(name)?;
-        if let Some(entry) = self.sessions.get_mut(&session) {
-            entry.records.retain(|record| record.name != name);
-        }
+        self.forget_record(&session, name);
         self.forget_if_empty(&session);
         Some(Change { session, gone: None })
+    }
+
+    /// Forgets what was known of a record, with the id by which its session was found.
+    fn forget_record(&mut self, session: &str, name: &str) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let runtime_ids = &mut self.runtime_ids;
+        entry.records.retain(|known| {
+            if known.name != name {
+                return true;
+            }
+            if let Ok(Record {
+                runtime_id: Some(id), ..
+            }) = &known.record
+                && runtime_ids.get(id).is_some_and(|label| **label == *session)
+            {
+                runtime_ids.remove(id);
+            }
+            false
+        });
     }
 
     /// `last` is the pod's last state, if it was told; else what was known of it.

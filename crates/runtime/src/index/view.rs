@@ -5,12 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::Error as ClientError;
-use podbay_manifests::RecordError;
+use podbay_manifests::{Record, RecordError};
 use podbay_protocol::SessionState;
 
 use super::join::{IndexedRecord, Join};
 use crate::dial::SandboxAddress;
-use crate::pod::pod_rank;
+use crate::pod::{container, pod_rank};
 use crate::state::session_state;
 
 /// What is known of a session: its record and its pods, as far as they were seen.
@@ -51,6 +51,21 @@ impl SessionView {
                 .as_ref()
                 .map_or(record.name.as_str(), |known| known.id().as_str()),
         )
+    }
+
+    /// Its record. `None` if that has not been seen, or can't be read by this version.
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref()?.record.as_ref().ok()
+    }
+
+    /// How often the container of the pod that counts was started again, and why it had ended the last time.
+    pub fn restarts(&self) -> (u32, Option<String>) {
+        let status = self.pod().and_then(|pod| container(pod));
+        let count = status.map_or(0, |status| status.restart_count);
+        let ended = status
+            .and_then(|status| status.last_state.as_ref()?.terminated.as_ref())
+            .and_then(|ended| ended.reason.clone());
+        (u32::try_from(count).unwrap_or_default(), ended)
     }
 
     /// Its state at `now`, from its record and its pods; events are left out. `None` if its record has not been seen.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ClusterClient, Error as ClientError, Kind, WatchEvent, WatchPolicy};
-use podbay_manifests::SessionNames;
+use podbay_manifests::{RuntimeId, SessionNames};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -170,6 +170,20 @@ impl SessionIndex {
     /// What is known of a session now.
     pub fn get(&self, names: &SessionNames) -> SessionView {
         self.view_of(names.label())
+    }
+
+    /// The session that is found from outside by this id.
+    pub fn find(&self, id: &RuntimeId) -> Option<SessionView> {
+        let state = self.state();
+        let session = state.join.session_of(id)?;
+        Some(SessionView::of(&state.join, session))
+    }
+
+    /// Whether records are known as the cluster has them: they were listed, and the watch over them is in touch. Then a session
+    /// that is not known was not there a moment ago.
+    pub fn knows_all_records(&self) -> bool {
+        let records = &self.state().records;
+        *records.settled.borrow() && records.out_of_touch.is_none() && records.failed.is_none()
     }
 
     pub(super) fn view_of(&self, session: &str) -> SessionView {

@@ -43,6 +43,7 @@ pub(crate) use apply::creation_values;
 pub use close::{Closed, RetainedClaim};
 pub(crate) use close::{close, delete};
 pub(crate) use expiry::{is_expired, remove};
+pub use open::Stored;
 pub(crate) use open::{OpenOperation, OpenOutcome, Origin};
 pub(crate) use pause::pause;
 pub use plan::OpenMode;

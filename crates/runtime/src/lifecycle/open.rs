@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use podbay_k8s_client::{Kind, Object};
 use podbay_manifests::{CreationValues, Record, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,8 +40,19 @@ pub(crate) struct OpenOperation {
     pub(crate) retries: RetryPolicy,
     /// Told of each step as it begins.
     pub(crate) state: watch::Sender<SessionState>,
+    /// Told once the record and the Secret are stored.
+    pub(crate) stored: watch::Sender<Option<Stored>>,
     /// Ends the start early; what it created is removed.
     pub(crate) cancel: CancellationToken,
+}
+
+/// What is known of a session whose record and Secret are stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its record.
+    pub record: Record,
+    /// The key that its server takes. `None` if the start had no need to read it.
+    pub key: Option<SecretString>,
 }
 
 /// A session that takes commands.
@@ -264,6 +276,12 @@ impl OpenOperation {
         }
     }
 
+    /// Tells those who follow the start that record and Secret are stored. The Secret's key is told where it was read.
+    pub(super) fn tell_stored(&self, record: &Record, key: Option<SecretString>) {
+        let record = record.clone();
+        self.stored.send_replace(Some(Stored { record, key }));
+    }
+
     pub(super) fn check_cancelled(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             Err(self.cancelled())
@@ -313,6 +331,7 @@ mod tests {
             keep_failed: false,
             means: Means::look(&Config::default()).unwrap(),
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
+            stored: watch::Sender::new(None),
             cancel: CancellationToken::new(),
         }
     }

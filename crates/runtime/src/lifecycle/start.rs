@@ -8,6 +8,7 @@ use podbay_k8s_client::Object;
 use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
 use podbay_manifests::{KeyHash, Owner, Record, SessionSpec};
 use podbay_protocol::{PhaseTimes, StartPhase};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -18,6 +19,7 @@ use super::open::OpenOperation;
 use super::plan::{PlaceState, Step};
 use super::workload::{self, Workload, resume_job};
 use super::{exposure, limit};
+use crate::context::session_key;
 use crate::error::{Error, ForSession as _};
 use crate::index::{PodState, SessionIndex, SessionReceiver};
 use crate::place::{CountedAgainst, Place};
@@ -108,7 +110,11 @@ impl OpenOperation {
     ) -> (CreatedObjects, Result<Started, Error>) {
         let existed = matches!(step, Step::Attach(_));
         let (created, source) = match step {
-            Step::Attach(workload) => (CreatedObjects::default(), self.attach(record, workload).await),
+            Step::Attach(workload) => {
+                // It was made after both.
+                self.tell_stored(record, None);
+                (CreatedObjects::default(), self.attach(record, workload).await)
+            }
             Step::Complete { ended } => self.complete(record, ended).await,
             Step::AwaitCreator => (CreatedObjects::default(), Ok(PodSource::Creator)),
         };
@@ -118,6 +124,9 @@ impl OpenOperation {
         };
         let started = match started {
             Ok((pod, times)) => {
+                if self.stored.borrow().is_none() {
+                    self.tell_stored(record, None);
+                }
                 let is_told = !existed || !was_ready_at_once(&times);
                 self.with_agent(record, pod, times, is_told, receiver).await
             }
@@ -230,20 +239,25 @@ impl OpenOperation {
     async fn apply_secret(&self, record: &Record) -> Result<(), Error> {
         let (session, owner) = (self.session(), record.owner());
         let secret = podbay_manifests::secret::secret(&record.spec, &self.secrets, &self.values.key, &owner);
-        let held = match session.apply(secret.into(), &owner).await? {
-            Ensured::Created(_) => Some(self.values.key.hash()),
-            Ensured::Adopted(found) => found.into_secret().and_then(|secret| KeyHash::of_secret(&secret)),
+        let key = match session.apply(secret.into(), &owner).await? {
+            Ensured::Created(_) => Some(self.values.key.expose().into()),
+            Ensured::Adopted(found) => found.into_secret().and_then(session_key),
         };
+        let held = key
+            .as_ref()
+            .map(|key: &SecretString| KeyHash::of(key.expose_secret().as_bytes()));
         // Records of earlier versions say nothing of the key.
         match (held, &record.key_hash) {
             (Some(held), Some(known)) if held != *known => {
                 let mut patch = podbay_manifests::record::key_hash_patch(&held);
                 patch["metadata"] = json!({"uid": record.uid});
                 let patched = session.ctx.client.patch(&session.record_key(), patch).await;
-                patched.map(drop).for_session(session.id)
+                patched.for_session(session.id)?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        self.tell_stored(record, key);
+        Ok(())
     }
 
     /// Before the pod, so that there is no moment in which it may reach more than it should.

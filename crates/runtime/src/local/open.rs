@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use podbay_local::{AgentProgram, Created, Locked, NewSession, Sandbox, SessionFile, SessionName, Sessions};
 use podbay_manifests::{CreationValues, Record, SessionSecrets, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
+use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::record::{self, Secrets, mark_paused, new_uid};
 use super::session::LocalSession;
 use crate::error::Error;
-use crate::lifecycle::{OpenMode, OpenOutcome, Origin, creation_values};
+use crate::lifecycle::{OpenMode, OpenOutcome, Origin, Stored, creation_values};
 use crate::machine::{InProcess, Keeper, Machine};
 
 /// A session of this machine that is about to be opened.
@@ -24,6 +25,8 @@ pub(crate) struct LocalOpen {
     pub(crate) mode: OpenMode,
     /// Told of each step as it begins.
     pub(crate) state: watch::Sender<SessionState>,
+    /// Told once the session's directory is there.
+    pub(crate) stored: watch::Sender<Option<Stored>>,
     /// Ends the start early; what it made is removed.
     pub(crate) cancel: CancellationToken,
 }
@@ -97,7 +100,7 @@ impl LocalOpen {
         let record = self.new_record(&values, &uid)?;
         let session = InProcess {
             record: record.clone(),
-            key: secrets.key(),
+            key: self.tell_stored(&record, &secrets),
             sandbox: Arc::new(sandbox),
         };
         all.insert(name.clone(), session);
@@ -197,10 +200,14 @@ impl LocalOpen {
         };
         let made = Instant::now();
         let secrets = Secrets::new(&self.secrets, values);
+        let record = session.read(&file);
+        if let Ok(record) = &record {
+            self.tell_stored(record, &secrets);
+        }
         let started = self.start_agent(&locked, &file, &secrets, program, false).await;
         let opened = started.and_then(|()| {
             Ok(Opened {
-                record: session.read(&file)?,
+                record: record?,
                 origin: Origin::Created,
                 times: Some(times(begun, made)),
             })
@@ -226,6 +233,8 @@ impl LocalOpen {
     ) -> Result<Opened, Error> {
         let failed = |error| session.error(error);
         let mut record = session.read(&file)?;
+        let secrets = session.secrets(sessions.secret(&session.name()))?;
+        self.tell_stored(&record, &secrets);
         let has_agent = locked.has_agent().map_err(failed)?;
         let (origin, times) = if has_agent {
             if record.paused {
@@ -237,7 +246,6 @@ impl LocalOpen {
         } else {
             let program = self.agent_program()?;
             locked.kill_left(&file).await.map_err(failed)?;
-            let secrets = session.secrets(sessions.secret(&session.name()))?;
             self.start_agent(&locked, &file, &secrets, &program, true).await?;
             (Origin::Recreated, Some(times(begun, begun)))
         };
@@ -252,6 +260,16 @@ impl LocalOpen {
             origin,
             times,
         })
+    }
+
+    /// Tells those who follow the start that the session is there; returns its key.
+    fn tell_stored(&self, record: &Record, secrets: &Secrets) -> SecretString {
+        let key = secrets.key();
+        self.stored.send_replace(Some(Stored {
+            record: record.clone(),
+            key: Some(key.clone()),
+        }));
+        key
     }
 
     async fn start_agent(

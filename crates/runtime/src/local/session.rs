@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::record::{self, Secrets};
 use super::seen::{Seen, agent_is_gone};
+use crate::dial::SandboxAddress;
 use crate::error::Error;
 use crate::lifecycle::Closed;
 use crate::machine::{InProcess, Keeper, Machine};
@@ -182,6 +183,15 @@ impl LocalSession {
     pub(crate) async fn record(&self) -> Result<Record, Error> {
         let seen = self.look().await?;
         seen.map(|seen| seen.record).ok_or_else(|| self.not_found())
+    }
+
+    /// Where it is, if this is its record.
+    pub(crate) fn address_of(&self, record: &Record) -> SandboxAddress {
+        let address = SandboxAddress::on_this_machine(self.id(), &record.uid);
+        match (record.spec.actions(), &self.machine.keeper) {
+            (Some(port), Keeper::Agents(sessions)) => address.with_agent(port, sessions.socket(&self.name())),
+            _ => address,
+        }
     }
 
     /// Its key.

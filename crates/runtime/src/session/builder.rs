@@ -267,12 +267,23 @@ impl SessionBuilder {
             cancel,
         } = self;
         let podbay = Podbay(backing, spec.owner().cloned());
+        // It would have nobody to serve what its clients ask.
+        if podbay.kind() == BackendKind::Cluster && spec.actions().is_some() && spec.agent().is_none() {
+            return Err(Error::Unsupported {
+                what: "a session for OpenHands' V0 clients, served by the agent",
+                why: "no agent comes into its pod: set agent.image, or agent.binary to a static agent, and leave \
+                      agent.delivery other than \"none\""
+                    .to_owned(),
+            });
+        }
         let state = watch::Sender::new(SessionState::Starting(StartPhase::Creating));
+        let stored = watch::Sender::new(None);
         let start = Start {
             podbay: podbay.clone(),
             id: spec.id().clone(),
             request,
             state: state.clone(),
+            stored: stored.subscribe(),
             // The caller's token may be for more than this start.
             cancel: cancel.child_token(),
         };
@@ -289,6 +300,7 @@ impl SessionBuilder {
                     keep_failed,
                     means,
                     state,
+                    stored,
                     cancel,
                 });
                 Ok(start.begin(operation.open()))
@@ -300,6 +312,7 @@ impl SessionBuilder {
                     secrets,
                     mode,
                     state,
+                    stored,
                     cancel,
                 };
                 Ok(start.begin(operation.open()))

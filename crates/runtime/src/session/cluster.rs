@@ -7,14 +7,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object};
 use podbay_manifests::pod::CONTAINER;
-use podbay_manifests::secret::SESSION_KEY;
 use podbay_manifests::{Record, SessionId, SessionOwner, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase, Verdict};
 use secrecy::SecretString;
 
 use super::describe::{self, AgentLook, Description};
 use crate::agent::AgentConnection;
-use crate::context::{Context, SessionContext};
+use crate::context::{Context, SessionContext, session_key};
 use crate::delivery::is_running;
 use crate::dial::SandboxAddress;
 use crate::error::{Error, chain};
@@ -90,11 +89,8 @@ impl ClusterSession {
         let found = session
             .get(&session.key(Kind::Secret, session.names().secret()))
             .await?;
-        let value = found
-            .and_then(Object::into_secret)
-            .and_then(|secret| secret.data?.remove(SESSION_KEY))
-            .and_then(|bytes| String::from_utf8(bytes.0).ok());
-        value.map(SecretString::from).ok_or_else(|| session.not_found())
+        let key = found.and_then(Object::into_secret).and_then(session_key);
+        key.ok_or_else(|| session.not_found())
     }
 
     /// Whether this process has read its record.

@@ -183,7 +183,7 @@ impl Session {
             Place::Cluster(session) => session.address().await,
             Place::Machine(session) => {
                 let record = session.record().await?;
-                Ok(Some(SandboxAddress::on_this_machine(session.id(), &record.uid)))
+                Ok(Some(session.address_of(&record)))
             }
         }
     }

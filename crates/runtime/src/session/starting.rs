@@ -10,7 +10,7 @@ use super::builder::OpenReport;
 use super::handle::Session;
 use crate::context::{Backing, Podbay};
 use crate::error::Error;
-use crate::lifecycle::{self, OpenOutcome, Origin};
+use crate::lifecycle::{self, OpenOutcome, Origin, Stored};
 use crate::local::LocalSession;
 
 /// A session that starts, in a task of its own: it goes on whether or not anybody looks.
@@ -35,6 +35,7 @@ pub struct Starting {
     id: SessionId,
     request: SessionRequest,
     state: watch::Receiver<SessionState>,
+    stored: watch::Receiver<Option<Stored>>,
     task: JoinHandle<Result<OpenOutcome, Error>>,
     cancel: CancellationToken,
     /// Ends the start when the handle is dropped.
@@ -48,6 +49,8 @@ pub(super) struct Start {
     pub(super) request: SessionRequest,
     /// Told of each step by the operation, and here of its end.
     pub(super) state: watch::Sender<SessionState>,
+    /// Where the operation tells that what outlives this process is stored.
+    pub(super) stored: watch::Receiver<Option<Stored>>,
     /// The operation's own token.
     pub(super) cancel: CancellationToken,
 }
@@ -63,6 +66,7 @@ impl Start {
             id,
             request,
             state,
+            stored,
             cancel,
         } = self;
         let receiver = state.subscribe();
@@ -88,6 +92,7 @@ impl Start {
             id,
             request,
             state: receiver,
+            stored,
             task,
             guard: cancel.clone().drop_guard(),
             cancel,
@@ -106,6 +111,12 @@ impl Starting {
     /// [`Starting::ready`] returns.
     pub fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
+    }
+
+    /// Becomes some value once the session's record and its Secret are stored: from then on any process finds the session, and
+    /// can carry its start on. The channel closes when the start is over.
+    pub fn stored(&self) -> watch::Receiver<Option<Stored>> {
+        self.stored.clone()
     }
 
     /// Waits until the session takes commands. Dropping the future is dropping the handle.

@@ -27,6 +27,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         workload: Some(WorkloadKind::Job),
         gpus: Some(1),
         resource_factor: Some(2),
+        actions: Some(60_000),
         owner: Some(SessionOwner::of("alice").unwrap()),
     };
     macro_rules! alone {
@@ -56,6 +57,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         workload,
         gpus,
         resource_factor,
+        actions,
         owner
     ]
 }
@@ -69,7 +71,11 @@ fn every_field_of_a_request_changes_what_is_made() {
             request.server = Some(ServerKind::Image);
             without.server = Some(ServerKind::Image);
         }
-        let config = Config::default();
+        let mut config = Config::default();
+        if field == "actions" {
+            // Which are an agent's port.
+            config.agent.image = Some("podbay/agent:1".into());
+        }
         assert_ne!(
             seen(&config, without),
             seen(&config, request),

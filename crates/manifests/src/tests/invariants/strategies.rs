@@ -92,12 +92,13 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         any::<bool>(),
         option::of(0_u32..9),
         option::of(select(vec![1_u32, 2, 4, 8])),
+        option::of(1_u16..=u16::MAX),
     );
     (owner, words, maps, kinds, served).prop_map(|(owner, words, maps, kinds, served)| {
         let (image, user, workdir, cpu, memory) = words;
         let (env, labels) = maps;
         let (profile, persistent, server, network, workload) = kinds;
-        let (ports, vscode, gpus, resource_factor) = served;
+        let (ports, vscode, gpus, resource_factor, actions) = served;
         SessionRequest {
             owner: owner.map(|name| SessionOwner::of(name).unwrap()),
             image: image.map(Into::into),
@@ -119,6 +120,7 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
             workload,
             gpus,
             resource_factor,
+            actions,
         }
     })
 }
