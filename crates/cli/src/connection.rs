@@ -93,7 +93,7 @@ fn builder(config: Config, backend: Backend, needs: &Needs<'_>) -> PodbayBuilder
 }
 
 /// Says what this machine is not.
-fn warned(podbay: Podbay) -> Podbay {
+pub(crate) fn warned(podbay: Podbay) -> Podbay {
     if podbay.kind() == BackendKind::Local {
         warn("the local backend runs commands on this machine, without isolation");
         if !podbay_process::sees_all_processes() {

@@ -33,6 +33,7 @@ pub(crate) fn start(verbose: u8) {
 fn of_our_crates(level: &str) -> String {
     [
         "podbay",
+        "podbay_exec_proxy",
         "podbay_runtime",
         "podbay_k8s_client",
         "podbay_local",

@@ -50,8 +50,13 @@ fn main() -> ExitCode {
     };
     give_temporary_files_a_directory();
     logging::start(args.global.verbose);
-    // One thread: it carries the streams of one command, and is up sooner than a pool.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = if matches!(args.command, args::Command::Serve(_)) {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        // One thread: it carries the streams of one command, and is up sooner than a pool.
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
             return ExitCode::from(

@@ -1,15 +1,23 @@
 //! The service: OpenHands' remote runtime API over sessions, and the way from a URL to a sandbox.
 //!
 //! ```text
-//!   listen/    listeners: HTTP/1.1 and HTTP/2, limits, the end
-//!   routing/   the way from a URL to a sandbox
-//!   sessions/  what the two above ask of sessions, of a cluster or of this machine
-//!   body.rs    the body of an answer
+//!   service.rs   one request's way: to the API, or to a session's sandbox
+//!   listen/      listeners: HTTP/1.1 and HTTP/2, limits, the end
+//!   api/         OpenHands' remote runtime API
+//!   routing/     the way from a URL to a sandbox
+//!   style.rs     how the URLs of sessions are made           (pure)
+//!   keys/        API keys, and whose the sessions are
+//!   sessions/    what the API and the routes ask of sessions, of a cluster or of this machine
+//!   body.rs      the body of an answer
 //! ```
 
+pub mod api;
 mod body;
+pub mod keys;
 pub mod listen;
 pub mod routing;
+pub mod service;
 pub mod sessions;
+pub mod style;
 
 pub use body::{Body, BodyError};

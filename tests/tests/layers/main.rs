@@ -171,6 +171,7 @@ fn each_crate_names_those_below_it_and_no_others() {
             "podbay",
             &[
                 "podbay-config",
+                "podbay-exec-proxy",
                 "podbay-manifests",
                 "podbay-process",
                 "podbay-protocol",

@@ -1,7 +1,7 @@
 //! Flags that take one of the words of a setting.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use podbay_config::{AgentDial, NetworkMode, WorkloadKind};
+use podbay_config::{AgentDial, NetworkMode, UrlStyle, WorkloadKind};
 
 /// `--dial`.
 pub(super) fn dial() -> impl TypedValueParser<Value = AgentDial> {
@@ -11,6 +11,11 @@ pub(super) fn dial() -> impl TypedValueParser<Value = AgentDial> {
 /// `--network`.
 pub(super) fn network() -> impl TypedValueParser<Value = NetworkMode> {
     words(NetworkMode::ALL, NetworkMode::as_str)
+}
+
+/// `--url-style`.
+pub(crate) fn url_style() -> impl TypedValueParser<Value = UrlStyle> {
+    words(UrlStyle::ALL, UrlStyle::as_str)
 }
 
 /// `--workload`.

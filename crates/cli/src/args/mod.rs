@@ -12,15 +12,16 @@ mod session;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use choice::url_style;
 pub(crate) use duration::duration;
-pub(crate) use global::GlobalArgs;
+pub(crate) use global::{BackendName, GlobalArgs};
 pub(crate) use not_utf8::not_utf8;
 pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};
 
 use crate::commands::{
     attach, close, completions, config, cp, delete, exec, key, kill, logs, ls, open, pause, port_forward, ps,
-    render, resume, run, show, top, version,
+    render, resume, run, serve, show, top, version,
 };
 
 /// Agent sandboxes on Kubernetes: run commands in pods, and on a laptop with no cluster.
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Close(close::CloseArgs),
     /// End sessions and delete their persistent workspaces
     Delete(delete::DeleteArgs),
+    /// Serve OpenHands' clients: their remote runtime API, and the ways to their sessions
+    Serve(serve::ServeArgs),
     /// Print the objects of a session without a cluster
     Render(render::RenderArgs),
     /// Show, check or describe the configuration

@@ -18,6 +18,7 @@ pub(crate) mod ps;
 pub(crate) mod render;
 pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod top;
 pub(crate) mod version;
@@ -46,6 +47,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Resume(args) => resume::run(&global, args).await,
         Command::Close(args) => close::run(&global, args).await,
         Command::Delete(args) => delete::run(&global, args).await,
+        Command::Serve(args) => serve::run(&global, args).await,
         Command::Render(args) => render::run(&global, args),
         Command::Config(args) => config::run(&global, &args),
         Command::Completions(args) => completions::run(&args),

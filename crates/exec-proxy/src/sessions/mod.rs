@@ -1,9 +1,35 @@
 //! What the API and the routes ask of sessions, of a cluster or of this machine.
+//!
+//! ```text
+//!   service.rs    the sessions of the service: paused, woken, ended, followed
+//!   lookup.rs     found: in the index, or by one call
+//!   begin.rs      started and brought back
+//!   known.rs      one of them
+//!   starts.rs     starts under way in this process, and failed ones
+//!   answering.rs  which sandboxes have answered
+//!   secrets.rs    the keys of sessions, read from their Secrets
+//!   unknown.rs    how often the cluster is asked for what the index does not know   (pure)
+//!   pauses.rs     when a request may wake a paused session                          (pure)
+//! ```
+
+mod answering;
+mod begin;
+mod known;
+mod lookup;
+mod pauses;
+mod secrets;
+mod service;
+mod starts;
+mod unknown;
 
 use async_trait::async_trait;
 use podbay_manifests::{KeyHash, RuntimeId, SessionOwner};
 use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
 use podbay_runtime::{SessionId, SessionState};
+
+pub use begin::{Begun, NotStarted};
+pub use known::{Known, SessionKey};
+pub use service::ServiceSessions;
 
 /// One session, as a route sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +63,7 @@ pub struct SandboxPorts {
 }
 
 /// Why it can't be told whether there is a session: the index is behind and the cluster does not answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("it can't be told whether there is a session: {message}")]
 pub struct NotKnown {
     /// What was met.

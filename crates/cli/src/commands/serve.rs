@@ -1,0 +1,234 @@
+//! `podbay serve`: the service that OpenHands' clients use.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use podbay_config::{Config, Loader, UrlStyle};
+use podbay_exec_proxy::api::{Api, Urls};
+use podbay_exec_proxy::keys::{ApiKeys, Sources};
+use podbay_exec_proxy::listen::{Limits, Listening, PortListeners, serve};
+use podbay_exec_proxy::routing::ports::PortRange;
+use podbay_exec_proxy::routing::url::UrlStyle as UrlsBy;
+use podbay_exec_proxy::routing::{Router, RoutingSettings};
+use podbay_exec_proxy::service::Service;
+use podbay_exec_proxy::sessions::ServiceSessions;
+use podbay_exec_proxy::style::{Surroundings, choose};
+use podbay_manifests::SessionOwner;
+use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
+use secrecy::ExposeSecret as _;
+use tokio::net::{TcpListener, lookup_host};
+
+use crate::args::{BackendName, GlobalArgs, url_style};
+use crate::connection::warned;
+use crate::exit::Failure;
+use crate::logging;
+use crate::output::{note, print_line, warn};
+use crate::signals::Signals;
+
+/// How often it is looked for failed sessions whose time is over: they stay for a day by default.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Flags of `podbay serve`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// The address to listen on [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The domain below which each session has a host
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+    /// How the URL of a session tells which one is meant
+    #[arg(long, value_name = "STYLE", value_parser = url_style())]
+    url_style: Option<UrlStyle>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  podbay serve --backend local                            sessions of this machine, without isolation; prints a key
+  podbay serve --backend cluster --listen 0.0.0.0:8000    pods; PODBAY_API_KEY or [serve] has the keys
+
+Clients of OpenHands find it by RUNTIME=remote, SANDBOX_REMOTE_RUNTIME_API_URL and SANDBOX_API_KEY.";
+
+impl ServeArgs {
+    fn settings(&self, mut loader: Loader) -> Loader {
+        let Self {
+            listen,
+            domain,
+            url_style,
+        } = self;
+        if let Some(listen) = listen {
+            loader = loader.flag("serve.listen", "--listen", listen.as_str());
+        }
+        if let Some(domain) = domain {
+            loader = loader.flag("serve.domain", "--domain", domain.as_str());
+        }
+        if let Some(style) = url_style {
+            loader = loader.flag("serve.url_style", "--url-style", style.as_str());
+        }
+        loader
+    }
+}
+
+/// Serves until a signal ends it.
+pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Failure> {
+    let config = configure(global, &args)?;
+    // The setting has checked it.
+    let address: SocketAddr = config.serve.listen.parse().map_err(|_| Failure::Usage {
+        message: format!("{:?} is no address to listen on", config.serve.listen),
+    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| Failure::Local {
+            what: format!("the service can't listen on {address}"),
+            source,
+        })?;
+    let address = listener.local_addr().unwrap_or(address);
+    let sources = Sources {
+        config: &config.serve,
+        listen: address,
+    };
+    let (keys, made) = ApiKeys::gather(sources).map_err(|error| Failure::Usage {
+        message: chain(&error),
+    })?;
+    let adopts = match &config.serve.adopt_unowned {
+        Some(name) => Some(SessionOwner::of(name).map_err(|source| Error::Owner {
+            name: name.clone(),
+            source,
+        })?),
+        None => None,
+    };
+    let podbay = connect(global, config.clone()).await?;
+    let sessions = Arc::new(ServiceSessions::new(podbay, adopts)?);
+    let here = Surroundings {
+        listen: address,
+        resolves_localhost: resolves_localhost().await,
+    };
+    let style = choose(&config.serve, here).map_err(|error| Failure::Usage {
+        message: chain(&error),
+    })?;
+    let limits = Limits::default();
+    let ports = (style == UrlsBy::Port).then(|| {
+        let sessions = Arc::clone(&sessions);
+        Arc::new(PortListeners::new(
+            sessions,
+            PortRange::default(),
+            kept_ports(),
+            limits,
+        ))
+    });
+    let urls: Arc<dyn Urls> = match &ports {
+        Some(ports) => Arc::clone(ports) as _,
+        None => Arc::new(style.clone()),
+    };
+    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve);
+    let sessions_to_sweep = Arc::clone(&sessions);
+    let router = Router::new(sessions, RoutingSettings::new(style.clone()));
+    let service = Arc::new(Service::new(api, router));
+    if let Some(ports) = &ports {
+        ports.begin(&service).await;
+    }
+    let signals = Signals::listen().map_err(|source| Failure::Local {
+        what: "signals can't be listened to".to_owned(),
+        source,
+    })?;
+    print_line(format_args!("listening on http://{address}"))?;
+    if let Some(key) = made {
+        print_line(format_args!(
+            "API key (made for this run): {}",
+            key.expose_secret()
+        ))?;
+    }
+    note(&format!("sessions are reached at {style}"));
+    let sweeping = tokio::spawn(sweep(sessions_to_sweep));
+    let ends = signals.token().cancelled_owned();
+    serve(listener, Listening::default(), Arc::clone(&service), limits, ends).await;
+    sweeping.abort();
+    if let Some(ports) = &ports {
+        ports.end().await;
+    }
+    service.router().drain(limits.grace).await;
+    note("the service ends; sessions stay");
+    Ok(0)
+}
+
+/// Removes what failed long ago, from time to time.
+async fn sweep(sessions: Arc<ServiceSessions>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        sessions.remove_expired().await;
+    }
+}
+
+/// Where it is kept which session has which ports, below the user's directory of state (XDG Base Directory Specification); nowhere
+/// without one.
+fn kept_ports() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join("podbay/serve-ports.json"))
+}
+
+/// Whether names below `localhost` lead to this machine: not every resolver follows RFC 6761.
+async fn resolves_localhost() -> bool {
+    match lookup_host(("podbay.localhost", 80)).await {
+        Ok(mut found) => found.any(|address| address.ip().is_loopback()),
+        Err(_) => false,
+    }
+}
+
+fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
+    let config = global.load(|loader| args.settings(loader))?;
+    for warning in config.warnings() {
+        warn(warning);
+    }
+    // A service tells what it does.
+    logging::start(global.verbose.max(if config.debug { 2 } else { 1 }));
+    Ok(config)
+}
+
+/// A cluster; this machine only where that is spelled out.
+async fn connect(global: &GlobalArgs, config: Config) -> Result<Podbay, Failure> {
+    let backend = match global.backend {
+        BackendName::Local => Backend::Local,
+        BackendName::Auto | BackendName::Cluster => Backend::Cluster,
+    };
+    let builder = Podbay::builder(config)
+        .backend(backend)
+        .watch_policy(WatchPolicy::Persist);
+    let podbay = builder.connect().await?;
+    Ok(if podbay.kind() == BackendKind::Local {
+        warned(podbay)
+    } else {
+        podbay
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_reaches_its_setting() {
+        let args = ServeArgs {
+            listen: Some("[::1]:1".to_owned()),
+            domain: Some("d.example".to_owned()),
+            url_style: Some(UrlStyle::Host),
+        };
+        let config = args.settings(Config::loader().search(false)).load().unwrap();
+        assert_eq!(config.serve.listen, "[::1]:1");
+        assert_eq!(config.serve.domain.as_deref(), Some("d.example"));
+        assert_eq!(config.serve.url_style, UrlStyle::Host);
+    }
+}

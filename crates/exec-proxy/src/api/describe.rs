@@ -1,0 +1,123 @@
+//! From a session to its answer; held back for a moment while the session is about to be ready.
+
+use http::StatusCode;
+use podbay_runtime::SessionState;
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+
+use super::Api;
+use super::answer::SessionAnswer;
+use super::error::Refusal;
+use super::status::{Status, is_settled, status};
+use crate::keys::Caller;
+use crate::sessions::Known;
+
+impl Api {
+    /// Waits until something is to be told of a session that starts, for as long as answers are held back.
+    pub(super) async fn settled(&self, caller: &Caller, mut known: Known, since: Instant) -> (Known, bool) {
+        let deadline = since + self.hold;
+        loop {
+            let answers = self.sessions.answers(&known).await;
+            if is_settled(&known.state, answers) || Instant::now() >= deadline {
+                return (known, answers);
+            }
+            let waited = tokio::time::timeout_at(deadline, self.sessions.changes(&known)).await;
+            match self.sessions.find(&caller.owner, known.record.id()).await {
+                Ok(Some(found)) => known = found,
+                // What was known before is told.
+                Ok(None) | Err(_) => return (known, answers),
+            }
+            if waited.is_err() {
+                let answers = self.sessions.answers(&known).await;
+                return (known, answers);
+            }
+        }
+    }
+
+    /// The answer of a session whose server was seen to answer or not.
+    pub(super) async fn describe(&self, known: &Known, answers: bool) -> Result<SessionAnswer, Refusal> {
+        let record = &known.record;
+        let Some(id) = &record.runtime_id else {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "the session was made by a version of Podbay whose sessions have no runtime id: open it again",
+            ));
+        };
+        let urls = self.urls.of(id).await.ok_or_else(|| {
+            Refusal::unavailable("all ports of this machine that sessions may have are taken")
+        })?;
+        let Status { status, pod_status } = status(&known.state, answers);
+        let key = match self.sessions.session_key(known).await {
+            Ok(key) => Some(key.expose_secret().to_owned()),
+            Err(error) => {
+                tracing::warn!(session = %record.id(), error = error.chain(), "the session's key can't be read");
+                None
+            }
+        };
+        // Who takes a session for running needs its key.
+        let status = if key.is_none() && status == "running" {
+            "starting"
+        } else {
+            status
+        };
+        let ports = known.ports();
+        let (restart_count, reason) = known.restarts.clone();
+        Ok(SessionAnswer {
+            runtime_id: id.to_string(),
+            id: id.to_string(),
+            session_id: record.id().to_string(),
+            session_api_key: key,
+            work_hosts: urls.work_hosts(ports.work),
+            url: urls.server,
+            status,
+            pod_status,
+            status_detail: detail(known),
+            restart_count,
+            restart_reasons: reason.into_iter().collect(),
+            container_statuses: Vec::new(),
+            events: events(&known.state),
+            pod_logs: String::new(),
+            image: record.spec.image().to_string(),
+            created_at: record.created.as_ref().map(|created| created.0.to_string()),
+            resource_factor: record.spec.resources().factor(),
+            kind: if record.spec.actions().is_some() {
+                "v0"
+            } else {
+                "none"
+            },
+        })
+    }
+}
+
+/// What there is to say of a state, in words.
+pub(super) fn detail(known: &Known) -> Option<String> {
+    if let Some(failure) = &known.failure {
+        return Some(failure.clone());
+    }
+    match &known.state {
+        SessionState::Failed(verdict) | SessionState::Lost(verdict) => {
+            let hint = verdict.hint.to_string();
+            Some(if hint.is_empty() {
+                verdict.to_string()
+            } else {
+                format!("{verdict}. {hint}")
+            })
+        }
+        SessionState::Ready(Some(degraded)) => Some(degraded.to_string()),
+        SessionState::Paused => Some(
+            "paused: the workspace is kept; what was installed outside of it, and what ran, is not"
+                .to_owned(),
+        ),
+        SessionState::Unreadable => Some("the session's record can't be read by this version".to_owned()),
+        _ => None,
+    }
+}
+
+/// What the cluster said, where a verdict has it.
+fn events(state: &SessionState) -> Vec<String> {
+    state
+        .verdict()
+        .map(|verdict| verdict.message.clone())
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! Start, stop, pause, resume.
+
+use http::StatusCode;
+use podbay_manifests::RuntimeId;
+use podbay_runtime::SessionId;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Api;
+use super::answer::{Answer, json};
+use super::error::Refusal;
+use super::start::StartBody;
+use crate::keys::Caller;
+use crate::sessions::{Begun, Known, NotKnown, NotStarted};
+
+impl Api {
+    /// `POST /start`: the session is there when this answers, whatever the image.
+    pub(super) async fn start(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
+        let since = Instant::now();
+        let body = StartBody::parse(body)?;
+        let id: SessionId = body
+            .session_id
+            .parse()
+            .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
+        let request = body.request(&self.policy)?;
+        let Begun { known, differences } = self.sessions.start(&caller.owner, &id, request).await?;
+        tracing::info!(session = %id, key = &*caller.key, "a session was started, or found");
+        let (known, answers) = self.settled(caller, known, since).await;
+        let mut answer = self.describe(&known, answers).await?;
+        if !differences.is_empty() && answer.status_detail.is_none() {
+            answer.status_detail = Some(format!(
+                "the session was there, and stays as it is; asked was another {}",
+                differences.join(", another ")
+            ));
+        }
+        Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// `POST /stop`: one that is not there is stopped, and so is nobody's: V0's clients send null after a start that failed.
+    pub(super) async fn stop(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
+        let stopped = json(StatusCode::OK, &json!({"status": "stopped"}));
+        let Some(id) = runtime_id(body)? else {
+            return Ok(stopped);
+        };
+        let Some(known) = self.known(caller, &id).await? else {
+            return Ok(stopped);
+        };
+        self.sessions
+            .stop(&known)
+            .await
+            .map_err(|error| Refusal::from(&error))?;
+        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was stopped");
+        Ok(stopped)
+    }
+
+    /// `POST /pause`.
+    pub(super) async fn pause(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
+        let known = self.asked(caller, body).await?;
+        self.sessions
+            .pause(&known)
+            .await
+            .map_err(|error| Refusal::from(&error))?;
+        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was paused");
+        Ok(json(StatusCode::OK, &json!({"status": "paused"})))
+    }
+
+    /// `POST /resume`: also of one that has failed; 2xx for one that is there.
+    pub(super) async fn resume(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
+        let since = Instant::now();
+        let known = self.asked(caller, body).await?;
+        let known = self.sessions.resume(&known).await?;
+        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was resumed");
+        let (known, answers) = self.settled(caller, known, since).await;
+        Ok(json(StatusCode::OK, &self.describe(&known, answers).await?))
+    }
+
+    /// The session that a body names.
+    async fn asked(&self, caller: &Caller, body: &[u8]) -> Result<Known, Refusal> {
+        let id = runtime_id(body)?.ok_or_else(|| Refusal::no_runtime("null"))?;
+        self.known(caller, &id)
+            .await?
+            .ok_or_else(|| Refusal::no_runtime(&id))
+    }
+
+    /// The session of a runtime id; none for a text that is no such id.
+    pub(super) async fn known(&self, caller: &Caller, id: &str) -> Result<Option<Known>, Refusal> {
+        match id.parse::<RuntimeId>() {
+            Ok(id) => Ok(self.sessions.find_by_runtime_id(&caller.owner, &id).await?),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// `{"runtime_id": ID}`; null and nothing are none.
+fn runtime_id(body: &[u8]) -> Result<Option<String>, Refusal> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::invalid(format!("the body is no JSON: {error}")))?;
+    match value.get("runtime_id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) => Ok(Some(id.clone())),
+        Some(_) => Err(Refusal::invalid("runtime_id is no text")),
+    }
+}
+
+impl From<NotKnown> for Refusal {
+    fn from(error: NotKnown) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<NotStarted> for Refusal {
+    fn from(error: NotStarted) -> Self {
+        match error {
+            NotStarted::Session(error) => Self::from(&*error),
+            NotStarted::NotKnown(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_id_is_a_text_or_none() {
+        assert_eq!(
+            runtime_id(br#"{"runtime_id": "a", "x": 1}"#),
+            Ok(Some("a".to_owned()))
+        );
+        for none in [&br#"{"runtime_id": null}"#[..], b"{}", b"null", b"[]"] {
+            assert_eq!(runtime_id(none), Ok(None));
+        }
+        for wrong in [&br#"{"runtime_id": 7}"#[..], b"", b"{"] {
+            assert_eq!(runtime_id(wrong).unwrap_err().status, 422);
+        }
+    }
+}

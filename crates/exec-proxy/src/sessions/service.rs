@@ -1,0 +1,242 @@
+//! The sessions of the service: found, started, paused, woken and ended, of a cluster or of this machine.
+//!
+//! Nothing about a session is kept here that the cluster, or this machine's disk, does not have: only what is under way in this
+//! process, and what was seen of late.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use podbay_manifests::{Record, RuntimeId, SessionOwner};
+use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
+use podbay_runtime::{BackendKind, Error, Podbay, SessionIndex, SessionState};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::answering::Answering;
+use super::known::{Known, SessionKey};
+use super::pauses::Pauses;
+use super::secrets::SessionKeys;
+use super::starts::Starts;
+use super::unknown::Questions;
+use super::{NotKnown, NotWoken, Route, Sessions};
+
+/// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The same where watches tell: for what they do not, such as whether its server answers.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The sessions of the service.
+pub struct ServiceSessions {
+    pub(super) podbay: Podbay,
+    /// All sessions of the namespace; none where they are processes of this machine.
+    pub(super) index: Option<SessionIndex>,
+    /// The owner to whom sessions are shown that have none.
+    pub(super) adopts: Option<SessionOwner>,
+    pub(super) starts: Starts,
+    pub(super) answering: Answering,
+    pub(super) keys: SessionKeys,
+    pub(super) questions: Mutex<Questions>,
+    pub(super) pauses: Mutex<Pauses>,
+    /// What time it is.
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// One start of a session at a time: of several requests at once one makes it, and the others find it.
+    pub(super) starting: Mutex<HashMap<SessionKey, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl ServiceSessions {
+    /// Those of `podbay`. Watches begin, on a cluster.
+    pub fn new(podbay: Podbay, adopts: Option<SessionOwner>) -> Result<Self, Error> {
+        let index = match podbay.kind() {
+            BackendKind::Cluster => Some(podbay.index()?),
+            BackendKind::Local => None,
+        };
+        Ok(Self {
+            podbay,
+            index,
+            adopts,
+            starts: Starts::default(),
+            answering: Answering::default(),
+            keys: SessionKeys::default(),
+            questions: Mutex::default(),
+            pauses: Mutex::default(),
+            clock: Arc::new(Timestamp::now),
+            starting: Mutex::default(),
+        })
+    }
+
+    /// The same with another clock: a test's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Whether sessions are processes of this machine.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.index.is_none()
+    }
+
+    /// Whether it can be told which sessions there are.
+    pub fn is_ready(&self) -> bool {
+        self.index.as_ref().is_none_or(SessionIndex::knows_all_records)
+    }
+
+    pub(super) fn questions(&self) -> std::sync::MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn pauses(&self) -> std::sync::MutexGuard<'_, Pauses> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the session's server was seen to answer; asks it, if it may and nobody did.
+    pub async fn answers(&self, known: &Known) -> bool {
+        if !matches!(known.state, SessionState::Ready(_)) {
+            return false;
+        }
+        let port = known.ports().server;
+        // One without a server has nothing to ask. An agent of this machine is up when its session is.
+        if port == 0 || self.is_on_this_machine() {
+            return true;
+        }
+        match &known.address {
+            Some(address) => self.answering.ask(&self.podbay, address, port).await,
+            None => false,
+        }
+    }
+
+    /// The key that the session's server takes.
+    pub async fn session_key(&self, known: &Known) -> Result<SecretString, Error> {
+        self.keys.of(&self.podbay, &known.record).await
+    }
+
+    /// Waits until there may be something new of a session, for a while at most.
+    pub async fn changes(&self, known: &Known) {
+        let key = known.key();
+        let mut start = self.starts.under_way(&key);
+        if let Some(start) = &mut start
+            && !start.is_still(&known.state)
+        {
+            return;
+        }
+        let started = async {
+            match &mut start {
+                Some(start) => start.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let Some(index) = &self.index else {
+            tokio::select! {
+                () = started => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            return;
+        };
+        let mut receiver = index.watch(&known.record.spec.names());
+        let seen = receiver.view().state(self.now());
+        if self.starts.under_way(&key).is_none() && seen.as_ref() != Some(&known.state) {
+            // It has changed since it was looked at, or is known by other means: do not spin over it.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            return;
+        }
+        tokio::select! {
+            () = started => {}
+            () = receiver.changed() => {}
+            () = tokio::time::sleep(ASK_AGAIN) => {}
+        }
+    }
+
+    /// Frees what a session holds, and keeps its workspace.
+    pub async fn pause(&self, known: &Known) -> Result<(), Error> {
+        let podbay = self.podbay.of_owner(known.record.spec.owner().cloned());
+        podbay.pause(known.record.id().as_str(), false).await?;
+        if let Some(id) = &known.record.runtime_id {
+            self.pauses().paused(id, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Removes failed sessions whose time is over (`podbay.failed_session_ttl_seconds`). Nothing is asked while there is none.
+    pub async fn remove_expired(&self) {
+        let Some(index) = &self.index else { return };
+        let ttl = self.podbay.config().podbay.failed_session_ttl_seconds;
+        let ttl = SignedDuration::from_secs(i64::try_from(ttl).unwrap_or(i64::MAX));
+        let now = self.now();
+        let is_over = |record: &Record| {
+            let failure = record.last_failure.as_ref();
+            failure.is_some_and(|failure| now.duration_since(failure.at) >= ttl)
+        };
+        if !index.list().iter().any(|view| view.record().is_some_and(is_over)) {
+            return;
+        }
+        match self.podbay.remove_expired(now).await {
+            Ok(removed) => {
+                for error in removed.iter().filter_map(|removed| removed.as_ref().err()) {
+                    tracing::warn!(
+                        error = error.chain(),
+                        "a failed session whose time is over could not be removed"
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(error = error.chain(), "failed sessions could not be looked for"),
+        }
+    }
+
+    /// Ends a session, its workspace with it. Safe to repeat.
+    pub async fn stop(&self, known: &Known) -> Result<(), Error> {
+        let key = known.key();
+        let podbay = self.podbay.of_owner(key.owner.clone());
+        podbay.delete(key.id.as_str(), false).await?;
+        self.keys.forget(&known.record.uid);
+        self.starts.forget_failure(&key);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Sessions for ServiceSessions {
+    async fn route(&self, id: &RuntimeId) -> Result<Option<Route>, NotKnown> {
+        Ok(self.find_any(id).await?.and_then(|known| known.route()))
+    }
+
+    async fn changed(&self, seen: &Route) {
+        let key = SessionKey {
+            owner: seen.owner.clone(),
+            id: seen.session.clone(),
+        };
+        if let Ok(Some(known)) = self.find_by_key(&key).await {
+            if known.route().as_ref() == Some(seen) {
+                self.changes(&known).await;
+            }
+        } else {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn wake(&self, id: &RuntimeId) -> Result<(), NotWoken> {
+        let refused = |message: String| NotWoken::Refused(message);
+        let known = self
+            .find_any(id)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        let known = known.ok_or_else(|| refused("there is no such session".to_owned()))?;
+        if known.state != SessionState::Paused {
+            return Ok(());
+        }
+        self.pauses().may_wake(id, Instant::now())?;
+        let resumed = self.resume(&known).await;
+        resumed.map(drop).map_err(|error| refused(error.to_string()))
+    }
+
+    async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
+        self.podbay.dial(address, port).await
+    }
+}

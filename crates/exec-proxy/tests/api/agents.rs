@@ -1,0 +1,77 @@
+//! Agents that answer in scripted pods: the proof of the session's key, and that they are alive.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use hmac::{Hmac, Mac as _};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use podbay_fake_cluster::testing::TestCluster;
+use podbay_fake_cluster::{PortCall, ScriptedCluster};
+use podbay_k8s_client::{Kind, ObjectKey};
+use podbay_protocol::agent::path;
+use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest, message};
+use podbay_protocol::agent::raw_text::to_hex;
+use sha2::Sha256;
+use tokio::io::DuplexStream;
+
+/// The port that stock clients ask for.
+const PORT: u16 = 60_000;
+
+/// Has an agent listen in each pod, while `listens` says so.
+pub(crate) fn answer(cluster: &ScriptedCluster, listens: impl Fn() -> bool + Send + 'static) {
+    let objects = cluster.clone();
+    cluster.listen_with(move |call: &PortCall| {
+        let (objects, call) = (objects.clone(), call.clone());
+        (call.port == PORT && listens()).then_some(move |stream: DuplexStream| async move {
+            // Only now: the cluster is locked while it asks who listens.
+            let (key, uid) = known(&objects, &call);
+            serve(stream, key, uid).await;
+        })
+    });
+}
+
+/// The session's key, and the UID of the pod that is connected to.
+fn known(cluster: &ScriptedCluster, call: &PortCall) -> (Vec<u8>, String) {
+    let objects = TestCluster::on(cluster, &call.namespace).objects();
+    let find = |kind, name: &str| {
+        let key = ObjectKey::new(kind, &call.namespace, name);
+        objects
+            .iter()
+            .find(|object| object.key() == key)
+            .cloned()
+            .unwrap()
+    };
+    let secret = find(Kind::Secret, &format!("{}-env", call.pod));
+    let data = secret.into_secret().unwrap().data.unwrap();
+    (
+        data["session-api-key"].0.clone(),
+        find(Kind::Pod, &call.pod).uid().to_owned(),
+    )
+}
+
+async fn serve(stream: DuplexStream, key: Vec<u8>, uid: String) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (key, uid) = (key.clone(), uid.clone());
+        async move {
+            if request.uri().path() != path::PROOF {
+                return Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"{}"))));
+            }
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let question: ProofRequest = serde_json::from_slice(&body).unwrap();
+            let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            mac.update(&message(&question.nonce, &uid));
+            let proof = to_hex(&mac.finalize().into_bytes());
+            let answer = serde_json::to_vec(&ProofAnswer { proof }).unwrap();
+            Ok(Response::new(Full::new(Bytes::from(answer))))
+        }
+    });
+    // Ends with the connection.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}

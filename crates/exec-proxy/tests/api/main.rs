@@ -1,0 +1,17 @@
+//! The remote runtime API as clients see it, over sessions of this process and over pods of a scripted cluster.
+//!
+//! ```text
+//!   world.rs     an API to ask
+//!   agents.rs    agents that answer in scripted pods
+//!   anywhere.rs  what is the same wherever sessions are
+//!   pods.rs      starts, failures, pauses and replicas on a cluster
+//!   settings.rs  each setting of the service has an effect
+//! ```
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod agents;
+mod anywhere;
+mod pods;
+mod settings;
+mod world;

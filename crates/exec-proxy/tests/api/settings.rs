@@ -1,0 +1,91 @@
+//! Each setting of the service has an effect. Those of addresses and styles of URLs are read by the command `serve` and by
+//! `style::choose`, whose own tests hold them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use podbay_config::{Section, settings};
+use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::agents;
+use crate::world::{World, stock};
+
+/// Where each setting's effect is tested.
+const TESTED: [(&str, &str); 14] = [
+    (
+        "serve.listen",
+        "style.rs, keys/source.rs, and by each test that runs the program",
+    ),
+    ("serve.domain", "style.rs"),
+    ("serve.url_style", "style.rs"),
+    ("serve.url_scheme", "style.rs"),
+    ("serve.url_separator", "style.rs"),
+    ("serve.hold_milliseconds", "here"),
+    ("serve.v0_server", "here, and api/start/tests.rs"),
+    ("serve.persistent", "pods.rs"),
+    ("serve.adopt_unowned", "anywhere.rs"),
+    ("serve.api_key", "keys/source.rs"),
+    ("serve.api_key_owner", "keys/source.rs"),
+    ("serve.keys", "anywhere.rs"),
+    ("serve.keys_file", "keys/source.rs"),
+    ("serve.resource_factor_limit", "here"),
+];
+
+#[test]
+fn each_setting_is_tested_somewhere() {
+    let tested: BTreeSet<&str> = TESTED.iter().map(|(key, _)| *key).collect();
+    let own = settings()
+        .iter()
+        .filter(|setting| setting.section == Section::Serve);
+    let own: BTreeSet<&str> = own.map(|setting| setting.key.as_str()).collect();
+    assert_eq!(own, tested);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_held_back_as_long_as_the_setting_says() {
+    for hold in [0, 300, 1500] {
+        let cluster = ScriptedCluster::new();
+        cluster.script(|_| true, Script::stuck(Trouble::Image(ImageTrouble::Unreachable)));
+        let world = World::on(&cluster, |config| config.hold_milliseconds = hold);
+        let begun = Instant::now();
+        world.start(&stock("s", "debian:12")).await;
+        let took = begun.elapsed();
+        let hold = Duration::from_millis(hold);
+        assert!(
+            took >= hold && took < hold + Duration::from_millis(400),
+            "{hold:?}: {took:?}"
+        );
+        let begun = Instant::now();
+        world.get("/sessions/s").await;
+        let took = begun.elapsed();
+        assert!(
+            took >= hold && took < hold + Duration::from_millis(400),
+            "{hold:?}: {took:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn resources_are_multiplied_up_to_the_limit() {
+    let cluster = ScriptedCluster::new();
+    agents::answer(&cluster, || true);
+    for (limit, expected) in [(8, 8), (2, 2), (1, 1)] {
+        let world = World::on(&cluster, |config| config.resource_factor_limit = limit);
+        let mut body = stock(&format!("s{limit}"), "debian:12");
+        body["resource_factor"] = json!(8);
+        assert_eq!(world.start(&body).await["resource_factor"], expected);
+    }
+}
+
+#[tokio::test]
+async fn an_image_s_own_v0_server_is_not_run_here() {
+    let world = World::here(|config| config.v0_server = vec!["host".to_owned()]).await;
+    let (status, body) = world.post("/start", &stock("s", "host")).await;
+    assert_eq!(status, 501);
+    assert!(
+        body["detail"].as_str().unwrap().contains("serve.v0_server"),
+        "{body}"
+    );
+}
