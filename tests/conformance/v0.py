@@ -1,0 +1,401 @@
+"""The unmodified RemoteRuntime of openhands-ai 1.6.0 against a running `podbay serve`; see README.md."""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+import uuid
+import zipfile
+
+os.environ.setdefault('LOG_LEVEL', 'ERROR')
+# Nothing that a person has configured for OpenHands is meant for this.
+for name in [name for name in os.environ if name.startswith(('SANDBOX_', 'RUNTIME', 'KUBERNETES_'))]:
+    del os.environ[name]
+
+from openhands.core.config import OpenHandsConfig  # noqa: E402
+from openhands.core.exceptions import AgentRuntimeUnavailableError  # noqa: E402
+from openhands.core.logger import openhands_logger  # noqa: E402
+from openhands.events import EventStream  # noqa: E402
+from openhands.events.action import CmdRunAction, FileReadAction, FileWriteAction, IPythonRunCellAction  # noqa: E402
+from openhands.llm.llm_registry import LLMRegistry  # noqa: E402
+from openhands.runtime import get_runtime_cls  # noqa: E402
+from openhands.runtime.runtime_status import RuntimeStatus  # noqa: E402
+from openhands.storage import get_file_store  # noqa: E402
+
+openhands_logger.setLevel('CRITICAL')
+CASES = []
+
+
+class Skip(Exception):
+    """The case can't be run here."""
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+class Client:
+    """A stock client, and what the cases ask of the API beside it."""
+
+    def __init__(self, options):
+        self.options = options
+        self.left = []
+
+    def runtime(self, sid, *, key=None, image=None, attach=False, keep=False, env=None, run_as_openhands=True, user_id=None):
+        config = OpenHandsConfig()
+        config.runtime = 'remote'
+        config.run_as_openhands = run_as_openhands
+        config.workspace_mount_path_in_sandbox = self.options.work
+        config.sandbox.api_key = key or self.options.key
+        config.sandbox.remote_runtime_api_url = self.options.url
+        config.sandbox.runtime_container_image = image or self.options.image
+        config.sandbox.keep_runtime_alive = keep
+        config.sandbox.runtime_startup_env_vars = env or {}
+        store = get_file_store('local', tempfile.mkdtemp(dir=self.options.scratch))
+        return get_runtime_cls('remote')(
+            config=config,
+            event_stream=EventStream(sid, store),
+            llm_registry=LLMRegistry(config),
+            sid=sid,
+            attach_to_existing=attach,
+        )
+
+    def connected(self, sid, **options):
+        runtime = self.runtime(sid, **options)
+        asyncio.run(runtime.connect())
+        self.left.append(runtime)
+        return runtime
+
+    def api(self, method, path, body=None, key=None):
+        """A request of ours: the status and the body."""
+        headers = {'X-API-Key': key or self.options.key}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers['Content-Type'] = 'application/json'
+        request = urllib.request.Request(self.options.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or b'null')
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b'null')
+
+    def clean(self):
+        for runtime in self.left:
+            if runtime.runtime_id is not None:
+                self.api('POST', '/stop', {'runtime_id': runtime.runtime_id})
+        self.left = []
+
+
+def session_id():
+    # As the app makes them: mixed case, no DNS name.
+    return f'Sid_{uuid.uuid4().hex[:22]}'
+
+
+def run(runtime, command, code=0):
+    observation = runtime.run(CmdRunAction(command))
+    assert getattr(observation, 'exit_code', None) == code, observation
+    return observation.content
+
+
+def causes(error):
+    """An exception and all that it is raised from, as text."""
+    told = []
+    while error is not None:
+        told.append(f'{type(error).__name__}: {error}')
+        error = error.__cause__ or error.__context__
+    return '\n'.join(told)
+
+
+@case
+def start_run_copy_close(client):
+    sid = session_id()
+    begun = time.monotonic()
+    runtime = client.connected(sid, env={'FROM_CLIENT': 'a $(b) ${c}'})
+    client.options.measured['connect'] = round(time.monotonic() - begun, 3)
+    assert runtime.runtime_status == RuntimeStatus.READY
+    assert len(runtime.runtime_id) == 32, runtime.runtime_id
+    assert sorted(runtime.web_hosts.values()) == [12000, 12001], runtime.web_hosts
+    assert run(runtime, 'echo hello') == 'hello'
+    assert run(runtime, 'echo $((6 * 7)); false; echo $?') == '42\n1'
+    assert run(runtime, 'exit_code() { return 3; }; exit_code', code=3) == ''
+    # The shell stays.
+    run(runtime, 'cd /tmp && export STAYS=yes')
+    assert run(runtime, 'pwd; echo $STAYS') == '/tmp\nyes'
+    # No key of a session is in the environment of commands.
+    assert run(runtime, 'env | grep -c SESSION_API_KEY', code=1) == '0'
+    place = run(runtime, 'mktemp -d')
+    source = os.path.join(client.options.scratch, 'a file.bin')
+    content = os.urandom(300_000)
+    with open(source, 'wb') as file:
+        file.write(content)
+    runtime.copy_to(source, place)
+    assert runtime.list_files(place) == ['a file.bin'], runtime.list_files(place)
+    tree = os.path.join(client.options.scratch, 'tree')
+    os.makedirs(os.path.join(tree, 'below'))
+    with open(os.path.join(tree, 'below', 'x'), 'w') as file:
+        file.write('x')
+    runtime.copy_to(tree, place, recursive=True)
+    assert run(runtime, f'cat {place}/tree/below/x') == 'x'
+    with zipfile.ZipFile(runtime.copy_from(place)) as archive:
+        assert archive.read('a file.bin') == content
+    written = runtime.write(FileWriteAction(path=f'{place}/new.txt', content='one\ntwo'))
+    assert written.observation == 'write', written
+    read = runtime.read(FileReadAction(path=f'{place}/new.txt'))
+    assert read.content.strip() == 'one\ntwo', read
+    runtime.close()
+    status, _ = client.api('GET', f'/sessions/{sid}')
+    assert status == 404, status
+
+
+@case
+def python_cells(client):
+    runtime = client.connected(session_id())
+    runtime.run_ipython(IPythonRunCellAction(code='x = 6'))
+    observation = runtime.run_ipython(IPythonRunCellAction(code='print(x * 7)'))
+    assert '42' in observation.content, observation
+
+
+@case
+def a_second_client_attaches(client):
+    sid = session_id()
+    first = client.connected(sid)
+    run(first, 'echo kept > /tmp/kept-$$; export SHARED=1')
+    second = client.connected(sid, attach=True)
+    assert (second.runtime_id, second.runtime_url, second.session_api_key) == (
+        first.runtime_id,
+        first.runtime_url,
+        first.session_api_key,
+    )
+    # One shell for all clients of a session, as with the stock server.
+    assert run(second, 'echo $SHARED') == '1'
+    second.close()
+    assert run(first, 'echo still here') == 'still here'
+    # A client that does not attach finds it, too.
+    third = client.connected(sid)
+    assert third.runtime_id == first.runtime_id
+
+
+@case
+def attaching_to_nothing_is_not_found(client):
+    try:
+        client.connected(session_id(), attach=True)
+    except Exception as error:
+        assert type(error).__name__ == 'AgentRuntimeNotFoundError', causes(error)
+    else:
+        raise AssertionError('attached to nothing')
+
+
+@case
+def pause_and_resume(client):
+    sid = session_id()
+    first = client.connected(sid, keep=True)
+    work = run(first, 'pwd')
+    run(first, f'echo kept > {work}/kept')
+    key, runtime_id, url = first.session_api_key, first.runtime_id, first.runtime_url
+    first.close()
+    status, session = client.api('GET', f'/sessions/{sid}')
+    assert (status, session['status'], session['pod_status']) == (200, 'paused', 'not found'), session
+    assert session['url'] == url and session['session_api_key'] == key
+    _, listed = client.api('GET', '/list')
+    assert sid not in [one['session_id'] for one in listed['runtimes']], listed
+    # Pausing twice is as good as once.
+    assert client.api('POST', '/pause', {'runtime_id': runtime_id})[0] == 200
+    second = client.connected(sid, keep=True)
+    assert (second.runtime_id, second.session_api_key, second.runtime_url) == (runtime_id, key, url)
+    assert run(second, f'cat {work}/kept') == 'kept'
+    # So is resuming.
+    assert client.api('POST', '/resume', {'runtime_id': runtime_id})[0] == 200
+
+
+@case
+def run_wakes_a_paused_session(client):
+    sid = session_id()
+    runtime = client.connected(sid, keep=True)
+    work = run(runtime, 'pwd')
+    run(runtime, f'echo kept > {work}/kept')
+    status, _ = client.api('POST', '/pause', {'runtime_id': runtime.runtime_id})
+    assert status == 200
+    # Right after a pause nothing wakes.
+    time.sleep(5.5)
+    assert run(runtime, f'cat {work}/kept') == 'kept'
+    status, session = client.api('GET', f'/sessions/{sid}')
+    assert session['status'] == 'running', session
+
+
+@case
+def list_files_and_copy_to_wake_a_paused_session(client):
+    runtime = client.connected(session_id(), keep=True)
+    place = run(runtime, 'pwd')
+    source = os.path.join(client.options.scratch, 'small')
+    with open(source, 'w') as file:
+        file.write('small')
+    for wake in (lambda: runtime.list_files(place), lambda: runtime.copy_to(source, place)):
+        assert client.api('POST', '/pause', {'runtime_id': runtime.runtime_id})[0] == 200
+        time.sleep(5.5)
+        wake()
+    assert runtime.list_files(place) == ['small']
+
+
+@case
+def parallel_starts_of_one_id_are_one_session(client):
+    sid = session_id()
+    runtimes, failures = [], []
+
+    def connect():
+        try:
+            runtimes.append(client.connected(sid))
+        except Exception as error:
+            failures.append(causes(error))
+
+    threads = [threading.Thread(target=connect) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+    assert len({(runtime.runtime_id, runtime.session_api_key) for runtime in runtimes}) == 1
+
+
+@case
+def one_id_of_two_owners_is_two_sessions(client):
+    other_key = client.options.other_key
+    if other_key is None:
+        raise Skip('no key of another owner was given')
+    sid = session_id()
+    mine, other = client.connected(sid), client.connected(sid, key=other_key)
+    try:
+        assert mine.runtime_id != other.runtime_id and mine.session_api_key != other.session_api_key
+        run(mine, 'export WHOSE=mine')
+        assert run(other, 'echo "[$WHOSE]"') == '[]'
+        for path in (f'/runtime/{mine.runtime_id}',):
+            assert client.api('GET', path, key=other_key)[0] == 404
+        for path in ('/pause', '/resume'):
+            assert client.api('POST', path, {'runtime_id': mine.runtime_id}, key=other_key)[0] == 404
+        # One that may not be seen is as good as stopped, and is not.
+        assert client.api('POST', '/stop', {'runtime_id': mine.runtime_id}, key=other_key)[0] == 200
+        assert run(mine, 'echo $WHOSE') == 'mine'
+        _, listed = client.api('GET', '/list', key=other_key)
+        assert [one['runtime_id'] for one in listed['runtimes']] == [other.runtime_id], listed
+    finally:
+        client.api('POST', '/stop', {'runtime_id': other.runtime_id}, key=other_key)
+
+
+@case
+def a_bad_key_is_told(client):
+    try:
+        client.connected(session_id(), key='no such key')
+    except Exception as error:
+        assert 'X-API-Key' in causes(error) and '401' in causes(error), causes(error)
+    else:
+        raise AssertionError('connected with a bad key')
+
+
+@case
+def a_bad_image_is_told_in_seconds(client):
+    begun = time.monotonic()
+    image = client.options.bad_image
+    runtime = client.runtime(session_id(), image=image)
+    try:
+        asyncio.run(runtime.connect())
+    except Exception as error:
+        told = causes(error)
+        client.options.measured['bad_image'] = round(time.monotonic() - begun, 3)
+        assert 'image' in told and image.split('/')[-1].split(':')[0] in told, told
+    else:
+        raise AssertionError('connected with a bad image')
+    finally:
+        client.left.append(runtime)
+    assert time.monotonic() - begun < 30
+
+
+@case
+def unknown_and_null_ids(client):
+    assert client.api('GET', f'/sessions/{session_id()}')[0] == 404
+    assert client.api('GET', '/sessions/None')[0] == 404
+    for unknown in ('None', 'null', '0' * 32):
+        assert client.api('GET', f'/runtime/{unknown}')[0] == 404
+        assert client.api('POST', '/stop', {'runtime_id': unknown})[0] == 200
+        assert client.api('POST', '/resume', {'runtime_id': unknown})[0] == 404
+    assert client.api('POST', '/stop', {'runtime_id': None})[0] == 200
+    assert client.api('POST', '/stop', {})[0] == 200
+    assert client.api('POST', '/pause', {'runtime_id': None})[0] == 404
+    assert client.api('POST', '/start', {'image': 7})[0] == 422
+    assert client.api('GET', '/sessions/batch?ids=a&ids=b') == (200, [None, None])
+    assert client.api('POST', '/build', {})[0] == 501
+    assert client.api('GET', '/api/warm-runtime-configs') == (200, {'configs': []})
+
+
+@case
+def the_url_of_a_stopped_session_keeps_answering(client):
+    runtime = client.connected(session_id())
+    client.api('POST', '/stop', {'runtime_id': runtime.runtime_id})
+    begun = time.monotonic()
+    try:
+        run(runtime, 'echo never')
+    except Exception as error:
+        assert type(error).__name__ == 'AgentRuntimeDisconnectedError', causes(error)
+    else:
+        raise AssertionError('a stopped session ran a command')
+    assert time.monotonic() - begun < 10
+
+
+@case
+def a_wrong_session_key_is_refused(client):
+    runtime = client.connected(session_id())
+    request = urllib.request.Request(
+        f'{runtime.runtime_url}/list_files', b'{}', {'X-Session-API-Key': 'wrong', 'Content-Type': 'application/json'}
+    )
+    try:
+        urllib.request.urlopen(request, timeout=10)
+    except urllib.error.HTTPError as error:
+        assert error.code in (401, 403), error
+    else:
+        raise AssertionError('a wrong key was taken')
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('url')
+    parser.add_argument('key')
+    parser.add_argument('image')
+    parser.add_argument('--other-key')
+    parser.add_argument('--work', default='/workspace')
+    parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
+    parser.add_argument('cases', nargs='*')
+    options = parser.parse_intermixed_args()
+    options.measured = {}
+    failed = False
+    chosen = [function for function in CASES if not options.cases or function.__name__ in options.cases]
+    for function in chosen:
+        options.scratch = tempfile.mkdtemp(prefix='podbay-conformance-')
+        client = Client(options)
+        begun = time.monotonic()
+        try:
+            function(client)
+            print(f'PASS {function.__name__} {time.monotonic() - begun:.2f}', flush=True)
+        except Skip as skip:
+            print(f'SKIP {function.__name__}: {skip}', flush=True)
+        except Exception:
+            failed = True
+            print(f'FAIL {function.__name__}\n{traceback.format_exc()}', flush=True)
+        finally:
+            client.clean()
+            shutil.rmtree(options.scratch, ignore_errors=True)
+    print(f'MEASURED {json.dumps(options.measured)}', flush=True)
+    # Clients register themselves to be closed at the end of the process; all are stopped.
+    sys.stdout.flush()
+    os._exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()

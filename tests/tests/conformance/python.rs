@@ -1,0 +1,57 @@
+//! A Python that has the stock client.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::service::{KEY, OTHER_KEY, Service};
+
+/// What `install` exits with where there is no Python 3.12, or nothing is installed.
+const NONE: i32 = 3;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
+}
+
+/// A Python with `openhands-ai` 1.6.0; `None`, with the reason printed, if there is none. Nothing is installed here: this is among
+/// the tests that need no network. `.ci/run conformance` installs it, and fails without where it must be there.
+pub(crate) fn python() -> Option<PathBuf> {
+    let output = Command::new(directory().join("install"))
+        .arg("--check")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match output.status.code() {
+        Some(0) => Some(String::from_utf8(output.stdout).unwrap().trim().into()),
+        Some(NONE) => {
+            println!("not run: {reason}");
+            None
+        }
+        _ => panic!("there is no stock client to try: {reason}"),
+    }
+}
+
+/// Runs all cases of a program against a service. Each must pass.
+pub(crate) fn all_pass(python: &Path, program: &str, service: &Service, image: &str, more: &[&str]) {
+    let output = Command::new(python)
+        .arg(directory().join(program))
+        .args([service.url(), KEY, image, "--other-key", OTHER_KEY])
+        .args(more)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONWARNINGS", "ignore")
+        .current_dir(service.directory())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}");
+    let lines = || told.lines();
+    let passed = lines().filter(|line| line.starts_with("PASS ")).count();
+    let failed = lines().any(|line| line.starts_with("FAIL ") || line.starts_with("SKIP "));
+    assert!(
+        output.status.success() && passed > 0 && !failed,
+        "{told}\n{}\nthe service: {}",
+        String::from_utf8_lossy(&output.stderr),
+        service.log()
+    );
+}
