@@ -5,7 +5,7 @@
 //!   quantity_model.rs Kubernetes' quantities over them               quantity
 //!   label.rs          RFC 1123 labels, and what a name must be       names
 //!   exec_model.rs     the remote-command protocol's client side      codec
-//!   script.rs         inputs as lines of text                        codec, archive, attach
+//!   script.rs         inputs as lines of text                        codec, archive
 //!   tar_writer.rs     archives from a script, and what is in them    archive
 //!   route_model.rs    who a host and a path mean                     routes
 //!   header_model.rs   what of a request's headers a sandbox gets     headers
