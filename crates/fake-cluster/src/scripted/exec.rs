@@ -250,6 +250,8 @@ pub(super) fn start(answer: ExecAnswer, call: ExecCall, alive: CancellationToken
 #[derive(Clone)]
 struct CarryingShell {
     end_mark: String,
+    /// The last bytes of what came, fewer than the mark has: it may be cut anywhere.
+    tail: Vec<u8>,
     /// The exit code, once there is one; closed when there will be none.
     exit: watch::Receiver<Option<i32>>,
 }
@@ -258,14 +260,24 @@ impl CarryingShell {
     fn of(request: &ExecRequest, exit: watch::Receiver<Option<i32>>) -> Option<Self> {
         let mut words = request.argv.iter().filter(|_| !request.tty);
         let end_mark = words.find(|word| word.starts_with('\u{1e}'))?.clone();
-        Some(Self { end_mark, exit })
+        Some(Self {
+            end_mark,
+            tail: Vec::new(),
+            exit,
+        })
     }
 
-    /// Whether `piece` has the mark already: some behaviours play the shell too.
-    fn has_written(&self, piece: &Bytes) -> bool {
-        piece
-            .windows(self.end_mark.len())
-            .any(|bytes| bytes == self.end_mark.as_bytes())
+    /// Whether the mark has come already, with `piece` at the latest: some behaviours play the shell too.
+    fn has_written(&mut self, piece: &Bytes) -> bool {
+        let length = self.end_mark.len();
+        self.tail.extend_from_slice(piece);
+        let has_come = self
+            .tail
+            .windows(length)
+            .any(|bytes| bytes == self.end_mark.as_bytes());
+        let surplus = self.tail.len().saturating_sub(length.saturating_sub(1));
+        self.tail.drain(..surplus);
+        has_come
     }
 
     /// What it writes when the command has exited.
@@ -286,7 +298,7 @@ fn output(pieces: mpsc::Receiver<Bytes>, shell: Option<CarryingShell>) -> ExecOu
         |(mut pieces, mut shell)| async move {
             let piece = match pieces.recv().await {
                 Some(piece) => {
-                    shell = shell.filter(|shell| !shell.has_written(&piece));
+                    shell = shell.and_then(|mut shell| (!shell.has_written(&piece)).then_some(shell));
                     piece
                 }
                 None => shell.take()?.last_words().await?,
@@ -294,4 +306,36 @@ fn output(pieces: mpsc::Receiver<Bytes>, shell: Option<CarryingShell>) -> ExecOu
             Some((piece, (pieces, shell)))
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+
+    use super::*;
+
+    /// A behaviour that plays the shell writes the mark in pieces of any size; it does not come once more.
+    #[tokio::test]
+    async fn a_mark_that_was_written_is_seen_wherever_it_is_cut() {
+        let mark = "\u{1e}0123456789abcdef:";
+        let written = format!("output{mark}0\n");
+        for cut in 0..=written.len() {
+            let (_codes, exit) = watch::channel(Some(0));
+            let shell = CarryingShell {
+                end_mark: mark.to_owned(),
+                tail: Vec::new(),
+                exit,
+            };
+            let (write, read) = mpsc::channel(2);
+            for piece in [&written[..cut], &written[cut..]] {
+                write
+                    .send(Bytes::copy_from_slice(piece.as_bytes()))
+                    .await
+                    .unwrap();
+            }
+            drop(write);
+            let pieces: Vec<Bytes> = output(read, Some(shell)).collect().await;
+            assert_eq!(pieces.concat(), written.as_bytes(), "{cut}");
+        }
+    }
 }
