@@ -59,7 +59,7 @@ impl ServiceSessions {
             let all = all.map_err(|error| not_known(&error))?;
             all.into_iter().map(Known::from).collect()
         };
-        all.retain(|known| self.may_see(owner, known.record.spec.owner()));
+        all.retain(|known| self.may_see(owner, known.record.spec.owner()) && !self.is_stopped(known));
         for known in &mut all {
             self.tell_start(known);
         }
@@ -80,6 +80,7 @@ impl ServiceSessions {
             }
             None => self.look(key).await?,
         };
+        let found = found.filter(|known| !self.is_stopped(known));
         let found = self.with_start(key, found);
         if let Some(known) = &found {
             self.carry_on(known).await;
@@ -104,6 +105,9 @@ impl ServiceSessions {
             let look = self.podbay.look_for(id).await;
             look.map_err(|error| not_known(&error))?.map(Known::from)
         };
+        if found.as_ref().is_some_and(|known| self.is_stopped(known)) {
+            return Ok(None);
+        }
         if found.is_none()
             && let Some(start) = self.starts.find(id).filter(|start| self.tells(start))
         {
@@ -143,6 +147,11 @@ impl ServiceSessions {
                 Ok(look.map(Known::from))
             }
         }
+    }
+
+    /// Whether this process has ended it, and the index has not learned of that.
+    fn is_stopped(&self, known: &Known) -> bool {
+        self.stopped().contains(&known.record.uid)
     }
 
     /// Whether a start tells of a session of which nothing else does: one that is under way. One that has failed does where

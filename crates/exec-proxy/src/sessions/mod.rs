@@ -9,6 +9,7 @@
 //!   answering.rs  which sandboxes have answered
 //!   secrets.rs    the keys of sessions, read from their Secrets
 //!   unknown.rs    how often the cluster is asked for what the index does not know   (pure)
+//!   stopped.rs    sessions that this process has ended a moment ago                (pure)
 //!   pauses.rs     when a request may wake a paused session                          (pure)
 //! ```
 
@@ -20,6 +21,7 @@ mod pauses;
 mod secrets;
 mod service;
 mod starts;
+mod stopped;
 mod unknown;
 
 use async_trait::async_trait;

@@ -20,6 +20,7 @@ use super::known::{Known, SessionKey};
 use super::pauses::Pauses;
 use super::secrets::SessionKeys;
 use super::starts::Starts;
+use super::stopped::Stopped;
 use super::unknown::Questions;
 use super::{NotKnown, NotWoken, Route, Sessions};
 
@@ -40,6 +41,7 @@ pub struct ServiceSessions {
     pub(super) keys: SessionKeys,
     pub(super) questions: Mutex<Questions>,
     pub(super) pauses: Mutex<Pauses>,
+    stopped: Mutex<Stopped>,
     /// What time it is.
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// One start of a session at a time: of several requests at once one makes it, and the others find it.
@@ -62,6 +64,7 @@ impl ServiceSessions {
             keys: SessionKeys::default(),
             questions: Mutex::default(),
             pauses: Mutex::default(),
+            stopped: Mutex::default(),
             clock: Arc::new(Timestamp::now),
             starting: Mutex::default(),
         })
@@ -91,6 +94,10 @@ impl ServiceSessions {
 
     pub(super) fn questions(&self) -> std::sync::MutexGuard<'_, Questions> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stopped(&self) -> std::sync::MutexGuard<'_, Stopped> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn pauses(&self) -> std::sync::MutexGuard<'_, Pauses> {
@@ -195,6 +202,7 @@ impl ServiceSessions {
         let key = known.key();
         let podbay = self.podbay.of_owner(key.owner.clone());
         podbay.delete(key.id.as_str(), false).await?;
+        self.stopped().add(&known.record.uid, Instant::now());
         self.keys.forget(&known.record.uid);
         self.starts.forget_failure(&key);
         Ok(())

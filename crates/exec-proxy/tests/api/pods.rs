@@ -281,3 +281,22 @@ async fn a_failed_session_goes_when_its_time_is_over() {
         assert_eq!(found, status, "{body}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stopped_is_gone_before_the_watch_tells() {
+    let cluster = running();
+    let faulty = FaultyCluster::new(Arc::new(cluster.clone()));
+    let world = World::by(Arc::new(faulty.clone()), &cluster, |_| {});
+    let begun = world.start(&stock(ID, IMAGE)).await;
+    world.until(ID, "running").await;
+    faulty.stall_watches(&On::any());
+    let runtime_id = begun["runtime_id"].as_str().unwrap();
+    assert_eq!(
+        world.post("/stop", &json!({"runtime_id": runtime_id})).await.0,
+        200
+    );
+    for target in [format!("/sessions/{ID}"), format!("/runtime/{runtime_id}")] {
+        assert_eq!(world.get(&target).await.0, 404, "{target}");
+    }
+    assert_eq!(world.get("/list").await.1, json!({"runtimes": []}));
+}
