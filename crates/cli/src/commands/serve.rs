@@ -164,7 +164,7 @@ async fn sweep(sessions: Arc<ServiceSessions>) {
 }
 
 /// Where it is kept which session has which ports, below the user's directory of state (XDG Base Directory Specification); nowhere
-/// without one.
+/// without one. Not in the directory of local sessions, which make it themselves and have it alone.
 fn kept_ports() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
@@ -172,7 +172,7 @@ fn kept_ports() -> Option<PathBuf> {
             .filter(|path| path.is_absolute())
     };
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state.map(|state| state.join("podbay/serve-ports.json"))
+    state.map(|state| state.join("podbay-serve/ports.json"))
 }
 
 /// Whether names below `localhost` lead to this machine: not every resolver follows RFC 6761.

@@ -1,7 +1,9 @@
 //! Which session has which ports, kept over a restart of the service.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use podbay_manifests::RuntimeId;
@@ -81,7 +83,9 @@ fn render(ports: &BTreeMap<RuntimeId, PortBlock>) -> String {
 /// Whoever reads it finds the old text or the new one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        // Runtime ids are nobody else's business, nor are the directories above, where they are missing (XDG Base Directory
+        // Specification: 0700).
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let new = path.with_extension("new");
     std::fs::write(&new, text)?;
@@ -90,6 +94,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn id(byte: u8) -> RuntimeId {
@@ -107,6 +113,11 @@ mod tests {
             (id(2), PortBlock::starting_at(21_004).unwrap()),
         ]);
         kept.write(ports.clone()).await;
+        let mode = std::fs::metadata(directory.path().join("state"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
         assert_eq!(KeptPorts::new(Some(path)).read().await, ports);
     }
 
