@@ -1,10 +1,12 @@
 //! One connection to a port of a sandbox, by HTTP/1.1.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,10 +21,17 @@ const BUFFER: usize = 64 << 10;
 /// Header fields of an answer, at most.
 const HEADERS: usize = 128;
 
+/// What moves the bytes of a connection: it has to be polled for anything to happen.
+type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
+
 /// A connection to a port of a sandbox, on which one request at a time is answered.
-#[derive(Debug)]
+///
+/// Whoever waits for an answer moves its bytes meanwhile, so that a request costs no switch between tasks: those are what a small request
+/// mostly costs. One with a body is moved by a task of its own, since client and sandbox may each wait for the other to read.
 pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
+    /// `None` once a task of its own has it, or it has ended.
+    driver: Option<Driver>,
     /// Whether anything came since the last request was sent.
     heard: Arc<AtomicBool>,
     /// Whether it has answered a request before.
@@ -54,14 +63,9 @@ impl Connection {
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(io))
             .await?;
-        // Ends with the connection: when its sender is dropped, or the other side closes it.
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to a sandbox ended early");
-            }
-        });
         Ok(Self {
             sender,
+            driver: Some(Box::pin(connection.with_upgrades())),
             heard,
             is_used: false,
         })
@@ -74,35 +78,75 @@ impl Connection {
     ) -> Result<Response<Incoming>, NotAnswered> {
         self.heard.store(false, Ordering::Relaxed);
         let was_used = std::mem::replace(&mut self.is_used, true);
-        self.sender
-            .try_send_request(request)
-            .await
-            .map_err(|mut failure| {
-                let unsent = failure.take_message();
-                let error = failure.into_error();
-                NotAnswered {
-                    was_closed_while_idle: was_used
-                        && !self.heard.load(Ordering::Relaxed)
-                        && !error.is_timeout(),
-                    error,
-                    unsent,
-                }
-            })
+        if matches!(request.body(), RequestBody::Client(_)) {
+            self.move_by_itself();
+        }
+        let mut sent = std::pin::pin!(self.sender.try_send_request(request));
+        let driver = &mut self.driver;
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(sent) = sent.as_mut().poll(cx) {
+                return Poll::Ready(sent);
+            }
+            poll_driver(driver, cx);
+            sent.as_mut().poll(cx)
+        })
+        .await;
+        answered.map_err(|mut failure| {
+            let unsent = failure.take_message();
+            let error = failure.into_error();
+            NotAnswered {
+                was_closed_while_idle: was_used && !self.heard.load(Ordering::Relaxed) && !error.is_timeout(),
+                error,
+                unsent,
+            }
+        })
     }
 
-    /// Whether the other side closed it.
+    /// Has a task move its bytes from now on.
+    pub(super) fn move_by_itself(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            // Ends with the connection: when its sender is dropped, or the other side closes it.
+            tokio::spawn(async move {
+                if let Err(error) = driver.await {
+                    tracing::debug!(%error, "a connection to a sandbox ended early");
+                }
+            });
+        }
+    }
+
+    /// Moves what can be moved now.
+    pub(super) fn poll_move(&mut self, cx: &mut Context<'_>) {
+        poll_driver(&mut self.driver, cx);
+    }
+
+    /// Whether it takes a request now, after a look at what has come of it since the last one.
+    pub(super) fn takes_a_request(&mut self) -> bool {
+        self.poll_move(&mut Context::from_waker(Waker::noop()));
+        self.sender.is_ready() && !self.sender.is_closed()
+    }
+
+    /// Whether it is known to be closed.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
+}
 
-    /// Whether it takes a request now.
-    pub(super) fn is_ready(&self) -> bool {
-        self.sender.is_ready()
+fn poll_driver(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+    if let Some(moving) = driver
+        && let Poll::Ready(ended) = moving.as_mut().poll(cx)
+    {
+        *driver = None;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection to a sandbox ended early");
+        }
     }
+}
 
-    /// Waits until it takes a request; false if it never will.
-    pub(super) async fn ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("is_used", &self.is_used)
+            .finish_non_exhaustive()
     }
 }
 

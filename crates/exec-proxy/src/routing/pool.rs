@@ -88,13 +88,17 @@ impl Pool {
         let mut idle = self.shared.lock();
         let Idle { by_key, count } = &mut *idle;
         let waiting = by_key.get_mut(key)?;
-        while let Some(Waiting { connection, since }) = waiting.pop() {
+        while let Some(Waiting {
+            mut connection,
+            since,
+        }) = waiting.pop()
+        {
             *count -= 1;
             if since.elapsed() >= limit {
                 // All that are left are older.
                 *count -= waiting.len();
                 waiting.clear();
-            } else if connection.is_ready() && !connection.is_closed() {
+            } else if connection.takes_a_request() {
                 return Some(connection);
             }
         }
@@ -102,23 +106,11 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection for the next request, once it takes one.
-    fn put(&self, key: Arc<PoolKey>, mut connection: Connection) {
-        if connection.is_closed() {
-            return;
-        }
-        if connection.is_ready() {
+    /// Keeps a connection for the next request.
+    fn put(&self, key: Arc<PoolKey>, connection: Connection) {
+        if !connection.is_closed() {
             self.shared.keep(key, connection);
-            return;
         }
-        let shared = Arc::downgrade(&self.shared);
-        tokio::spawn(async move {
-            if connection.ready().await
-                && let Some(shared) = shared.upgrade()
-            {
-                shared.keep(key, connection);
-            }
-        });
     }
 
     /// Closes the connections that wait, because their other side can't be reached.
@@ -181,6 +173,8 @@ struct Lease {
 pub struct SandboxBody {
     body: Incoming,
     lease: Option<Lease>,
+    /// What broke it off, to be told once what came before has gone out.
+    broken: Option<hyper::Error>,
 }
 
 impl SandboxBody {
@@ -190,7 +184,11 @@ impl SandboxBody {
             key,
             connection,
         });
-        Self { body, lease }
+        Self {
+            body,
+            lease,
+            broken: None,
+        }
     }
 
     fn give_back(&mut self) {
@@ -213,17 +211,35 @@ impl HttpBody for SandboxBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(poll_data(&mut self.body, cx));
-        match &frame {
-            None => self.give_back(),
-            Some(Err(_)) => self.lease = None,
-            Some(Ok(_)) => {}
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        Poll::Ready(frame)
+        let mut frame = poll_data(&mut self.body, cx);
+        if frame.is_pending()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.connection.poll_move(cx);
+            frame = poll_data(&mut self.body, cx);
+        }
+        let frame = ready!(frame);
+        match frame {
+            None => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                // An error ends the client's connection at once, with what was not flushed.
+                self.lease = None;
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(data)) => Poll::Ready(Some(Ok(data))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broken.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

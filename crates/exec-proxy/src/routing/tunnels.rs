@@ -19,7 +19,8 @@ pub(super) struct Tunnels {
 
 impl Tunnels {
     /// Passes bytes on between the two sides, as soon as both have changed the protocol.
-    pub(super) fn begin(&self, client: OnUpgrade, sandbox: OnUpgrade, connection: Connection) {
+    pub(super) fn begin(&self, client: OnUpgrade, sandbox: OnUpgrade, mut connection: Connection) {
+        connection.move_by_itself();
         let ending = self.ending.clone();
         self.open.spawn(async move {
             let both = futures::future::try_join(client, sandbox).await;
