@@ -4,7 +4,8 @@
 pub type Field = (String, String);
 
 /// Headers that are about one connection.
-const OF_CONNECTION: [&str; 11] = [
+const OF_CONNECTION: [&str; 12] = [
+    "close",
     "connection",
     "expect",
     "http2-settings",

@@ -23,7 +23,9 @@ use http::header::HeaderName;
 
 /// Headers that are about one connection (RFC 9110, 7.6.1), whether or not `Connection` names them. `TE` is among them, and
 /// `Trailer`: no trailers are passed on.
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
+    // No header has this name (RFC 9110, 18.4): it would be one that `Connection: close` names.
+    HeaderName::from_static("close"),
     http::header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
