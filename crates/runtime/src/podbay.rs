@@ -320,7 +320,7 @@ impl Podbay {
             .records()
             .map(|(session, record)| {
                 let pods: Vec<&Pod> = join.pods(session).iter().map(|pod| &**pod).collect();
-                summarise(&record.name, &record.record, &pods, None, now)
+                summarise(&record.name, record.record.as_deref(), &pods, None, now)
             })
             .collect();
         summaries.sort_by(|one, other| one.session.cmp(&other.session));

@@ -17,6 +17,7 @@ use podbay_exec_proxy::service::Service;
 use podbay_exec_proxy::sessions::ServiceSessions;
 use podbay_exec_proxy::style::{Surroundings, choose};
 use podbay_manifests::SessionOwner;
+use podbay_runtime::error::chain;
 use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, lookup_host};
@@ -208,11 +209,6 @@ async fn connect(global: &GlobalArgs, config: Config) -> Result<Podbay, Failure>
     } else {
         podbay
     })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! One connection, by HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::preface::{self, Begun};
 use super::{Answer, Arrival, Limits};
+use crate::body::Body;
 
 /// What may be on its way to us on one stream of HTTP/2, in bytes, and on one connection: enough for an upload over a wide network,
 /// and what a sandbox that does not read costs at most.
@@ -37,9 +39,13 @@ pub(super) async fn serve<A: Answer>(
         begun = timeout(limits.header_time, preface::begin(io)) => begun,
         () = ending.cancelled() => return,
     };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
+        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
+    });
     let ended = match begun {
-        Ok(Ok((true, io))) => serve_http2(io, answer, arrival, limits, ending).await,
-        Ok(Ok((false, io))) => serve_http1(io, answer, arrival, limits, ending).await,
+        Ok(Ok((true, io))) => serve_http2(io, service, limits, ending).await,
+        Ok(Ok((false, io))) => serve_http1(io, service, limits, ending).await,
         Ok(Err(error)) => return tracing::debug!(%error, "a connection ended early"),
         Err(_) => return tracing::debug!("a client sent nothing in time"),
     };
@@ -48,18 +54,17 @@ pub(super) async fn serve<A: Answer>(
     }
 }
 
-async fn serve_http1<A: Answer>(
+async fn serve_http1<S>(
     io: Begun<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
-    answer: Arc<A>,
-    arrival: Arrival,
+    service: S,
     limits: &Limits,
     ending: &CancellationToken,
-) -> hyper::Result<()> {
+) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Send,
+    S::Future: Send + 'static,
+{
     let header_bytes = limits.header_bytes as usize;
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
-        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
-    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
@@ -70,27 +75,24 @@ async fn serve_http1<A: Answer>(
         .half_close(true)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    }
+    until_ended(
+        connection,
+        http1::UpgradeableConnection::graceful_shutdown,
+        ending,
+    )
+    .await
 }
 
-async fn serve_http2<A: Answer>(
+async fn serve_http2<S>(
     io: Begun<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
-    answer: Arc<A>,
-    arrival: Arrival,
+    service: S,
     limits: &Limits,
     ending: &CancellationToken,
-) -> hyper::Result<()> {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
-        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
-    });
+) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Send,
+    S::Future: Send + 'static,
+{
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -101,11 +103,20 @@ async fn serve_http2<A: Answer>(
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(io), service);
+    until_ended(connection, http2::Connection::graceful_shutdown, ending).await
+}
+
+/// Waits for the end of a connection, which is shut down in order once the service ends.
+async fn until_ended<C: Future>(
+    connection: C,
+    shut_down: fn(Pin<&mut C>),
+    ending: &CancellationToken,
+) -> C::Output {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => ended,
         () = ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            shut_down(connection.as_mut());
             connection.await
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use podbay_runtime::dial::BoxIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 
 /// Bytes of the head of an answer, at most; and of what is read of a body before it is passed on.
 const BUFFER: usize = 64 << 10;
@@ -54,10 +53,12 @@ impl Connection {
     /// Speaks HTTP over what was dialled. Nothing is sent yet.
     pub(super) async fn begin(io: BoxIo) -> hyper::Result<Self> {
         let heard = Arc::new(AtomicBool::new(false));
-        let io = Heard {
-            io,
-            heard: Arc::clone(&heard),
-        };
+        let hears = Arc::clone(&heard);
+        let io = InspectReader::new(io, move |read| {
+            if !read.is_empty() {
+                hears.store(true, Ordering::Relaxed);
+            }
+        });
         let (sender, connection) = Builder::new()
             .max_headers(HEADERS)
             .max_buf_size(BUFFER)
@@ -206,51 +207,4 @@ pub(super) fn poll_data(
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let frame = ready!(Pin::new(body).poll_frame(cx));
     Poll::Ready(frame.filter(|frame| frame.as_ref().map_or(true, Frame::is_data)))
-}
-
-/// Tells whether anything was read.
-struct Heard {
-    io: BoxIo,
-    heard: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
 }

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use podbay_runtime::dial::{DialError, SandboxAddress};
+use podbay_runtime::error::chain;
 use podbay_runtime::{ErrorCode, SessionState};
 use tokio::time::sleep;
 
@@ -322,7 +323,7 @@ impl<S: Sessions> Router<S> {
         // The others that wait were probably closed with it.
         self.pool.forget(key);
         let refusal = Refusal::Broken {
-            reason: in_full(&error),
+            reason: chain(&error),
         };
         let is_whole = match unsent {
             Some(unsent) => {
@@ -351,7 +352,7 @@ impl<S: Sessions> Router<S> {
                 if drops_address(&error) {
                     self.pool.forget(key);
                 }
-                let refusal = unreachable(in_full(&error));
+                let refusal = unreachable(chain(&error));
                 return Err(if self.is_still_there(admitted).await {
                     Failure::NotThere(refusal)
                 } else {
@@ -365,7 +366,7 @@ impl<S: Sessions> Router<S> {
             return Err(Failure::Again(unreachable(reason)));
         }
         let connection = Connection::begin(io).await;
-        connection.map_err(|error| Failure::Final(unreachable(in_full(&error))))
+        connection.map_err(|error| Failure::Final(unreachable(chain(&error))))
     }
 
     /// Whether the sandbox that a request was admitted to is still the session's.
@@ -468,16 +469,4 @@ fn gone(route: &Route, address: &SandboxAddress) -> Option<Refusal> {
         }),
         _ => None,
     }
-}
-
-/// An error with all that caused it.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }

@@ -59,37 +59,26 @@ impl ServiceSessions {
         };
         let turn = self.turn(&key);
         let _turn = turn.lock().await;
-        let found = self.find_by_key(&key).await?;
         let mut mode = OpenMode::AttachOrCreate;
-        if let Some(known) = found {
-            let differences: Vec<String> = request
-                .differences(&known.record.spec)
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+        let mut differences = Vec::new();
+        if let Some(known) = self.find_by_key(&key).await? {
+            let found = request.differences(&known.record.spec);
+            differences = found.iter().map(ToString::to_string).collect();
             match &known.state {
                 SessionState::Starting(_) | SessionState::Ready(_) if self.is_carried_on(&known) => {
                     return Ok(Begun { known, differences });
                 }
                 // What failed is tried as it is asked for now.
-                SessionState::Failed(_) if !differences.is_empty() => mode = OpenMode::Replace,
+                SessionState::Failed(_) if !differences.is_empty() => {
+                    mode = OpenMode::Replace;
+                    differences.clear();
+                }
                 _ => {}
             }
-            let start = self.begin(&key, request, mode)?;
-            let known = self.stored(&key, start).await?;
-            let differences = if mode == OpenMode::Replace {
-                Vec::new()
-            } else {
-                differences
-            };
-            return Ok(Begun { known, differences });
         }
         let start = self.begin(&key, request, mode)?;
         let known = self.stored(&key, start).await?;
-        Ok(Begun {
-            known,
-            differences: Vec::new(),
-        })
+        Ok(Begun { known, differences })
     }
 
     /// Goes on with the start of a session that has no pod a while after it was written down: who began it may have died. From

@@ -1,5 +1,7 @@
 //! One session, as the service knows it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use podbay_manifests::{Record, SessionOwner};
 use podbay_runtime::dial::SandboxAddress;
@@ -25,7 +27,7 @@ pub struct SessionKey {
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Its record.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// Its state.
     pub state: SessionState,
     /// Where its sandbox is.
@@ -39,7 +41,7 @@ pub struct Known {
 impl Known {
     /// What the index knows of it; `None` if it has seen no record that can be read.
     pub(super) fn of_view(view: &SessionView, now: Timestamp) -> Option<Self> {
-        let record = view.record()?.clone();
+        let record = Arc::clone(view.record()?);
         Some(Self {
             record,
             state: view.state(now)?,
@@ -84,7 +86,7 @@ impl From<Look> for Known {
             address,
         } = look;
         Self {
-            record,
+            record: Arc::new(record),
             state,
             address,
             restarts: (0, None),

@@ -1,5 +1,7 @@
 //! Sessions found: in the index, by one call where it does not know them, and with what a start in this process knows better.
 
+use std::sync::Arc;
+
 use podbay_manifests::{RuntimeId, SessionNames, SessionOwner};
 use podbay_runtime::{Error, SessionId, SessionIndex, SessionState};
 use tokio::time::Instant;
@@ -201,7 +203,7 @@ impl ServiceSessions {
     pub(super) fn of_start(start: &Start) -> Option<Known> {
         let stored = start.known()?;
         let mut known = Known {
-            record: stored.record,
+            record: Arc::new(stored.record),
             state: BEGUN,
             address: None,
             restarts: (0, None),

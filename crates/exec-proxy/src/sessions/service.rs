@@ -181,7 +181,11 @@ impl ServiceSessions {
             let failure = record.last_failure.as_ref();
             failure.is_some_and(|failure| now.duration_since(failure.at) >= ttl)
         };
-        if !index.list().iter().any(|view| view.record().is_some_and(is_over)) {
+        if !index
+            .list()
+            .iter()
+            .any(|view| view.record().is_some_and(|record| is_over(record)))
+        {
             return;
         }
         match self.podbay.remove_expired(now).await {

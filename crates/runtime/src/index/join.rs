@@ -18,8 +18,8 @@ pub(crate) struct IndexedRecord {
     pub(crate) name: String,
     /// Its place among the sessions that the namespace may have at once.
     pub(crate) place: Place,
-    /// What it says, if this version can read it.
-    pub(crate) record: Result<Record, RecordError>,
+    /// What it says, if this version can read it. Shared with those who look, who may be many.
+    pub(crate) record: Result<Arc<Record>, RecordError>,
 }
 
 /// All sessions that are known, each with its record, its pods or both: one may be seen before the other.
@@ -150,10 +150,9 @@ impl Join {
         }
         self.records.insert(name.clone(), Arc::clone(&session));
         self.forget_record(&session, &name);
-        let record = Record::parse(object);
-        if let Ok(Record {
-            runtime_id: Some(id), ..
-        }) = &record
+        let record = Record::parse(object).map(Arc::new);
+        if let Ok(record) = &record
+            && let Some(id) = &record.runtime_id
         {
             self.runtime_ids.insert(id.clone(), Arc::clone(&session));
         }
@@ -212,9 +211,8 @@ impl Join {
             if known.name != name {
                 return true;
             }
-            if let Ok(Record {
-                runtime_id: Some(id), ..
-            }) = &known.record
+            if let Ok(record) = &known.record
+                && let Some(id) = &record.runtime_id
                 && runtime_ids.get(id).is_some_and(|label| **label == *session)
             {
                 runtime_ids.remove(id);

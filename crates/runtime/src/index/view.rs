@@ -54,7 +54,7 @@ impl SessionView {
     }
 
     /// Its record. `None` if that has not been seen, or can't be read by this version.
-    pub fn record(&self) -> Option<&Record> {
+    pub fn record(&self) -> Option<&Arc<Record>> {
         self.record.as_ref()?.record.as_ref().ok()
     }
 
@@ -70,7 +70,7 @@ impl SessionView {
 
     /// Its state at `now`, from its record and its pods; events are left out. `None` if its record has not been seen.
     pub fn state(&self, now: Timestamp) -> Option<SessionState> {
-        let record: Result<_, &RecordError> = self.record.as_ref()?.record.as_ref();
+        let record: Result<_, &RecordError> = self.record.as_ref()?.record.as_deref();
         Some(session_state(
             record,
             self.pods.iter().map(|pod| &**pod),

@@ -132,14 +132,14 @@ pub struct EventLine {
 /// A session's line in a list. `pods` are those with its label, `events` those about the pod that counts, if they were read.
 pub(crate) fn summarise(
     name: &str,
-    record: &Result<Record, RecordError>,
+    record: Result<&Record, &RecordError>,
     pods: &[&Pod],
     events: Option<&[Event]>,
     now: Timestamp,
 ) -> Summary {
-    let state = session_state(record.as_ref(), pods.iter().copied(), events, now);
+    let state = session_state(record, pods.iter().copied(), events, now);
     let pod = preferred_pod(pods.iter().copied());
-    summary(name, record.as_ref().ok(), state, pod)
+    summary(name, record.ok(), state, pod)
 }
 
 /// The line of a session of this machine, which has no pod.
@@ -196,13 +196,7 @@ pub(crate) fn describe(
     };
     let spec = &record.spec;
     let pods: Vec<&Pod> = pod.into_iter().collect();
-    let summary = summarise(
-        &spec.names().object(),
-        &Ok(record.clone()),
-        &pods,
-        events.as_deref(),
-        now,
-    );
+    let summary = summarise(&spec.names().object(), Ok(record), &pods, events.as_deref(), now);
     Description {
         agent: agent(spec, look),
         events: events.iter().flatten().map(line).collect(),
