@@ -42,7 +42,8 @@ async fn a_session_is_opened_listed_shown_and_closed() {
         assert_eq!(podbay.run(&["ls", "-o", "name"]).await.text().lines().count(), 1);
         let _ = podbay.run(&["close", "demo"]).await.expect(0);
         let _ = podbay.run(&["close", "Any Text/ÄÖ é", "--wait"]).await.expect(0);
-        assert!(namespace.objects().await.is_empty());
+        // `demo` was closed without waiting for it.
+        namespace.wait_until_empty().await;
     })
     .await;
 }
