@@ -39,6 +39,9 @@ const ONLY_LISTED: &str =
     "lists are for the mode \"default\"; a session that asks for that mode itself (--network) has them";
 const NOT_SERVED: &str = "no host is served to the outside";
 
+const TLS_CERTIFICATE: &str = "serve.tls_cert_file";
+const TLS_KEY: &str = "serve.tls_private_key_file";
+
 const AGENT_DELIVERY: &str = "agent.delivery";
 const AGENT_IMAGE: &str = "agent.image";
 
@@ -297,6 +300,7 @@ fn is_privileged(config: &Config) -> bool {
 pub(crate) fn check(config: &Config, reader: &mut Reader<'_>) {
     node_selector(config, reader);
     ping(config, reader);
+    certificate(config, reader);
     for Pair { keys, clash, reason } in CONTRADICTIONS {
         if let [key, other, ..] = keys
             && reader.all_valid(keys)
@@ -342,6 +346,23 @@ fn node_selector(config: &Config, reader: &mut Reader<'_>) {
     ) {
         (Some(_), None) => (SELECTOR_KEY, SELECTOR_VALUE),
         (None, Some(_)) => (SELECTOR_VALUE, SELECTOR_KEY),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    reader.note(Fault::Alone {
+        place: reader.place(key),
+        key,
+        missing,
+    });
+}
+
+/// A service that was to speak TLS must not come up without it.
+fn certificate(config: &Config, reader: &mut Reader<'_>) {
+    if !reader.all_valid(&[TLS_CERTIFICATE, TLS_KEY]) {
+        return;
+    }
+    let (key, missing) = match (&config.serve.tls_cert_file, &config.serve.tls_private_key_file) {
+        (Some(_), None) => (TLS_CERTIFICATE, TLS_KEY),
+        (None, Some(_)) => (TLS_KEY, TLS_CERTIFICATE),
         (Some(_), Some(_)) | (None, None) => return,
     };
     reader.note(Fault::Alone {

@@ -6,9 +6,10 @@ use secrecy::SecretString;
 
 use crate::api_key::ApiKeyEntry;
 use crate::declaration::settings;
-use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SWITCH, TEXT, TEXTS};
+use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXTS};
 use crate::serve_rule::{
-    API_KEYS, HOLD, LISTEN, OPTIONAL_SECRET, RESOURCE_FACTOR, URL_SCHEME, URL_SEPARATOR, URL_STYLE,
+    API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PORTS, RESOURCE_FACTOR,
+    URL_SCHEME, URL_SEPARATOR, URL_STYLE,
 };
 use crate::setting::Section;
 use crate::vocabulary::{UrlScheme, UrlStyle};
@@ -28,12 +29,55 @@ settings! {
     /// `localhost` where this machine resolves such names, else a port of its own.
     url_style: UrlStyle = UrlStyle::Auto, URL_STYLE;
 
-    /// The scheme of the URLs of sessions: `https` where a proxy before the service speaks TLS.
-    url_scheme: UrlScheme = UrlScheme::Http, URL_SCHEME;
+    /// The scheme of the URLs of sessions. `auto` is `https` where the service has a certificate (`tls_cert_file`) or stands behind a
+    /// proxy (`behind_proxy`), else `http`.
+    url_scheme: UrlScheme = UrlScheme::Auto, URL_SCHEME;
 
     /// What stands between runtime id and domain in the hosts of sessions: `.`, for which a wildcard certificate of the domain
     /// is needed, or `-`, for a domain that is itself below one that there is such a certificate for.
     url_separator: String = ".".to_owned(), URL_SEPARATOR;
+
+    /// In port style: the ports of this machine that sessions have, four each.
+    ports: String = "21000-28999".to_owned(), PORTS;
+
+    /// A file with the certificate that the service shows, in PEM, and those that lead from it to an authority. With it the service
+    /// speaks TLS. It is looked at every 30 seconds, and a new one is taken without a restart.
+    tls_cert_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// The file with the private key of that certificate, in PEM.
+    tls_private_key_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// Whether nobody but a proxy (an ingress, a load balancer) can reach the service. Then what it says of its clients in `Forwarded` and
+    /// `X-Forwarded-*` is passed on to sandboxes, and the URLs of sessions are `https` (`url_scheme`). It must keep the request's `Host`.
+    behind_proxy: bool = false, SWITCH;
+
+    /// A file with a secret of 32 characters or more (`openssl rand -hex 32`), the same for all replicas of the service: what one of them
+    /// lets a browser in with, to VS Code and to what a sandbox serves, the others know. When it is not set, each process makes its own,
+    /// and browsers are asked for the session's key again after a restart.
+    browser_secret_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// How long a request for a session is held that is starting, or that is paused and the request does not wake.
+    hold_starting_seconds: u64 = 30, HOLD_SECONDS;
+
+    /// How long a request is held that wakes a paused session.
+    hold_waking_seconds: u64 = 120, HOLD_SECONDS;
+
+    /// Whether a request with the session's key on its URL wakes a paused session.
+    wake: bool = true, SWITCH;
+
+    /// Connections at the same time, for each port that is listened on. More wait until one of these ends. Each may need two
+    /// descriptors (`ulimit -n`).
+    max_connections: u32 = 16_384, CONNECTIONS;
+
+    /// How long the head of a request, or a TLS handshake, may take to arrive. A connection of HTTP/1.1 on which nothing is asked for
+    /// as long is closed, too.
+    header_timeout_seconds: u64 = 30, SECONDS;
+
+    /// Bytes of the body of a request to the API, at most. What goes to sandboxes may be of any size.
+    api_body_bytes: u64 = 4 << 20, BODY;
+
+    /// How long requests may take to be answered once the service was told to end, and upgraded connections (WebSockets) may go on.
+    drain_seconds: u64 = 20, HOLD_SECONDS;
 
     /// How long the answer to a start, and to a question after a session that starts, is held back for the session to become ready.
     /// Clients ask again every 2 to 10 seconds only; one second makes most sessions ready in the first answer, and is far below

@@ -10,11 +10,17 @@ use crate::vocabulary::{UrlScheme, UrlStyle};
 
 /// Well below the shortest time-out of a client (10 seconds).
 const MOST_HOLD: u64 = 5000;
+/// A day: no client waits for longer.
+const MOST_HOLD_SECONDS: u64 = 86_400;
+/// The descriptors that Linux gives a process at most, where nobody has raised that (`fs.nr_open`).
+const MOST_CONNECTIONS: u32 = 1_048_576;
+/// A gibibyte: all of a body is kept in memory.
+const MOST_BODY: u64 = 1 << 30;
 /// What clients may ask for.
 const MOST_FACTOR: u32 = 8;
 
 pub(crate) const URL_STYLE: Rule<UrlStyle> = anything("auto, host, path or port");
-pub(crate) const URL_SCHEME: Rule<UrlScheme> = anything("http or https");
+pub(crate) const URL_SCHEME: Rule<UrlScheme> = anything("auto, http or https");
 pub(crate) const URL_SEPARATOR: Rule<String> = Rule {
     unit: None,
     allowed: "\".\" or \"-\"",
@@ -36,6 +42,41 @@ pub(crate) const HOLD: Rule<u64> = Rule {
     allowed: "a whole number from 0 to 5000",
     judge: |milliseconds| accept(*milliseconds <= MOST_HOLD),
     bounds: Some((0, MOST_HOLD)),
+};
+
+pub(crate) const HOLD_SECONDS: Rule<u64> = Rule {
+    unit: Some("seconds"),
+    allowed: "a whole number from 0 to 86400 (a day)",
+    judge: |seconds| accept(*seconds <= MOST_HOLD_SECONDS),
+    bounds: Some((0, MOST_HOLD_SECONDS)),
+};
+
+/// Of which each session has four.
+pub(crate) const PORTS: Rule<String> = Rule {
+    unit: None,
+    allowed: "two ports with a hyphen between them, the first at least 1 and the second at least 3 more, such as \"21000-28999\"",
+    judge: |text| {
+        let parts = text.split_once('-');
+        let ports = parts.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        accept(ports.is_some_and(|(first, last): (u16, u16)| {
+            first > 0 && last.checked_sub(first).is_some_and(|more| more >= 3)
+        }))
+    },
+    bounds: None,
+};
+
+pub(crate) const CONNECTIONS: Rule<u32> = Rule {
+    unit: Some("connections"),
+    allowed: "a whole number from 1 to 1048576",
+    judge: |connections| accept((1..=MOST_CONNECTIONS).contains(connections)),
+    bounds: Some((1, MOST_CONNECTIONS as u64)),
+};
+
+pub(crate) const BODY: Rule<u64> = Rule {
+    unit: Some("bytes"),
+    allowed: "a whole number from 1024 to 1073741824 (1 GiB)",
+    judge: |bytes| accept((1024..=MOST_BODY).contains(bytes)),
+    bounds: Some((1024, MOST_BODY)),
 };
 
 pub(crate) const OPTIONAL_SECRET: Rule<Option<SecretString>> = Rule {

@@ -103,6 +103,8 @@ choices! {
 
     /// The scheme of the URLs of sessions.
     pub enum UrlScheme {
+        /// With TLS where the service has a certificate or stands behind a proxy, else without.
+        Auto = "auto",
         /// Without TLS.
         Http = "http",
         /// With TLS, which the service or a proxy before it speaks.

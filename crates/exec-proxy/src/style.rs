@@ -40,7 +40,8 @@ pub struct Surroundings {
 /// The style that the settings ask for, or the best one that there is.
 pub fn choose(config: &ServeConfig, here: Surroundings) -> Result<UrlStyle, StyleError> {
     let scheme = match config.url_scheme {
-        UrlScheme::Http => Scheme::Http,
+        UrlScheme::Auto if config.tls_cert_file.is_some() || config.behind_proxy => Scheme::Https,
+        UrlScheme::Auto | UrlScheme::Http => Scheme::Http,
         UrlScheme::Https => Scheme::Https,
     };
     let separator = if config.url_separator == "-" {
@@ -165,5 +166,33 @@ mod tests {
         };
         let style = choose(&config, here).unwrap();
         assert_eq!(style.to_string(), "https://{runtime_id}-run.example.com");
+    }
+
+    #[test]
+    fn with_a_certificate_or_a_proxy_urls_are_https() {
+        let here = Surroundings {
+            listen: "0.0.0.0:1".parse().unwrap(),
+            resolves_localhost: false,
+        };
+        let scheme = |change: fn(&mut ServeConfig)| {
+            let mut config = ServeConfig {
+                domain: Some("run.example.com".to_owned()),
+                ..ServeConfig::default()
+            };
+            change(&mut config);
+            choose(&config, here).unwrap().scheme()
+        };
+        assert_eq!(scheme(|_| {}), Scheme::Http);
+        assert_eq!(
+            scheme(|config| config.tls_cert_file = Some("/c".into())),
+            Scheme::Https
+        );
+        assert_eq!(scheme(|config| config.behind_proxy = true), Scheme::Https);
+        // Behind a proxy that speaks no TLS.
+        let plain = |config: &mut ServeConfig| {
+            config.behind_proxy = true;
+            config.url_scheme = UrlScheme::Http;
+        };
+        assert_eq!(scheme(plain), Scheme::Http);
     }
 }

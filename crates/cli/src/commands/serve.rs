@@ -12,7 +12,7 @@ use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::listen::{Limits, Listening, PortListeners, serve};
 use podbay_exec_proxy::routing::ports::PortRange;
 use podbay_exec_proxy::routing::url::UrlStyle as UrlsBy;
-use podbay_exec_proxy::routing::{Router, RoutingSettings};
+use podbay_exec_proxy::routing::{Access, Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
 use podbay_exec_proxy::sessions::ServiceSessions;
 use podbay_exec_proxy::style::{Surroundings, choose};
@@ -45,12 +45,22 @@ pub(crate) struct ServeArgs {
     /// How the URL of a session tells which one is meant
     #[arg(long, value_name = "STYLE", value_parser = url_style())]
     url_style: Option<UrlStyle>,
+    /// The file with the certificate to show, in PEM; the service speaks TLS then
+    #[arg(long, value_name = "FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// The file with the certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_private_key_file: Option<PathBuf>,
+    /// Nobody but a proxy reaches the service: what it says of its clients is believed
+    #[arg(long)]
+    behind_proxy: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   podbay serve --backend local                            sessions of this machine, without isolation; prints a key
   podbay serve --backend cluster --listen 0.0.0.0:8000    pods; PODBAY_API_KEY or [serve] has the keys
+  podbay serve --backend cluster --listen 0.0.0.0:8443 --domain run.example.com --tls-cert-file tls.crt --tls-private-key-file tls.key
 
 Clients of OpenHands find it by RUNTIME=remote, SANDBOX_REMOTE_RUNTIME_API_URL and SANDBOX_API_KEY.";
 
@@ -60,6 +70,9 @@ impl ServeArgs {
             listen,
             domain,
             url_style,
+            tls_cert_file,
+            tls_private_key_file,
+            behind_proxy,
         } = self;
         if let Some(listen) = listen {
             loader = loader.flag("serve.listen", "--listen", listen.as_str());
@@ -69,6 +82,19 @@ impl ServeArgs {
         }
         if let Some(style) = url_style {
             loader = loader.flag("serve.url_style", "--url-style", style.as_str());
+        }
+        if let Some(path) = tls_cert_file {
+            loader = loader.flag("serve.tls_cert_file", "--tls-cert-file", path.as_path());
+        }
+        if let Some(path) = tls_private_key_file {
+            loader = loader.flag(
+                "serve.tls_private_key_file",
+                "--tls-private-key-file",
+                path.as_path(),
+            );
+        }
+        if *behind_proxy {
+            loader = loader.flag("serve.behind_proxy", "--behind-proxy", true);
         }
         loader
     }
@@ -81,6 +107,14 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     let address: SocketAddr = config.serve.listen.parse().map_err(|_| Failure::Usage {
         message: format!("{:?} is no address to listen on", config.serve.listen),
     })?;
+    let usage = |error: &dyn std::error::Error| Failure::Usage {
+        message: chain(error),
+    };
+    let listening = Listening::of(&config.serve)
+        .await
+        .map_err(|error| usage(&error))?;
+    let access = Access::of(&config.serve).map_err(|error| usage(&error))?;
+    let range: PortRange = config.serve.ports.parse().map_err(|error| usage(&error))?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| Failure::Local {
@@ -92,9 +126,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         config: &config.serve,
         listen: address,
     };
-    let (keys, made) = ApiKeys::gather(sources).map_err(|error| Failure::Usage {
-        message: chain(&error),
-    })?;
+    let (keys, made) = ApiKeys::gather(sources).map_err(|error| usage(&error))?;
     let adopts = match &config.serve.adopt_unowned {
         Some(name) => Some(SessionOwner::of(name).map_err(|source| Error::Owner {
             name: name.clone(),
@@ -108,18 +140,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         listen: address,
         resolves_localhost: resolves_localhost().await,
     };
-    let style = choose(&config.serve, here).map_err(|error| Failure::Usage {
-        message: chain(&error),
-    })?;
-    let limits = Limits::default();
+    let style = choose(&config.serve, here).map_err(|error| usage(&error))?;
+    let limits = Limits::of(&config.serve);
     let ports = (style == UrlsBy::Port).then(|| {
         let sessions = Arc::clone(&sessions);
-        Arc::new(PortListeners::new(
-            sessions,
-            PortRange::default(),
-            kept_ports(),
-            limits,
-        ))
+        Arc::new(PortListeners::new(sessions, range, kept_ports(), limits))
     });
     let urls: Arc<dyn Urls> = match &ports {
         Some(ports) => Arc::clone(ports) as _,
@@ -127,7 +152,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     };
     let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve);
     let sessions_to_sweep = Arc::clone(&sessions);
-    let router = Router::new(sessions, RoutingSettings::new(style.clone()));
+    let routing = RoutingSettings::of(&config.serve, style.clone());
+    let router = Router::new(sessions, routing).with_access(access);
     let service = Arc::new(Service::new(api, router));
     if let Some(ports) = &ports {
         ports.begin(&service).await;
@@ -136,7 +162,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         what: "signals can't be listened to".to_owned(),
         source,
     })?;
-    print_line(format_args!("listening on http://{address}"))?;
+    let scheme = if listening.tls.is_some() { "https" } else { "http" };
+    print_line(format_args!("listening on {scheme}://{address}"))?;
     if let Some(key) = made {
         print_line(format_args!(
             "API key (made for this run): {}",
@@ -146,7 +173,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     note(&format!("sessions are reached at {style}"));
     let sweeping = tokio::spawn(sweep(sessions_to_sweep));
     let ends = signals.token().cancelled_owned();
-    serve(listener, Listening::default(), Arc::clone(&service), limits, ends).await;
+    serve(listener, listening, Arc::clone(&service), limits, ends).await;
     sweeping.abort();
     if let Some(ports) = &ports {
         ports.end().await;
@@ -221,10 +248,16 @@ mod tests {
             listen: Some("[::1]:1".to_owned()),
             domain: Some("d.example".to_owned()),
             url_style: Some(UrlStyle::Host),
+            tls_cert_file: Some("/c".into()),
+            tls_private_key_file: Some("/k".into()),
+            behind_proxy: true,
         };
         let config = args.settings(Config::loader().search(false)).load().unwrap();
         assert_eq!(config.serve.listen, "[::1]:1");
         assert_eq!(config.serve.domain.as_deref(), Some("d.example"));
         assert_eq!(config.serve.url_style, UrlStyle::Host);
+        assert_eq!(config.serve.tls_cert_file.as_deref(), Some("/c".as_ref()));
+        assert_eq!(config.serve.tls_private_key_file.as_deref(), Some("/k".as_ref()));
+        assert!(config.serve.behind_proxy);
     }
 }

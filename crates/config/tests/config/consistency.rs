@@ -225,3 +225,26 @@ fn what_has_no_effect_as_things_stand_is_told() {
         assert!(warning.to_string().contains(expected), "{warning}");
     }
 }
+
+#[test]
+fn a_certificate_comes_with_its_key() {
+    for (given, missing) in [
+        ("tls_cert_file", "tls_private_key_file"),
+        ("tls_private_key_file", "tls_cert_file"),
+    ] {
+        let file = format!("[serve]\n{given} = '/a'");
+        let error = load(&file, &[]).unwrap_err();
+        let [
+            Fault::Alone {
+                key, missing: told, ..
+            },
+        ] = error.faults()
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (*key, *told),
+            (&*format!("serve.{given}"), &*format!("serve.{missing}"))
+        );
+    }
+}

@@ -8,25 +8,23 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::error::Refusal;
 
-/// Bytes of a body, at most: an environment takes 2 MiB on Linux, and escapes.
-const LIMIT: usize = 4 << 20;
 /// How long it may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads a body.
-pub(super) async fn read<B>(body: B) -> Result<Bytes, Refusal>
+/// Reads a body of no more than `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize) -> Result<Bytes, Refusal>
 where
     B: http_body::Body + Send,
     B::Data: Send,
     B::Error: std::fmt::Display,
 {
     let body = body.map_err(|error| std::io::Error::other(error.to_string()));
-    let read = tokio::time::timeout(PATIENCE, std::pin::pin!(Limited::new(body, LIMIT)).collect()).await;
+    let read = tokio::time::timeout(PATIENCE, std::pin::pin!(Limited::new(body, limit)).collect()).await;
     match read {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body has more than {LIMIT} bytes"),
+            format!("the body has more than {limit} bytes (serve.api_body_bytes)"),
         )),
         Ok(Err(error)) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,

@@ -56,6 +56,8 @@ pub struct Api {
     keys: ApiKeys,
     policy: StartPolicy,
     hold: Duration,
+    /// Bytes of a body, at most.
+    body_limit: usize,
 }
 
 impl Api {
@@ -74,6 +76,7 @@ impl Api {
                 resource_factor_limit: config.resource_factor_limit,
             },
             hold: Duration::from_millis(config.hold_milliseconds),
+            body_limit: usize::try_from(config.api_body_bytes).unwrap_or(usize::MAX),
             sessions,
             urls,
             keys,
@@ -128,10 +131,19 @@ impl Api {
         }
         let caller = self.caller(parts)?;
         match route {
-            Route::Start => self.start(caller, &body::read(body).await?).await,
-            Route::Stop => self.stop(caller, &body::read(body).await?).await,
-            Route::Pause => self.pause(caller, &body::read(body).await?).await,
-            Route::Resume => self.resume(caller, &body::read(body).await?).await,
+            Route::Start => {
+                self.start(caller, &body::read(body, self.body_limit).await?)
+                    .await
+            }
+            Route::Stop => self.stop(caller, &body::read(body, self.body_limit).await?).await,
+            Route::Pause => {
+                self.pause(caller, &body::read(body, self.body_limit).await?)
+                    .await
+            }
+            Route::Resume => {
+                self.resume(caller, &body::read(body, self.body_limit).await?)
+                    .await
+            }
             Route::Session(id) => self.session(caller, &id).await,
             Route::Batch(ids) => self.batch(caller, ids).await,
             Route::Runtime(id) => self.runtime(caller, &id).await,

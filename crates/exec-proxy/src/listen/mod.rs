@@ -8,6 +8,7 @@
 //!   preface.rs     which of the two it is
 //!   tls.rs         TLS, with a certificate that may be replaced
 //!   limits.rs      how much clients may take
+//!   settings.rs    what the settings say of listeners
 //!   request.rs     which host a request is for, and what is refused (pure)
 //! ```
 
@@ -18,6 +19,7 @@ mod limits;
 mod ports;
 mod preface;
 pub mod request;
+mod settings;
 mod tls;
 
 use std::future::Future;

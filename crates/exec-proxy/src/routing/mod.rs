@@ -5,6 +5,7 @@
 //!   tunnels.rs     connections that are no longer HTTP
 //!   relay.rs       bytes between two connections
 //!   entry/         who may see what checks no key itself
+//!   settings.rs    how requests are routed
 //!   hold.rs        requests held until their sandbox is there
 //!   pool.rs        connections that wait for their next request
 //!   connection.rs  one connection to a sandbox
@@ -32,11 +33,13 @@ pub mod ports;
 pub(crate) mod refusal;
 mod relay;
 mod router;
+mod settings;
 pub mod target;
 mod tunnels;
 pub mod url;
 
-pub use entry::Access;
+pub use entry::{Access, SecretError};
 pub use hold::HoldLimits;
 pub use pool::{PoolLimits, SandboxBody};
-pub use router::{Routed, Router, RoutingSettings};
+pub use router::{Routed, Router};
+pub use settings::RoutingSettings;

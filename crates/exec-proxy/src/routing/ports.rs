@@ -5,6 +5,7 @@
 //! what it gave ([`PortTable`]), in a file if it can.
 
 use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
 
 use podbay_manifests::RuntimeId;
 
@@ -58,6 +59,17 @@ impl Default for PortRange {
             first: 21_000,
             blocks: 2_000,
         }
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = PortRangeError;
+
+    /// `FIRST-LAST`.
+    fn from_str(text: &str) -> Result<Self, PortRangeError> {
+        let port = |text: &str| text.parse().unwrap_or_default();
+        let (first, last) = text.split_once('-').unwrap_or_default();
+        Self::new(port(first), port(last))
     }
 }
 
@@ -137,6 +149,18 @@ mod tests {
 
     fn id(byte: u8) -> RuntimeId {
         RuntimeId::from_random([byte; 16])
+    }
+
+    #[test]
+    fn a_range_is_two_ports() {
+        assert_eq!("21000-28999".parse(), Ok(PortRange::default()));
+        assert_eq!(
+            podbay_config::ServeConfig::default().ports.parse(),
+            Ok(PortRange::default())
+        );
+        for wrong in ["", "1", "1-", "-4", "0-9", "4-6", "9-1", "1-99999", "a-b"] {
+            assert!(wrong.parse::<PortRange>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -21,9 +21,10 @@ use super::connection::{Connection, NotAnswered, RequestBody};
 use super::endpoint::Endpoint;
 use super::entry::{Access, Admission, Claim, Entry};
 use super::headers::{AnswerFrom, Asker, Upgrade, from_sandbox, to_sandbox};
-use super::hold::{Admitted, Hold, HoldLimits};
-use super::pool::{Pool, PoolKey, PoolLimits, SandboxBody};
+use super::hold::{Admitted, Hold};
+use super::pool::{Pool, PoolKey, SandboxBody};
 use super::refusal::Refusal;
+use super::settings::RoutingSettings;
 use super::target::{Meant, Target};
 use super::tunnels::Tunnels;
 use super::url::UrlStyle;
@@ -40,31 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SMALL: usize = 4096;
 /// How often a request is begun anew: a connection was closed, or the sandbox has changed.
 const TRIES: u32 = 4;
-
-/// How requests are routed.
-#[derive(Clone, Debug)]
-pub struct RoutingSettings {
-    /// How the URLs of sessions are made.
-    pub style: UrlStyle,
-    /// How long requests are held.
-    pub hold: HoldLimits,
-    /// How many connections to sandboxes are kept.
-    pub pool: PoolLimits,
-    /// In path style: all sandboxes are one tenant's, whose documents may see each other.
-    pub trusted_single_tenant: bool,
-}
-
-impl RoutingSettings {
-    /// Those that are usual, with this style of URLs.
-    pub fn new(style: UrlStyle) -> Self {
-        Self {
-            style,
-            hold: HoldLimits::default(),
-            pool: PoolLimits::default(),
-            trusted_single_tenant: false,
-        }
-    }
-}
 
 /// Passes requests on to the sandboxes that they are for.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::agents;
-use crate::world::{World, stock};
+use crate::world::{ALICE, World, stock};
 
 /// Where each setting's effect is tested.
-const TESTED: [(&str, &str); 14] = [
+const TESTED: [(&str, &str); 26] = [
     (
         "serve.listen",
         "style.rs, keys/source.rs, and by each test that runs the program",
@@ -22,6 +22,18 @@ const TESTED: [(&str, &str); 14] = [
     ("serve.url_style", "style.rs"),
     ("serve.url_scheme", "style.rs"),
     ("serve.url_separator", "style.rs"),
+    ("serve.ports", "routing/ports.rs"),
+    ("serve.tls_cert_file", "listen/settings.rs"),
+    ("serve.tls_private_key_file", "listen/settings.rs"),
+    ("serve.behind_proxy", "style.rs, and listen/settings.rs"),
+    ("serve.browser_secret_file", "routing/entry/secret.rs"),
+    ("serve.hold_starting_seconds", "routing/settings.rs"),
+    ("serve.hold_waking_seconds", "routing/settings.rs"),
+    ("serve.wake", "routing/settings.rs"),
+    ("serve.max_connections", "listen/settings.rs"),
+    ("serve.header_timeout_seconds", "listen/settings.rs"),
+    ("serve.api_body_bytes", "here"),
+    ("serve.drain_seconds", "listen/settings.rs"),
     ("serve.hold_milliseconds", "here"),
     ("serve.v0_server", "here, and api/start/tests.rs"),
     ("serve.persistent", "pods.rs"),
@@ -88,4 +100,15 @@ async fn an_image_s_own_v0_server_is_not_run_here() {
         body["detail"].as_str().unwrap().contains("serve.v0_server"),
         "{body}"
     );
+}
+
+#[tokio::test]
+async fn a_body_has_no_more_bytes_than_the_setting_says() {
+    let world = World::here(|config| config.api_body_bytes = 1024).await;
+    let body = |bytes: usize| format!("{{\"runtime_id\": null, \"x\": \"{}\"}}", "x".repeat(bytes));
+    let (status, _) = world.ask("POST", "/stop", &[ALICE], &body(900)).await;
+    assert_eq!(status, 200);
+    let (status, told) = world.ask("POST", "/stop", &[ALICE], &body(1024)).await;
+    assert_eq!(status, 413);
+    assert!(told["detail"].as_str().unwrap().contains("1024 bytes"), "{told}");
 }

@@ -1,8 +1,9 @@
 //! Who may see VS Code and the work ports of a sandbox: whoever has the session's key, and a browser that was let in by them.
 //!
 //! ```text
-//!   claim.rs  what a request brings (pure)
-//!   seal.rs   texts that only we can have made, for a while (pure)
+//!   claim.rs   what a request brings (pure)
+//!   seal.rs    texts that only we can have made, for a while (pure)
+//!   secret.rs the secret that several replicas have in common
 //! ```
 //!
 //! The server behind a session's `url` checks the session's key itself. What a program in the sandbox serves checks nothing, and a
@@ -12,6 +13,7 @@
 
 mod claim;
 mod seal;
+mod secret;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +31,7 @@ use crate::body::Body;
 
 pub(super) use claim::{Claim, cookie_name};
 use seal::{Nonce, Purpose, Sealer, Subject};
+pub use secret::SecretError;
 
 /// Below what the paths are that no sandbox is asked for.
 const OWN_PATHS: &str = "/.podbay/";
