@@ -11,7 +11,7 @@ const DEPTH: usize = 200;
 /// The commands of a text, each with the comments that follow it; none if there is nothing but blanks and comments.
 pub fn commands(text: &str) -> Vec<&str> {
     let mut reader = Reader::new(text);
-    let whole = || match text.trim() {
+    let whole = || match trimmed(text) {
         "" => Vec::new(),
         whole => vec![whole],
     };
@@ -26,8 +26,21 @@ pub fn commands(text: &str) -> Vec<&str> {
     let firsts = std::iter::once(0).chain(starts[1..].iter().copied());
     firsts
         .zip(ends)
-        .map(|(start, end)| text[start..end].trim())
+        .map(|(start, end)| trimmed(&text[start..end]))
         .collect()
+}
+
+/// A command without the blanks around it: those of the shell, and the carriage returns of texts whose lines end with two
+/// characters. Other white space is part of a word, and so is a blank behind a backslash.
+fn trimmed(command: &str) -> &str {
+    const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+    let command = command.trim_start_matches(BLANKS);
+    let end = command.trim_end_matches(BLANKS);
+    let backslashes = end.len() - end.trim_end_matches('\\').len();
+    if backslashes % 2 == 1 && end.len() < command.len() {
+        return &command[..=end.len()];
+    }
+    end
 }
 
 /// What ends a list of commands.
@@ -594,6 +607,16 @@ mod tests {
             commands("case x in x) a;; esac\nb"),
             ["case x in x) a;; esac", "b"]
         );
+    }
+
+    #[test]
+    fn what_is_white_space_and_no_blank_of_the_shell_is_part_of_a_word() {
+        assert_eq!(commands("a\n\u{b}\nb"), ["a", "\u{b}", "b"]);
+        assert_eq!(commands("\r\n1\n\u{b}\n"), ["1", "\u{b}"]);
+        assert_eq!(commands("echo \u{a0}\nb"), ["echo \u{a0}", "b"]);
+        assert_eq!(commands("echo a\\ \nb"), ["echo a\\ ", "b"]);
+        assert_eq!(commands("echo a\\\\ \nb"), ["echo a\\\\", "b"]);
+        assert_eq!(commands("a\r\nb\r\n"), ["a", "b"]);
     }
 
     #[test]
