@@ -1,12 +1,13 @@
 //! `[serve]`: the service that OpenHands' clients use.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
 use crate::api_key::ApiKeyEntry;
 use crate::declaration::settings;
-use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXTS};
+use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXT_TABLE, TEXTS};
 use crate::serve_rule::{
     API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PORTS, RESOURCE_FACTOR,
     URL_SCHEME, URL_SEPARATOR, URL_STYLE,
@@ -110,6 +111,11 @@ settings! {
 
     /// A file with more such keys: a JSON list of objects with the fields of `keys`.
     keys_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// The runtime classes that clients may name, each with the one that their sessions get: the same name, another, or an empty text
+    /// for one that is passed over, so that `kubernetes.runtime_class` holds. A name that is not in here is refused. OpenHands' SDK asks
+    /// for `sysbox-runc` unless told otherwise.
+    runtime_classes: BTreeMap<String, String> = [("sysbox-runc".to_owned(), String::new())].into(), TEXT_TABLE;
 
     /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
     resource_factor_limit: u32 = 8, RESOURCE_FACTOR;

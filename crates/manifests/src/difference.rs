@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use podbay_config::PullPolicy;
 use podbay_protocol::{Field, Library, Words};
 
 use crate::image::ImageRef;
@@ -52,7 +53,9 @@ impl SessionRequest {
             // Another owner's session of this id is another session.
             owner: _,
             image,
+            pull_policy,
             user,
+            fs_group,
             profile,
             env,
             workdir,
@@ -65,12 +68,14 @@ impl SessionRequest {
             vscode,
             network,
             workload,
+            runtime_class,
             gpus,
             resource_factor,
             actions,
         } = self;
         let mut found = Differences(Vec::new());
         found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());
+        found.of_pod(spec, *pull_policy, *fs_group, runtime_class.as_ref());
         if let Some(profile) = profile {
             found.value(Field::Profile, profile, &spec.profile());
         }
@@ -175,6 +180,34 @@ impl Differences {
             let shown = existing.map(ToString::to_string);
             self.compare(Field::Workdir, workdir.clone(), shown, same);
         }
+    }
+
+    fn of_pod(
+        &mut self,
+        spec: &SessionSpec,
+        pull_policy: Option<PullPolicy>,
+        fs_group: Option<u64>,
+        runtime_class: Option<&String>,
+    ) {
+        if let Some(asked) = pull_policy {
+            let existing = spec.pull.policy.map(|policy| policy.0);
+            self.optional("kubernetes.pull_policy", &asked, existing.as_ref());
+        }
+        if let Some(asked) = fs_group {
+            let existing = spec.security.fs_group.map(u64::from);
+            self.optional("kubernetes.fs_group", &asked, existing.as_ref());
+        }
+        if let Some(asked) = runtime_class {
+            let existing = spec.placement.runtime_class.as_ref().map(ToString::to_string);
+            self.optional("kubernetes.runtime_class", asked, existing.as_ref());
+        }
+    }
+
+    /// Compares what a session may have none of, and what a setting names.
+    fn optional<T: PartialEq + ToString>(&mut self, setting: &'static str, asked: &T, existing: Option<&T>) {
+        let shown = existing.map(ToString::to_string);
+        let same = existing == Some(asked);
+        self.compare(Field::Setting(setting), asked.to_string(), shown, same);
     }
 
     /// The flag sets request and limit, so both must be what was asked, as often as the session has it.

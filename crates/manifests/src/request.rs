@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podbay_config::{NetworkMode, WorkloadKind};
+use podbay_config::{NetworkMode, PullPolicy, WorkloadKind};
 use secrecy::SecretString;
 
 use crate::profile::Profile;
@@ -19,8 +19,12 @@ pub struct SessionRequest {
     pub owner: Option<SessionOwner>,
     /// Image reference (`--image`).
     pub image: Option<String>,
+    /// How the image is pulled, over the setting `kubernetes.pull_policy`.
+    pub pull_policy: Option<PullPolicy>,
     /// `root` or `UID[:GID]` (`--user`).
     pub user: Option<String>,
+    /// The group that volumes belong to, over the setting `kubernetes.fs_group`.
+    pub fs_group: Option<u64>,
     /// Pod security level (`--profile`).
     pub profile: Option<Profile>,
     /// Environment (`--env`), over the configuration's `sandbox.runtime_startup_env_vars`.
@@ -45,6 +49,8 @@ pub struct SessionRequest {
     pub network: Option<NetworkMode>,
     /// The kind of object that runs the session (`--workload`).
     pub workload: Option<WorkloadKind>,
+    /// The name of a `RuntimeClass`, over the settings `kubernetes.runtime_class` and `sandbox.remote_runtime_class`.
+    pub runtime_class: Option<String>,
     /// GPUs (`--gpus`), of the resource `kubernetes.gpu_resource_name`.
     pub gpus: Option<u32>,
     /// What CPU, memory and ephemeral storage are multiplied with: 1, 2, 4 or 8 (`--resource-factor`).

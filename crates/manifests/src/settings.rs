@@ -42,6 +42,7 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "serve.keys",
     "serve.keys_file",
     "serve.resource_factor_limit",
+    "serve.runtime_classes",
     "podbay.unschedulable_grace_seconds",
     "podbay.capacity_grace_seconds",
     "podbay.image_pull_grace_seconds",

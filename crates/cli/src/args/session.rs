@@ -164,6 +164,10 @@ impl SessionArgs {
             workload,
             gpus,
             resource_factor,
+            // Settings of the configuration say these.
+            pull_policy: None,
+            fs_group: None,
+            runtime_class: None,
             actions: None,
             owner: None,
         })
@@ -254,6 +258,9 @@ mod tests {
             resource_factor,
             actions,
             owner,
+            pull_policy,
+            fs_group,
+            runtime_class,
         } = request;
         assert_eq!(image.as_deref(), Some("debian:12"));
         assert_eq!(user.as_deref(), Some("1000:1000"));
@@ -274,6 +281,7 @@ mod tests {
         assert_eq!(workload, Some(WorkloadKind::Job));
         assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
         assert_eq!((owner, actions), (None, None));
+        assert_eq!((pull_policy, fs_group, runtime_class), (None, None, None));
     }
 
     #[test]
@@ -297,11 +305,15 @@ mod tests {
             resource_factor,
             actions,
             owner,
+            pull_policy,
+            fs_group,
+            runtime_class,
         } = parse(&[]);
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
         assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && server.is_none());
         assert!(ports.is_empty() && !vscode && network.is_none() && workload.is_none());
         assert!(gpus.is_none() && resource_factor.is_none() && owner.is_none() && actions.is_none());
+        assert!(pull_policy.is_none() && fs_group.is_none() && runtime_class.is_none());
         assert!(env.is_empty() && labels.is_empty());
     }
 }

@@ -400,6 +400,12 @@ const SERVE: &[Line] = &[
     ),
     ("serve.keys_file", "", "'/etc/podbay/keys.json'", "['/a']"),
     ("serve.resource_factor_limit", "8", "2", "16"),
+    (
+        "serve.runtime_classes",
+        "{ sysbox-runc = \"\" }",
+        "{ gvisor = 'gvisor' }",
+        "{ ' ' = 'a' }",
+    ),
 ];
 
 /// What must be set with a setting for it to be valid, as variables.

@@ -4,6 +4,7 @@
 //!   route.rs       which question a request is                               (pure)
 //!   start.rs       the body of a start -> what a session is asked to be      (pure)
 //!   kind.rs        a command -> the kind of session                          (pure)
+//!   pod_fields.rs  what of it says how the pod is made, and what the service lets through  (pure)
 //!   words.rs       a command as a text -> its words                          (pure)
 //!   status.rs      a session's state -> the words that clients act on        (pure)
 //!   answer.rs      the object that all routes answer with
@@ -22,6 +23,7 @@ mod error;
 mod kind;
 mod lifecycle;
 mod others;
+mod pod_fields;
 mod questions;
 mod route;
 mod start;
@@ -41,6 +43,7 @@ use crate::keys::{ApiKeys, Caller};
 use crate::sessions::ServiceSessions;
 use answer::Answer;
 use error::Refusal;
+use pod_fields::PodPolicy;
 use route::{NoRoute, Route};
 use start::StartPolicy;
 
@@ -74,6 +77,7 @@ impl Api {
                 v0_server: config.v0_server.clone(),
                 persistent: config.persistent,
                 resource_factor_limit: config.resource_factor_limit,
+                pod: PodPolicy::of(sessions.config(), config),
             },
             hold: Duration::from_millis(config.hold_milliseconds),
             body_limit: usize::try_from(config.api_body_bytes).unwrap_or(usize::MAX),

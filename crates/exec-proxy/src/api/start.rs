@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use podbay_config::PullPolicy;
 use podbay_manifests::SessionRequest;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
 use super::kind::{Kind, V0Command};
+use super::pod_fields::{MOST_ID, PodFields, PodPolicy};
 use super::words::words;
 
 /// Variables that hold a session's key: it is never a client's choice.
@@ -32,8 +34,7 @@ pub(crate) struct StartBody {
     working_dir: Option<String>,
     environment: BTreeMap<String, SecretString>,
     resource_factor: Option<u32>,
-    run_as_user: Option<u64>,
-    run_as_group: Option<u64>,
+    pod: PodFields,
 }
 
 /// What the service makes of starts.
@@ -47,6 +48,8 @@ pub(crate) struct StartPolicy {
     pub(crate) persistent: bool,
     /// The most that resources are multiplied with.
     pub(crate) resource_factor_limit: u32,
+    /// What is made of user, groups, pull policy and runtime class.
+    pub(crate) pod: PodPolicy,
 }
 
 impl StartBody {
@@ -71,8 +74,7 @@ impl StartBody {
             working_dir: reader.text("working_dir"),
             environment: reader.environment(),
             resource_factor: reader.factor(),
-            run_as_user: reader.id("run_as_user"),
-            run_as_group: reader.id("run_as_group"),
+            pod: reader.pod(),
         };
         if reader.wrong.is_empty() {
             Ok(body)
@@ -115,8 +117,6 @@ impl StartBody {
             username: _,
             user_id,
         } = asked;
-        let user = user_id.map(u64::from).or(self.run_as_user);
-        let group = user_id.map(u64::from).or(self.run_as_group).or(user);
         let mut request = SessionRequest {
             env: self.environment,
             // The stock server is started where its code is, and told where to work.
@@ -126,11 +126,13 @@ impl StartBody {
         };
         if !policy.on_this_machine {
             request.image = Some(self.image);
-            request.user = user.map(|user| match (user, group) {
-                (0, _) => "root".to_owned(),
-                (user, Some(group)) => format!("{user}:{group}"),
-                (user, None) => user.to_string(),
-            });
+            let mut pod = self.pod;
+            // That of the command is the one that V0's clients mean.
+            if let Some(user) = user_id.map(u64::from) {
+                pod.run_as_user = Some(user);
+                pod.run_as_group = Some(user);
+            }
+            pod.put(&mut request, &policy.pod)?;
             request.persistent = policy.persistent.then_some(true);
             request.resource_factor = self
                 .resource_factor
@@ -292,11 +294,34 @@ impl Reader {
         factor
     }
 
+    fn pod(&mut self) -> PodFields {
+        PodFields {
+            run_as_user: self.id("run_as_user"),
+            run_as_group: self.id("run_as_group"),
+            fs_group: self.id("fs_group"),
+            pull_policy: self.pull_policy(),
+            runtime_class: self
+                .text("runtime_class")
+                .filter(|class| !class.trim().is_empty()),
+        }
+    }
+
+    fn pull_policy(&mut self) -> Option<PullPolicy> {
+        let word = self.text("image_pull_policy")?;
+        let policy = PullPolicy::ALL.iter().find(|policy| policy.as_str() == word);
+        if policy.is_none() {
+            self.wrong
+                .push("image_pull_policy is Always, IfNotPresent or Never".to_owned());
+        }
+        policy.copied()
+    }
+
     fn id(&mut self, name: &str) -> Option<u64> {
         let id = self.take(name)?;
-        let number = id.as_u64();
+        let number = id.as_u64().filter(|id| *id <= MOST_ID);
         if number.is_none() {
-            self.wrong.push(format!("{name} is no whole number"));
+            self.wrong
+                .push(format!("{name} is a whole number from 0 to {MOST_ID}"));
         }
         number
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use podbay_config::Config;
 use podbay_manifests::{Record, RuntimeId, SessionOwner};
 use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
 use podbay_runtime::{BackendKind, Error, Podbay, SessionIndex, SessionState};
@@ -80,6 +81,11 @@ impl ServiceSessions {
     /// What time it is.
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The configuration that sessions are made from.
+    pub fn config(&self) -> &Config {
+        self.podbay.config()
     }
 
     /// Whether sessions are processes of this machine.

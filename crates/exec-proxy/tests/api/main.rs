@@ -3,6 +3,7 @@
 //! ```text
 //!   world.rs     an API to ask
 //!   agents.rs    agents that answer in scripted pods
+//!   asked_of_pods.rs  fields of a start that say how the pod is made
 //!   anywhere.rs  what is the same wherever sessions are
 //!   pods.rs      starts, failures, pauses and replicas on a cluster
 //!   settings.rs  each setting of the service has an effect
@@ -12,6 +13,7 @@
 
 mod agents;
 mod anywhere;
+mod asked_of_pods;
 mod pods;
 mod settings;
 mod world;

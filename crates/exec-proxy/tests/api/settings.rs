@@ -13,7 +13,7 @@ use crate::agents;
 use crate::world::{ALICE, World, stock};
 
 /// Where each setting's effect is tested.
-const TESTED: [(&str, &str); 26] = [
+const TESTED: &[(&str, &str)] = &[
     (
         "serve.listen",
         "style.rs, keys/source.rs, and by each test that runs the program",
@@ -43,6 +43,7 @@ const TESTED: [(&str, &str); 26] = [
     ("serve.keys", "anywhere.rs"),
     ("serve.keys_file", "keys/source.rs"),
     ("serve.resource_factor_limit", "here"),
+    ("serve.runtime_classes", "asked_of_pods.rs"),
 ];
 
 #[test]

@@ -60,8 +60,23 @@ impl World {
         cluster: &ScriptedCluster,
         change: impl FnOnce(&mut ServeConfig),
     ) -> Self {
+        Self::made(client, cluster, |_| {}, change)
+    }
+
+    /// Over pods, with a configuration of sessions.
+    pub(crate) fn configured(cluster: &ScriptedCluster, sessions: impl FnOnce(&mut Config)) -> Self {
+        Self::made(Arc::new(cluster.clone()), cluster, sessions, |_| {})
+    }
+
+    fn made(
+        client: Arc<dyn ClusterClient>,
+        cluster: &ScriptedCluster,
+        sessions: impl FnOnce(&mut Config),
+        change: impl FnOnce(&mut ServeConfig),
+    ) -> Self {
         let mut config = Config::default();
         config.agent.image = Some("podbay/agent:1".to_owned());
+        sessions(&mut config);
         let podbay = Podbay::builder(config).watch_policy(WatchPolicy::Persist);
         let cluster = cluster.clone();
         let clock = move || EPOCH + SignedDuration::try_from(cluster.age()).unwrap();

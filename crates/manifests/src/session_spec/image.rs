@@ -55,7 +55,12 @@ pub(super) fn image(problems: &mut Problems, config: &Config, asked: Option<&Str
 }
 
 impl PullSpec {
-    pub(super) fn validate(problems: &mut Problems, config: &Config, image: Option<&ImageRef>) -> Self {
+    pub(super) fn validate(
+        problems: &mut Problems,
+        config: &Config,
+        image: Option<&ImageRef>,
+        asked: Option<PullPolicy>,
+    ) -> Self {
         let kubernetes = &config.kubernetes;
         let mirrored = image
             .and_then(|image| image.mirrored(&kubernetes.registry_mirrors))
@@ -78,7 +83,7 @@ impl PullSpec {
         }
         Self {
             mirrored,
-            policy: kubernetes.pull_policy.map(Word),
+            policy: asked.or(kubernetes.pull_policy).map(Word),
             secrets,
         }
     }

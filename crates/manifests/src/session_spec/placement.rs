@@ -39,9 +39,10 @@ pub struct PlacementSpec {
 }
 
 impl PlacementSpec {
-    pub(super) fn validate(problems: &mut Problems, config: &Config) -> Self {
+    pub(super) fn validate(problems: &mut Problems, config: &Config, asked: Option<&String>) -> Self {
         let kubernetes = &config.kubernetes;
-        let runtime_class = match (&kubernetes.runtime_class, config.sandbox.remote_runtime_class) {
+        let configured = kubernetes.runtime_class.as_ref();
+        let runtime_class = match (asked.or(configured), config.sandbox.remote_runtime_class) {
             (Some(name), _) => problems.object_name(Field::Setting("kubernetes.runtime_class"), name),
             (None, Some(RemoteRuntimeClass::Sysbox)) => {
                 problems.object_name(Field::Setting("sandbox.remote_runtime_class"), "sysbox-runc")

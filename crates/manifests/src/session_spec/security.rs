@@ -160,7 +160,7 @@ impl SecuritySpec {
             profile,
             run_as,
             group,
-            fs_group: problems.id(FS_GROUP, kubernetes.fs_group),
+            fs_group: problems.id(FS_GROUP, request.fs_group.or(kubernetes.fs_group)),
             supplemental_groups: groups,
             uid_from_cluster: kubernetes.uid_from_cluster,
             read_only_root: kubernetes
@@ -224,7 +224,7 @@ fn user(
         let given = [
             (user.is_some(), setting),
             (group.is_some(), RUN_AS_GROUP),
-            (kubernetes.fs_group.is_some(), FS_GROUP),
+            (request.fs_group.or(kubernetes.fs_group).is_some(), FS_GROUP),
         ];
         for (_, other) in given.into_iter().filter(|(given, _)| *given) {
             problems.contradiction(

@@ -81,7 +81,7 @@ fn assemble(
 ) -> Option<(SessionSpec, SessionSecrets)> {
     let namespace = problems.take(namespace_field(config), namespace.parse());
     let image = image::image(problems, config, request.image.as_ref());
-    let pull = PullSpec::validate(problems, config, image.as_ref());
+    let pull = PullSpec::validate(problems, config, image.as_ref(), request.pull_policy);
     let profile = security::profile(problems, config, request.profile);
     let security = SecuritySpec::validate(problems, profile, config, &request);
     let env = environment(problems, std::mem::take(&mut request.env), config, request.server);
@@ -90,7 +90,7 @@ fn assemble(
     let server = ServerSpec::validate(problems, config, &request, workdir.as_ref());
     let resources = ResourceSpec::validate(problems, config, &request);
     let storage = StorageSpec::validate(problems, profile, config, &request, workspace);
-    let placement = PlacementSpec::validate(problems, config);
+    let placement = PlacementSpec::validate(problems, config, request.runtime_class.as_ref());
     let network = NetworkSpec::validate(problems, profile, config, &request);
     let names = SessionNames::of(request.owner.as_ref(), &id);
     let exposure = ExposureSpec::validate(problems, config, &request, server.as_ref(), &names);

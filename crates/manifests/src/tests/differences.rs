@@ -1,6 +1,6 @@
 //! What attaching to an existing session warns of.
 
-use podbay_config::{Config, NetworkMode, WorkloadKind};
+use podbay_config::{Config, NetworkMode, PullPolicy, WorkloadKind};
 
 use super::{default_spec, validate, variable};
 use crate::profile::Profile;
@@ -11,7 +11,9 @@ use crate::server::ServerKind;
 fn full() -> SessionRequest {
     SessionRequest {
         image: Some("debian:12".into()),
+        pull_policy: Some(PullPolicy::Always),
         user: Some("1000".into()),
+        fs_group: Some(5),
         profile: Some(Profile::Baseline),
         env: [variable("A", "1")].into(),
         workdir: Some("/w".into()),
@@ -24,6 +26,7 @@ fn full() -> SessionRequest {
         vscode: true,
         network: Some(NetworkMode::None),
         workload: Some(WorkloadKind::Job),
+        runtime_class: Some("gvisor".into()),
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),

@@ -76,6 +76,9 @@ fn a_record_comes_back_whole() {
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),
+        pull_policy: Some(podbay_config::PullPolicy::Always),
+        fs_group: Some(5),
+        runtime_class: Some("gvisor".into()),
     };
     let (spec, _) = validate(&config, request).unwrap();
     let read = Record::parse(&stored(&spec)).unwrap();

@@ -34,6 +34,9 @@ pub(super) fn refuse(request: &SessionRequest, config: &Config) -> Result<(), Er
     let asked = [
         ("an image", request.image.is_some()),
         ("a user", request.user.is_some()),
+        ("a group of volumes", request.fs_group.is_some()),
+        ("a pull policy", request.pull_policy.is_some()),
+        ("a runtime class", request.runtime_class.is_some()),
         ("a profile", request.profile.is_some()),
         ("a limit of CPU", request.cpu.is_some()),
         ("a limit of memory", request.memory.is_some()),

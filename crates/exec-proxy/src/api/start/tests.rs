@@ -47,6 +47,10 @@ fn policy() -> StartPolicy {
         v0_server: vec!["agent".to_owned()],
         persistent: true,
         resource_factor_limit: 8,
+        pod: PodPolicy::of(
+            &podbay_config::Config::default(),
+            &podbay_config::ServeConfig::default(),
+        ),
     }
 }
 
@@ -111,15 +115,19 @@ fn values_of_the_environment_arrive_as_they_are_and_keys_are_no_client_s_choice(
 
 #[test]
 fn everything_that_is_wrong_is_told_at_once_and_what_is_unknown_passed_over() {
-    let told = refused(
-        &json!({"image": 1, "command": 2, "working_dir": 3, "run_as_user": "x", "resource_factor": 3}),
-    );
+    let told = refused(&json!({
+        "image": 1, "command": 2, "working_dir": 3, "run_as_user": "x", "fs_group": 2_147_483_648_u64, "resource_factor": 3,
+        "image_pull_policy": "Sometimes", "runtime_class": 4,
+    }));
     for field in [
         "session_id",
         "image is no text",
         "command",
         "working_dir",
         "run_as_user",
+        "fs_group is a whole number from 0 to 2147483647",
+        "image_pull_policy is Always",
+        "runtime_class is no text",
         "resource_factor",
     ] {
         assert!(told.contains(field), "{field}: {told}");

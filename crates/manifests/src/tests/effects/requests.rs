@@ -1,6 +1,6 @@
 //! The same for what a client asks: each field changes what is made.
 
-use podbay_config::{Config, NetworkMode, WorkloadKind};
+use podbay_config::{Config, NetworkMode, PullPolicy, WorkloadKind};
 
 use super::seen;
 use crate::profile::Profile;
@@ -12,7 +12,9 @@ use crate::session_owner::SessionOwner;
 fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
     let full = SessionRequest {
         image: Some("debian:12".into()),
+        pull_policy: Some(PullPolicy::Always),
         user: Some("1000".into()),
+        fs_group: Some(5),
         profile: Some(Profile::Baseline),
         env: [("A".to_owned(), "1".into())].into(),
         workdir: Some("/w".into()),
@@ -25,6 +27,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         vscode: true,
         network: Some(NetworkMode::None),
         workload: Some(WorkloadKind::Job),
+        runtime_class: Some("gvisor".into()),
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),
@@ -42,7 +45,9 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
     }
     alone![
         image,
+        pull_policy,
         user,
+        fs_group,
         profile,
         env,
         workdir,
@@ -55,6 +60,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         vscode,
         network,
         workload,
+        runtime_class,
         gpus,
         resource_factor,
         actions,

@@ -1,6 +1,6 @@
 //! Sessions of all kinds.
 
-use podbay_config::{AgentDelivery, ApiObject, Config, NetworkMode, WorkloadKind};
+use podbay_config::{AgentDelivery, ApiObject, Config, NetworkMode, PullPolicy, WorkloadKind};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -94,10 +94,16 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         option::of(select(vec![1_u32, 2, 4, 8])),
         option::of(1_u16..=u16::MAX),
     );
-    (owner, words, maps, kinds, served).prop_map(|(owner, words, maps, kinds, served)| {
+    let of_pod = (
+        option::of(select(PullPolicy::ALL.to_vec())),
+        option::of(0_u64..=2_147_483_647),
+        option::of("[a-z][a-z0-9]{0,9}"),
+    );
+    (owner, words, maps, kinds, served, of_pod).prop_map(|(owner, words, maps, kinds, served, of_pod)| {
         let (image, user, workdir, cpu, memory) = words;
         let (env, labels) = maps;
         let (profile, persistent, server, network, workload) = kinds;
+        let (pull_policy, fs_group, runtime_class) = of_pod;
         let (ports, vscode, gpus, resource_factor, actions) = served;
         SessionRequest {
             owner: owner.map(|name| SessionOwner::of(name).unwrap()),
@@ -121,6 +127,9 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
             gpus,
             resource_factor,
             actions,
+            pull_policy,
+            fs_group,
+            runtime_class,
         }
     })
 }
