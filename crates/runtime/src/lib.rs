@@ -105,9 +105,10 @@ pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim, Stored};
 pub use podbay::{Podbay, PodbayBuilder, WatchScope};
 pub use session::{
-    AgentLine, Description, Forwarded, Look, OpenReport, Session, SessionBuilder, Starting, Summary,
-    unheeded_on_this_machine,
+    AgentLine, Description, EventLine, Forwarded, Look, OpenReport, Session, SessionBuilder, Starting,
+    Summary, unheeded_on_this_machine,
 };
+pub use wait::log_tail;
 
 pub use podbay_config::Config;
 pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};

@@ -1,7 +1,7 @@
 //! From a session to its answer; held back for a moment while the session is about to be ready.
 
 use http::StatusCode;
-use podbay_runtime::SessionState;
+use podbay_runtime::{SessionState, log_tail};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
@@ -10,7 +10,10 @@ use super::answer::SessionAnswer;
 use super::error::Refusal;
 use super::status::{Status, is_settled, status};
 use crate::keys::Caller;
-use crate::sessions::Known;
+use crate::sessions::{Known, Told, bounded};
+
+/// Characters of what is told in words, at most.
+const MOST_DETAIL: usize = 4096;
 
 impl Api {
     /// Waits until something is to be told of a session that starts, for as long as answers are held back.
@@ -62,6 +65,12 @@ impl Api {
         };
         let ports = known.ports();
         let (restart_count, reason) = known.restarts.clone();
+        let failed_with = known.state.verdict();
+        let told = if failed_with.is_some() || matches!(known.state, SessionState::Starting(_)) {
+            self.sessions.told(known)
+        } else {
+            Told::default()
+        };
         Ok(SessionAnswer {
             runtime_id: id.to_string(),
             id: id.to_string(),
@@ -71,12 +80,15 @@ impl Api {
             url: urls.server,
             status,
             pod_status,
-            status_detail: detail(known),
+            status_detail: detail(known).map(cut),
             restart_count,
             restart_reasons: reason.into_iter().collect(),
-            container_statuses: Vec::new(),
-            events: events(&known.state),
-            pod_logs: String::new(),
+            container_statuses: told.containers,
+            events: events(&known.state, told.events),
+            pod_logs: failed_with
+                .and_then(log_tail)
+                .map(ToOwned::to_owned)
+                .unwrap_or_default(),
             image: record.spec.image().to_string(),
             created_at: record.created.as_ref().map(|created| created.0.to_string()),
             resource_factor: record.spec.resources().factor(),
@@ -113,11 +125,20 @@ pub(super) fn detail(known: &Known) -> Option<String> {
     }
 }
 
-/// What the cluster said, where a verdict has it.
-fn events(state: &SessionState) -> Vec<String> {
-    state
-        .verdict()
-        .map(|verdict| verdict.message.clone())
-        .into_iter()
-        .collect()
+/// What the cluster said: the events, or what a verdict has of them.
+fn events(state: &SessionState, told: Vec<String>) -> Vec<String> {
+    let of_verdict = state.verdict().map(|verdict| verdict.message.clone());
+    if told.is_empty() {
+        bounded(of_verdict.into_iter().collect())
+    } else {
+        told
+    }
+}
+
+/// No longer than what a client shows.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MOST_DETAIL) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
 }

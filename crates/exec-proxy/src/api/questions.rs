@@ -25,6 +25,7 @@ impl Api {
         let known = self.by_session_id(caller, id).await?;
         let known = known.ok_or_else(|| Refusal::no_session(id))?;
         let (known, answers) = self.settled(caller, known, since).await;
+        self.sessions.ask_what_is_told(&known).await;
         Ok(json(StatusCode::OK, &self.describe(&known, answers).await?))
     }
 
@@ -58,6 +59,7 @@ impl Api {
             .await?
             .ok_or_else(|| Refusal::no_runtime(id))?;
         let (known, answers) = self.settled(caller, known, since).await;
+        self.sessions.ask_what_is_told(&known).await;
         let answer = self.describe(&known, answers).await?;
         let Some(status) = status_of_failure(&known) else {
             return Ok(json(StatusCode::OK, &answer));

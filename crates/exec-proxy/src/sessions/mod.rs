@@ -9,6 +9,7 @@
 //!   answering.rs  which sandboxes have answered
 //!   secrets.rs    the keys of sessions, read from their Secrets
 //!   unknown.rs    how often the cluster is asked for what the index does not know   (pure)
+//!   told.rs       what the cluster says of sessions that do not start                (pure)
 //!   stopped.rs    sessions that this process has ended a moment ago                (pure)
 //!   pauses.rs     when a request may wake a paused session                          (pure)
 //! ```
@@ -22,6 +23,7 @@ mod secrets;
 mod service;
 mod starts;
 mod stopped;
+mod told;
 mod unknown;
 
 use async_trait::async_trait;
@@ -32,6 +34,7 @@ use podbay_runtime::{SessionId, SessionState};
 pub use begin::{Begun, NotStarted};
 pub use known::{Known, SessionKey};
 pub use service::ServiceSessions;
+pub(crate) use told::{Told, bounded};
 
 /// One session, as a route sees it.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use podbay_config::Config;
 use podbay_manifests::{Record, RuntimeId, SessionOwner};
 use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
-use podbay_runtime::{BackendKind, Error, Podbay, SessionIndex, SessionState};
+use podbay_runtime::{BackendKind, Error, EventLine, Podbay, SessionIndex, SessionState};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -22,6 +22,7 @@ use super::pauses::Pauses;
 use super::secrets::SessionKeys;
 use super::starts::Starts;
 use super::stopped::Stopped;
+use super::told::{AllTold, Told};
 use super::unknown::Questions;
 use super::{NotKnown, NotWoken, Route, Sessions};
 
@@ -43,6 +44,7 @@ pub struct ServiceSessions {
     pub(super) questions: Mutex<Questions>,
     pub(super) pauses: Mutex<Pauses>,
     stopped: Mutex<Stopped>,
+    told: Mutex<AllTold>,
     /// What time it is.
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// One start of a session at a time: of several requests at once one makes it, and the others find it.
@@ -66,6 +68,7 @@ impl ServiceSessions {
             questions: Mutex::default(),
             pauses: Mutex::default(),
             stopped: Mutex::default(),
+            told: Mutex::default(),
             clock: Arc::new(Timestamp::now),
             starting: Mutex::default(),
         })
@@ -124,6 +127,42 @@ impl ServiceSessions {
             Some(address) => self.answering.ask(&self.podbay, address, port).await,
             None => false,
         }
+    }
+
+    /// What the cluster has told of a session that does not start, as far as it was asked.
+    pub(crate) fn told(&self, known: &Known) -> Told {
+        self.all_told().of(&known.record.uid)
+    }
+
+    /// Asks the cluster what it says of the pod of a session that starts or has failed; every few seconds at most.
+    pub(crate) async fn ask_what_is_told(&self, known: &Known) {
+        let is_asked = matches!(
+            known.state,
+            SessionState::Starting(_) | SessionState::Failed(_) | SessionState::Lost(_)
+        );
+        let Some(index) = self.index.as_ref().filter(|_| is_asked) else {
+            return;
+        };
+        let view = index.get(&known.record.spec.names());
+        let uid = &known.record.uid;
+        let is_of_this = view.record().is_some_and(|record| record.uid == *uid);
+        if !is_of_this || view.pod_name().is_none() || !self.all_told().may_ask(uid, Instant::now()) {
+            return;
+        }
+        let events = match self.podbay.events_of(&view).await {
+            Ok(events) => events.iter().map(event_in_words).collect(),
+            // The right to read them may be missing; the rest is worth telling all the same.
+            Err(error) => {
+                tracing::debug!(session = %known.record.id(), error = error.chain(), "events can't be read");
+                Vec::new()
+            }
+        };
+        let containers = view.containers();
+        self.all_told().keep(uid, Told { events, containers });
+    }
+
+    fn all_told(&self) -> std::sync::MutexGuard<'_, AllTold> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key that the session's server takes.
@@ -214,9 +253,22 @@ impl ServiceSessions {
         podbay.delete(key.id.as_str(), false).await?;
         self.stopped().add(&known.record.uid, Instant::now());
         self.keys.forget(&known.record.uid);
+        self.all_told().forget(&known.record.uid);
         self.starts.forget_failure(&key);
         Ok(())
     }
+}
+
+/// An event as a line: when, which, what.
+fn event_in_words(event: &EventLine) -> String {
+    let EventLine {
+        time,
+        kind,
+        reason,
+        message,
+    } = event;
+    let time = time.map(|time| format!("{time} ")).unwrap_or_default();
+    format!("{time}{kind} {reason}: {message}")
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@
 //!   agents.rs    agents that answer in scripted pods
 //!   asked_of_pods.rs  fields of a start that say how the pod is made
 //!   anywhere.rs  what is the same wherever sessions are
+//!   failures.rs  what is told of sessions that do not start
 //!   pods.rs      starts, failures, pauses and replicas on a cluster
 //!   settings.rs  each setting of the service has an effect
 //! ```
@@ -14,6 +15,7 @@
 mod agents;
 mod anywhere;
 mod asked_of_pods;
+mod failures;
 mod pods;
 mod settings;
 mod world;

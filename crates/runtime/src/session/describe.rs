@@ -254,7 +254,7 @@ fn agent(spec: &SessionSpec, look: AgentLook) -> Option<AgentLine> {
     })
 }
 
-fn line(event: &Event) -> EventLine {
+pub(crate) fn line(event: &Event) -> EventLine {
     let time = event
         .last_timestamp
         .as_ref()

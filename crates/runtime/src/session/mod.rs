@@ -10,6 +10,7 @@ mod look;
 mod on_host;
 mod ports;
 mod starting;
+mod told;
 
 pub use builder::{OpenReport, SessionBuilder};
 pub(crate) use cluster::ClusterSession;

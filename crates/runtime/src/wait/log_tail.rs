@@ -13,6 +13,14 @@ use crate::context::SessionContext;
 const LINES: u32 = 10;
 const BYTES: usize = 2048;
 
+/// What stands before the end of the log in a verdict's message.
+const BEFORE_LOG: &str = "; its log ends with:\n";
+
+/// The end of the log of a program that ended, or did not answer, where a verdict has it.
+pub fn log_tail(verdict: &Verdict) -> Option<&str> {
+    verdict.message.split_once(BEFORE_LOG).map(|(_, log)| log)
+}
+
 /// How long reading it may take: the start has failed already, and its caller waits.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -74,7 +82,7 @@ fn told(verdict: Verdict, said: &[u8]) -> Verdict {
     let message = if said.is_empty() {
         verdict.message
     } else {
-        format!("{}; its log ends with:\n{said}", verdict.message)
+        format!("{}{BEFORE_LOG}{said}", verdict.message)
     };
     Verdict { message, ..verdict }
 }
@@ -91,6 +99,8 @@ mod tests {
             verdict.message,
             "exit code 1; its log ends with:\n[31mTraceback\n\tboom\u{fffd}"
         );
+        assert_eq!(log_tail(&verdict), Some("[31mTraceback\n\tboom\u{fffd}"));
         assert_eq!(told(exited(), b" \n").message, "exit code 1");
+        assert_eq!(log_tail(&exited()), None);
     }
 }
