@@ -7,7 +7,9 @@ use secrecy::SecretString;
 
 use crate::api_key::ApiKeyEntry;
 use crate::declaration::settings;
-use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXT_TABLE, TEXTS};
+use crate::rule::{
+    OPTIONAL_PATH, OPTIONAL_SESSIONS, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXT_TABLE, TEXTS,
+};
 use crate::serve_rule::{
     API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PORTS, RESOURCE_FACTOR,
     URL_SCHEME, URL_SEPARATOR, URL_STYLE,
@@ -116,6 +118,14 @@ settings! {
     /// for one that is passed over, so that `kubernetes.runtime_class` holds. A name that is not in here is refused. OpenHands' SDK asks
     /// for `sysbox-runc` unless told otherwise.
     runtime_classes: BTreeMap<String, String> = [("sysbox-runc".to_owned(), String::new())].into(), TEXT_TABLE;
+
+    /// How many sessions one owner may have at once. Those that are paused or have failed do not count; one that is brought back does, also
+    /// by a request. When it is not set, `kubernetes.max_sessions` alone holds.
+    max_sessions_per_owner: Option<u32> = None, OPTIONAL_SESSIONS;
+
+    /// How many sessions may be started with one API key in a minute, at each replica. More are answered with 429, which OpenHands' V0
+    /// clients try again by themselves. A start of a session that is there does not count. When it is not set, there is no limit.
+    starts_per_minute: Option<u32> = None, OPTIONAL_SESSIONS;
 
     /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
     resource_factor_limit: u32 = 8, RESOURCE_FACTOR;

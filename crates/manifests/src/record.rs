@@ -65,6 +65,8 @@ pub struct Record {
     pub nonce: Option<String>,
     /// Whether the session is paused: it has no pod, and is to have none.
     pub paused: bool,
+    /// When it was paused; `None` for one that is not, or that an earlier version paused.
+    pub paused_at: Option<Timestamp>,
     /// The id by which the session is found from outside; `None` before version 3.
     pub runtime_id: Option<RuntimeId>,
     /// What a client's key is checked against; `None` before version 3, whose keys are in the Secret alone.
@@ -180,6 +182,7 @@ impl Record {
             deleted: metadata.deletion_timestamp.clone(),
             nonce: parts.annotation(CREATION_NONCE).cloned(),
             paused: parts.annotation(PAUSED).is_some(),
+            paused_at: parts.annotation(PAUSED).and_then(|at| at.parse().ok()),
             runtime_id: parts.runtime_id()?,
             key_hash: parts.key_hash()?,
             last_failure: parts.annotation(LAST_FAILURE).map(|text| failure::parse(text)),

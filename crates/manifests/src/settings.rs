@@ -42,6 +42,8 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "serve.keys",
     "serve.keys_file",
     "serve.resource_factor_limit",
+    "serve.max_sessions_per_owner",
+    "serve.starts_per_minute",
     "serve.runtime_classes",
     "podbay.unschedulable_grace_seconds",
     "podbay.capacity_grace_seconds",

@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podbay_manifests::Record;
-use podbay_manifests::labels::{LAST_FAILURE, PAUSED};
+use podbay_manifests::labels::{LAST_FAILURE, OWNER, PAUSED};
 
 /// What the limit on concurrent sessions looks at: all of it stands in the metadata of a session's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The record's UID.
     uid: String,
+    /// Whom the session belongs to: the label of its owner.
+    owner: Option<String>,
     /// Whether the session counts: one that is paused, failed or being closed holds no pod.
     counts: bool,
     /// When the record was created, in whole seconds, as the API has it.
@@ -28,6 +30,15 @@ pub(crate) enum CountedAgainst {
     All,
 }
 
+/// Whose sessions a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CountedOf {
+    /// Everybody's.
+    All,
+    /// Those of the session's owner.
+    Owner,
+}
+
 impl Place {
     /// The place of the session with this record.
     pub(crate) fn of(record: &ObjectMeta) -> Self {
@@ -38,6 +49,10 @@ impl Place {
         });
         Self {
             uid: record.uid.clone().unwrap_or_default(),
+            owner: record
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(OWNER).cloned()),
             counts: record.deletion_timestamp.is_none() && !gave_up,
             created: record.creation_timestamp.as_ref().map(|time| time.0),
             version: record.resource_version.as_deref().and_then(number),
@@ -48,6 +63,7 @@ impl Place {
     pub(crate) fn of_record(record: &Record) -> Self {
         Self {
             uid: record.uid.clone(),
+            owner: record.spec.owner().map(ToString::to_string),
             counts: record.deleted.is_none() && !record.paused && record.last_failure.is_none(),
             created: record.created.as_ref().map(|time| time.0),
             version: record.resource_version.as_deref().and_then(number),
@@ -90,10 +106,12 @@ impl Place {
         &self,
         places: impl IntoIterator<Item = &'a Self>,
         against: CountedAgainst,
+        of: CountedOf,
     ) -> usize {
         places
             .into_iter()
             .filter(|other| other.uid != self.uid && other.counts)
+            .filter(|other| of == CountedOf::All || other.owner == self.owner)
             .filter(|other| against == CountedAgainst::All || other.is_before(self))
             .count()
     }
@@ -131,7 +149,7 @@ mod tests {
         });
         let counted = |other: &ObjectMeta| {
             [CountedAgainst::Earlier, CountedAgainst::All]
-                .map(|against| mine.others([&Place::of(other)], against))
+                .map(|against| mine.others([&Place::of(other)], against, CountedOf::All))
         };
         assert_eq!(counted(&metadata(&[])), [1, 1]);
         assert_eq!(counted(&metadata(&["podbay.dev/started-again"])), [1, 1]);
@@ -143,5 +161,26 @@ mod tests {
             ..metadata(&[])
         };
         assert_eq!(counted(&closed), [0, 0]);
+    }
+
+    #[test]
+    fn another_owner_s_sessions_count_against_the_namespace_alone() {
+        let of = |uid: &str, owner: Option<&str>| {
+            Place::of(&ObjectMeta {
+                uid: Some(uid.to_owned()),
+                labels: owner.map(|owner| [(OWNER.to_owned(), owner.to_owned())].into()),
+                ..metadata(&[])
+            })
+        };
+        let others = [
+            of("a", Some("x")),
+            of("b", Some("y")),
+            of("c", None),
+            of("d", Some("x")),
+        ];
+        let counted = |mine: &Place, whose| mine.others(&others, CountedAgainst::All, whose);
+        assert_eq!(counted(&of("m", Some("x")), CountedOf::All), 4);
+        assert_eq!(counted(&of("m", Some("x")), CountedOf::Owner), 2);
+        assert_eq!(counted(&of("m", None), CountedOf::Owner), 1);
     }
 }

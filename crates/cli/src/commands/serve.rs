@@ -135,7 +135,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         None => None,
     };
     let podbay = connect(global, config.clone()).await?;
-    let sessions = Arc::new(ServiceSessions::new(podbay, adopts)?);
+    let sessions =
+        Arc::new(ServiceSessions::new(podbay, adopts)?.with_owner_limit(config.serve.max_sessions_per_owner));
     let here = Surroundings {
         listen: address,
         resolves_localhost: resolves_localhost().await,

@@ -13,6 +13,8 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     /// What clients show: why, and what to do.
     pub(crate) detail: String,
+    /// After how many seconds it may be tried again, where that is known.
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -20,6 +22,7 @@ impl Refusal {
         Self {
             status,
             detail: detail.into(),
+            retry_after: None,
         }
     }
 
@@ -51,9 +54,23 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// The same with a time after which it may be tried again.
+    pub(crate) fn after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
     /// As an answer.
     pub(crate) fn answer(self) -> Answer {
-        json(self.status, &json!({"detail": self.detail}))
+        let mut answer = json(self.status, &json!({"detail": self.detail}));
+        if let Some(seconds) = self.retry_after {
+            answer
+                .headers_mut()
+                .insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
+        }
+        answer
     }
 }
 
@@ -66,9 +83,10 @@ impl From<&Error> for Refusal {
             }
             Error::Unsupported { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Error::NotFound { .. } | Error::NotHere { .. } => StatusCode::NOT_FOUND,
-            Error::NothingToKeep { .. } | Error::NameTaken { .. } | Error::Paused { .. } => {
-                StatusCode::CONFLICT
-            }
+            Error::NothingToKeep { .. }
+            | Error::NameTaken { .. }
+            | Error::Paused { .. }
+            | Error::Raced { .. } => StatusCode::CONFLICT,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, told(error))

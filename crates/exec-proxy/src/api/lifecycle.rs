@@ -1,5 +1,7 @@
 //! Start, stop, pause, resume.
 
+use std::sync::PoisonError;
+
 use http::StatusCode;
 use podbay_manifests::RuntimeId;
 use podbay_runtime::SessionId;
@@ -23,7 +25,10 @@ impl Api {
             .parse()
             .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
         let request = body.request(&self.policy)?;
-        let Begun { known, differences } = self.sessions.start(&caller.owner, &id, request).await?;
+        let Begun { known, differences } = self
+            .sessions
+            .start(&caller.owner, &id, request, || self.count_start(caller))
+            .await?;
         tracing::info!(session = %id, key = &*caller.key, "a session was started, or found");
         let (known, answers) = self.settled(caller, known, since).await;
         let mut answer = self.describe(&known, answers).await?;
@@ -34,6 +39,18 @@ impl Api {
             ));
         }
         Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// Counts a start; one that is too many in a minute is to be tried again, which OpenHands' V0 clients do by themselves.
+    fn count_start(&self, caller: &Caller) -> Result<(), NotStarted> {
+        let Some(most) = self.starts_per_minute else {
+            return Ok(());
+        };
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = rate.count(&caller.key, most, Instant::now());
+        counted.map_err(|wait| NotStarted::TooOften {
+            seconds: wait.as_secs() + 1,
+        })
     }
 
     /// `POST /stop`: one that is not there is stopped, and so is nobody's: V0's clients send null after a start that failed.
@@ -113,6 +130,9 @@ impl From<NotStarted> for Refusal {
         match error {
             NotStarted::Session(error) => Self::from(&*error),
             NotStarted::NotKnown(error) => error.into(),
+            too_often @ NotStarted::TooOften { seconds } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, too_often.to_string()).after(seconds)
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ mod status;
 mod urls;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -39,7 +39,7 @@ use http::{HeaderValue, Method, StatusCode};
 use podbay_config::ServeConfig;
 
 use crate::body::Body;
-use crate::keys::{ApiKeys, Caller};
+use crate::keys::{ApiKeys, Caller, StartRate};
 use crate::sessions::ServiceSessions;
 use answer::Answer;
 use error::Refusal;
@@ -61,6 +61,9 @@ pub struct Api {
     hold: Duration,
     /// Bytes of a body, at most.
     body_limit: usize,
+    /// How many sessions one key may start in a minute.
+    starts_per_minute: Option<u32>,
+    rate: Mutex<StartRate>,
 }
 
 impl Api {
@@ -80,6 +83,8 @@ impl Api {
                 pod: PodPolicy::of(sessions.config(), config),
             },
             hold: Duration::from_millis(config.hold_milliseconds),
+            starts_per_minute: config.starts_per_minute,
+            rate: Mutex::default(),
             body_limit: usize::try_from(config.api_body_bytes).unwrap_or(usize::MAX),
             sessions,
             urls,

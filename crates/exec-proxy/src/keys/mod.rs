@@ -3,6 +3,7 @@
 //! A key is kept as its SHA-256. Keys are made of random bits, so a hash tells nothing of one, and what was presented is hashed
 //! and compared in constant time.
 
+mod rate;
 mod source;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use podbay_manifests::SessionOwner;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub(crate) use rate::StartRate;
 pub use source::{GeneratedKey, KeysError, Sources};
 
 /// The hash of a key.

@@ -34,6 +34,12 @@ pub enum NotStarted {
     /// Starting it failed before anything of it was written down.
     #[error("{}", .0.chain())]
     Session(Arc<Error>),
+    /// The key starts too many, and may try again after so many seconds.
+    #[error("this API key has started too many sessions in the last minute: try again in {seconds} s")]
+    TooOften {
+        /// After how long.
+        seconds: u64,
+    },
     /// It can't be told whether it is there, or whether it was written down.
     #[error(transparent)]
     NotKnown(#[from] NotKnown),
@@ -46,12 +52,13 @@ impl From<Error> for NotStarted {
 }
 
 impl ServiceSessions {
-    /// Starts a session, or finds it: returns once it is written down, so that it is found by whoever asks next.
+    /// Starts a session, or finds it, which `admit` is not asked about: returns once it is written down, so that it is found by whoever asks next.
     pub async fn start(
         &self,
         owner: &SessionOwner,
         id: &SessionId,
         request: SessionRequest,
+        admit: impl FnOnce() -> Result<(), NotStarted> + Send,
     ) -> Result<Begun, NotStarted> {
         let key = SessionKey {
             owner: Some(owner.clone()),
@@ -76,6 +83,8 @@ impl ServiceSessions {
                 _ => {}
             }
         }
+        admit()?;
+        self.has_room_here(&key).await?;
         let start = self.begin(&key, request, mode)?;
         let known = self.stored(&key, start).await?;
         Ok(Begun { known, differences })
@@ -117,11 +126,28 @@ impl ServiceSessions {
             || matches!(known.state, SessionState::Ready(_))
     }
 
-    fn turn(&self, key: &SessionKey) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn turn(&self, key: &SessionKey) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that nobody waits for are forgotten.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(key.clone()).or_default())
+    }
+
+    /// Refuses one session too many of an owner on this machine, where nothing else does.
+    async fn has_room_here(&self, key: &SessionKey) -> Result<(), NotStarted> {
+        let (Some(limit), Some(owner), true) = (self.owner_limit, &key.owner, self.is_on_this_machine())
+        else {
+            return Ok(());
+        };
+        let all = self.list(owner).await?;
+        let others = all.iter().filter(|known| {
+            known.key() != *key && matches!(known.state, SessionState::Starting(_) | SessionState::Ready(_))
+        });
+        if others.count() < usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        let session = key.id.to_string();
+        Err(Error::TooManyOfOwner { session, limit }.into())
     }
 
     /// Begins a start that goes on by itself.
@@ -133,6 +159,7 @@ impl ServiceSessions {
             .request(request)
             .mode(mode)
             .keep_failed(true)
+            .owner_limit(self.owner_limit.filter(|_| key.owner.is_some()))
             .start()?;
         Ok(self.starts.keep(key.clone(), starting, self.answering.clone()))
     }
@@ -165,15 +192,20 @@ impl ServiceSessions {
         let key = known.key();
         let turn = self.turn(&key);
         let _turn = turn.lock().await;
-        let now = self.find_by_key(&key).await?;
+        self.bring_back(&key).await
+    }
+
+    /// The same by one whose turn it is.
+    pub(super) async fn bring_back(&self, key: &SessionKey) -> Result<Known, NotStarted> {
+        let now = self.find_by_key(key).await?;
         if let Some(now) = now
             && matches!(now.state, SessionState::Starting(_) | SessionState::Ready(_))
             && self.is_carried_on(&now)
         {
             return Ok(now);
         }
-        let start = self.begin(&key, SessionRequest::default(), OpenMode::Attach)?;
-        self.stored(&key, start).await
+        let start = self.begin(key, SessionRequest::default(), OpenMode::Attach)?;
+        self.stored(key, start).await
     }
 }
 

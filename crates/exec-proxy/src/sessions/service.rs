@@ -28,6 +28,8 @@ use super::{NotKnown, NotWoken, Route, Sessions};
 
 /// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long after a pause nothing wakes: what arrives then was on its way before.
+const QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// The same where watches tell: for what they do not, such as whether its server answers.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -38,6 +40,8 @@ pub struct ServiceSessions {
     pub(super) index: Option<SessionIndex>,
     /// The owner to whom sessions are shown that have none.
     pub(super) adopts: Option<SessionOwner>,
+    /// How many sessions one owner may have at once.
+    pub(super) owner_limit: Option<u32>,
     pub(super) starts: Starts,
     pub(super) answering: Answering,
     pub(super) keys: SessionKeys,
@@ -62,6 +66,7 @@ impl ServiceSessions {
             podbay,
             index,
             adopts,
+            owner_limit: None,
             starts: Starts::default(),
             answering: Answering::default(),
             keys: SessionKeys::default(),
@@ -78,6 +83,13 @@ impl ServiceSessions {
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The same with a limit for the sessions that one owner has at once, whoever starts or wakes them.
+    #[must_use]
+    pub const fn with_owner_limit(mut self, limit: Option<u32>) -> Self {
+        self.owner_limit = limit;
         self
     }
 
@@ -298,11 +310,24 @@ impl Sessions for ServiceSessions {
             .await
             .map_err(|error| refused(error.to_string()))?;
         let known = known.ok_or_else(|| refused("there is no such session".to_owned()))?;
-        if known.state != SessionState::Paused {
+        // Of many who ask at once one wakes it, and is counted.
+        let key = known.key();
+        let turn = self.turn(&key);
+        let _turn = turn.lock().await;
+        let known = self
+            .find_any(id)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        let Some(known) = known.filter(|known| known.state == SessionState::Paused) else {
             return Ok(());
+        };
+        // Another replica may have paused it.
+        let since = known.record.paused_at.map(|at| self.now().duration_since(at));
+        if since.is_some_and(|since| !since.is_negative() && since < QUIET) {
+            return Err(NotWoken::JustPaused);
         }
-        self.pauses().may_wake(id, Instant::now())?;
-        let resumed = self.resume(&known).await;
+        self.pauses().may_wake(id, key.owner.as_ref(), Instant::now())?;
+        let resumed = self.bring_back(&key).await;
         resumed.map(drop).map_err(|error| refused(error.to_string()))
     }
 

@@ -43,6 +43,8 @@ const TESTED: &[(&str, &str)] = &[
     ("serve.keys", "anywhere.rs"),
     ("serve.keys_file", "keys/source.rs"),
     ("serve.resource_factor_limit", "here"),
+    ("serve.max_sessions_per_owner", "limits.rs"),
+    ("serve.starts_per_minute", "limits.rs"),
     ("serve.runtime_classes", "asked_of_pods.rs"),
 ];
 

@@ -103,7 +103,11 @@ impl World {
             .as_deref()
             .map(|name| SessionOwner::of(name).unwrap());
         let sessions = ServiceSessions::new(podbay.clone(), adopts).unwrap();
-        let sessions = Arc::new(sessions.with_clock(clock));
+        let sessions = Arc::new(
+            sessions
+                .with_clock(clock)
+                .with_owner_limit(config.max_sessions_per_owner),
+        );
         let style = UrlStyle::Host {
             scheme: Scheme::Https,
             domain: "run.example".parse().unwrap(),

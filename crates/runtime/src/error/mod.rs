@@ -201,6 +201,22 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
+    /// The session's owner has as many sessions as one owner may have.
+    #[error("session {session:?} would be more than the {limit} sessions that its owner may have at once")]
+    TooManyOfOwner {
+        /// The session's id.
+        session: String,
+        /// The limit.
+        limit: u32,
+    },
+    /// The session was brought back, or paused, by somebody else while this was to be done.
+    #[error("session {session:?} was {} by somebody else at the same moment, and stays so", if *paused { "paused" } else { "resumed" })]
+    Raced {
+        /// The session's id.
+        session: String,
+        /// Whether it is paused now.
+        paused: bool,
+    },
     /// A session without a claim can't be paused: its workspace would go with its pod.
     #[error("session {session:?} can't be paused: its workspace is not on a claim and would be lost")]
     NothingToKeep {
@@ -336,7 +352,8 @@ impl Error {
             | Self::NoAgentProgram { .. }
             | Self::NoAgent { .. }
             | Self::NoSandbox { .. }
-            | Self::TooManySessions { .. } => ErrorCode::Unavailable,
+            | Self::TooManySessions { .. }
+            | Self::TooManyOfOwner { .. } => ErrorCode::Unavailable,
             Self::Setting { .. }
             | Self::Configuration { .. }
             | Self::Spec { .. }
@@ -353,7 +370,7 @@ impl Error {
             | Self::LocalStream { .. } => ErrorCode::Runtime,
             Self::Call { source, .. } | Self::Cluster { source } => code_of(source.kind),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => verdict.cause.code(),
-            Self::Unfinished { .. } | Self::Paused { .. } => ErrorCode::NotReady,
+            Self::Unfinished { .. } | Self::Paused { .. } | Self::Raced { .. } => ErrorCode::NotReady,
             Self::StillThere { .. } => ErrorCode::Timeout,
             Self::Unsupported { .. } | Self::NothingToKeep { .. } => ErrorCode::Unsupported,
             Self::Copy { source, .. } => source.code(),
@@ -402,7 +419,7 @@ impl Error {
                 hint: Box::new(verdict.hint.clone()),
             }),
             Self::Start { verdict, .. } | Self::Lost { verdict, .. } => Some(verdict.hint.clone()),
-            Self::TooManySessions { .. } => Some(Hint::CloseOrPauseOne),
+            Self::TooManySessions { .. } | Self::TooManyOfOwner { .. } => Some(Hint::CloseOrPauseOne),
             Self::NothingToKeep { session } => Some(Hint::OpenPersistent {
                 session: session.clone(),
             }),

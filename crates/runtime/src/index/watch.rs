@@ -16,7 +16,7 @@ use super::changes::{Changes, Pending};
 use super::join::{Change, Join};
 use super::view::SessionView;
 use crate::error::Error;
-use crate::place::{CountedAgainst, Place};
+use crate::place::{CountedAgainst, CountedOf, Place};
 
 /// How long the first sessions of a process wait for a watch's list: many times what one takes.
 const SYNC: Duration = Duration::from_secs(5);
@@ -248,6 +248,7 @@ impl SessionIndex {
         names: &SessionNames,
         mine: &Place,
         against: CountedAgainst,
+        of: CountedOf,
         timeout: Duration,
     ) -> Option<usize> {
         let mut receiver = self.watch(names);
@@ -261,7 +262,7 @@ impl SessionIndex {
             return None;
         }
         let places = state.join.records().map(|(_, record)| &record.place);
-        Some(mine.others(places, against))
+        Some(mine.others(places, against, of))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -104,7 +104,10 @@ impl OpenOperation {
                 }
             }
             // A session beyond the limit, or whose start was refused outright, holds nothing to look at.
-            let nothing = matches!(error, Error::TooManySessions { .. });
+            let nothing = matches!(
+                error,
+                Error::TooManySessions { .. } | Error::TooManyOfOwner { .. }
+            );
             if keep && !nothing {
                 return error.kept();
             }

@@ -25,17 +25,49 @@ pub(super) enum Marked {
     Closed,
 }
 
-/// Writes down whether a session is paused. Returns the version of the record that says so.
+/// Writes down whether a session is paused, and since when. Returns the version of the record that says so.
+///
+/// `record` is the session as it was found: of a pause and a resume at once one wins, and the other is told.
 pub(super) async fn mark_paused(
     session: SessionContext<'_>,
     record: &Record,
     paused: bool,
 ) -> Result<Option<String>, Error> {
-    let value = if paused { json!("true") } else { Value::Null };
-    let patch = json!({"metadata": {"uid": record.uid, "annotations": {PAUSED: value}}});
-    let patched = session.ctx.client.patch(&session.record_key(), patch).await;
-    let patched = patched.for_session(session.id)?;
-    Ok(patched.metadata().resource_version.clone())
+    let value = if paused {
+        json!(Timestamp::now().to_string())
+    } else {
+        Value::Null
+    };
+    let (mut was_paused, mut version) = (record.paused, record.resource_version.clone());
+    let mut tries = 0;
+    loop {
+        let patch = json!({"metadata": {
+            "uid": record.uid, "resourceVersion": version, "annotations": {PAUSED: value},
+        }});
+        let error = match session.ctx.client.patch(&session.record_key(), patch).await {
+            Ok(patched) => return Ok(patched.metadata().resource_version.clone()),
+            Err(error) => error,
+        };
+        if error.kind != ErrorKind::Conflict || tries >= TRIES {
+            return Err(error).for_session(session.id);
+        }
+        tries += 1;
+        let found = session.record().await?;
+        let Some(found) = found.filter(|found| found.uid == record.uid) else {
+            return Err(error).for_session(session.id);
+        };
+        if found.paused == paused {
+            return Ok(found.resource_version);
+        }
+        if was_paused == paused {
+            return Err(Error::Raced {
+                session: session.id.to_string(),
+                paused: found.paused,
+            });
+        }
+        // Something else of it was changed.
+        (was_paused, version) = (found.paused, found.resource_version);
+    }
 }
 
 /// Writes down that a session's start has failed, unless the session was closed or paused meanwhile.

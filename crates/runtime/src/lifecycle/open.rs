@@ -35,6 +35,8 @@ pub(crate) struct OpenOperation {
     pub(crate) mode: OpenMode,
     /// Whether a session that this call creates, and whose start fails, stays as a failed one.
     pub(crate) keep_failed: bool,
+    /// How many sessions the owner of this one may have at once, if there is a limit.
+    pub(crate) owner_limit: Option<u32>,
     /// What of an agent is at hand.
     pub(crate) means: Means,
     pub(crate) retries: RetryPolicy,
@@ -329,6 +331,7 @@ mod tests {
             values: creation_values(),
             mode: OpenMode::default(),
             keep_failed: false,
+            owner_limit: None,
             means: Means::look(&Config::default()).unwrap(),
             state: watch::Sender::new(SessionState::Starting(StartPhase::Creating)),
             stored: watch::Sender::new(None),

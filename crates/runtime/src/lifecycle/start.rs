@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::apply::Ensured;
+use super::limit::Limit;
 use super::marks::mark_paused;
 use super::network::ensure_shared_policy;
 use super::open::OpenOperation;
@@ -22,7 +23,7 @@ use super::{exposure, limit};
 use crate::context::session_key;
 use crate::error::{Error, ForSession as _};
 use crate::index::{PodState, SessionIndex, SessionReceiver};
-use crate::place::{CountedAgainst, Place};
+use crate::place::{CountedAgainst, CountedOf, Place};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
 
 /// What an attempt has created beside the record: rolled back if it fails, reported if it succeeds.
@@ -72,7 +73,13 @@ impl OpenOperation {
                     let place = place.at_version(version.as_deref());
                     let checked = self.check_limit(&place, CountedAgainst::All, index).await;
                     if checked.is_err() {
-                        mark_paused(self.session(), record, true).await?;
+                        // As it was written a moment ago.
+                        let resumed = Record {
+                            paused: false,
+                            resource_version: version,
+                            ..record.clone()
+                        };
+                        mark_paused(self.session(), &resumed, true).await?;
                     }
                     checked
                 }
@@ -94,8 +101,15 @@ impl OpenOperation {
         against: CountedAgainst,
         index: &SessionIndex,
     ) -> Result<(), Error> {
-        if let Some(limit) = self.ctx.session_limit {
-            limit::check(self.session(), place, against, limit, index).await?;
+        let limits = [
+            (self.ctx.session_limit, CountedOf::All),
+            (self.owner_limit, CountedOf::Owner),
+        ];
+        for (most, of) in limits {
+            if let Some(most) = most {
+                let limit = Limit { most, of };
+                limit::check(self.session(), place, against, limit, index).await?;
+            }
         }
         self.check_cancelled()
     }

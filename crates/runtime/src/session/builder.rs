@@ -36,6 +36,7 @@ pub struct SessionBuilder {
     request: SessionRequest,
     mode: OpenMode,
     keep_failed: bool,
+    owner_limit: Option<u32>,
     cancel: CancellationToken,
 }
 
@@ -72,6 +73,7 @@ impl SessionBuilder {
             request: SessionRequest::default(),
             mode: OpenMode::default(),
             keep_failed: false,
+            owner_limit: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -176,6 +178,15 @@ impl SessionBuilder {
         self
     }
 
+    /// How many sessions its owner may have at once, this one with them; if not said, as many as there is room for. Those that are
+    /// paused or have failed do not count. One that would be too many is refused ([`Error::TooManyOfOwner`]), also when
+    /// it is brought back. On this machine it has no effect.
+    #[must_use]
+    pub const fn owner_limit(mut self, limit: Option<u32>) -> Self {
+        self.owner_limit = limit;
+        self
+    }
+
     /// Ports of the session to be reached by a Service, and by an Ingress or a Gateway's route.
     #[must_use]
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
@@ -264,6 +275,7 @@ impl SessionBuilder {
             request,
             mode,
             keep_failed,
+            owner_limit,
             cancel,
         } = self;
         let podbay = Podbay(backing, spec.owner().cloned());
@@ -298,6 +310,7 @@ impl SessionBuilder {
                     values: creation_values(),
                     mode,
                     keep_failed,
+                    owner_limit,
                     means,
                     state,
                     stored,
