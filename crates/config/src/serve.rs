@@ -127,6 +127,10 @@ settings! {
     /// clients try again by themselves. A start of a session that is there does not count. When it is not set, there is no limit.
     starts_per_minute: Option<u32> = None, OPTIONAL_SESSIONS;
 
+    /// A file with the configurations that `GET /api/warm-runtime-configs` tells clients of, in the form of OpenHands' official chart
+    /// (`warm-runtimes.json`). It is read at the start. OpenHands' app offers them to its users; nothing is kept warm here.
+    warm_runtimes_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
     /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
     resource_factor_limit: u32 = 8, RESOURCE_FACTOR;
 }

@@ -42,6 +42,7 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "serve.keys",
     "serve.keys_file",
     "serve.resource_factor_limit",
+    "serve.warm_runtimes_file",
     "serve.max_sessions_per_owner",
     "serve.starts_per_minute",
     "serve.runtime_classes",

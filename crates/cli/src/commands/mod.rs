@@ -1,6 +1,7 @@
 //! One file a command: its own flags, its help, what it does.
 
 pub(crate) mod attach;
+mod chart;
 pub(crate) mod close;
 pub(crate) mod completions;
 pub(crate) mod config;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use podbay_config::{Config, Loader, UrlStyle};
-use podbay_exec_proxy::api::{Api, Urls};
+use podbay_exec_proxy::api::{Api, Urls, WarmConfigs};
 use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::listen::{Limits, Listening, PortListeners, serve};
 use podbay_exec_proxy::routing::ports::PortRange;
@@ -22,6 +22,7 @@ use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, lookup_host};
 
+use super::chart::OfChart;
 use crate::args::{BackendName, GlobalArgs, url_style};
 use crate::connection::warned;
 use crate::exit::Failure;
@@ -151,7 +152,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         Some(ports) => Arc::clone(ports) as _,
         None => Arc::new(style.clone()),
     };
-    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve);
+    let warm = match &config.serve.warm_runtimes_file {
+        Some(path) => WarmConfigs::of_file(path).map_err(|error| usage(&error))?,
+        None => WarmConfigs::default(),
+    };
+    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve).with_warm_configs(warm);
     let sessions_to_sweep = Arc::clone(&sessions);
     let routing = RoutingSettings::of(&config.serve, style.clone());
     let router = Router::new(sessions, routing).with_access(access);
@@ -213,7 +218,14 @@ async fn resolves_localhost() -> bool {
 }
 
 fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
-    let config = global.load(|loader| args.settings(loader))?;
+    let mut config = global.load(|loader| args.settings(loader))?;
+    let of_chart = OfChart::read(&config, |name| std::env::var(name).ok());
+    if !of_chart.is_empty() {
+        config = global.load(|loader| of_chart.put(args.settings(loader)))?;
+    }
+    if let Some(warning) = of_chart.warning() {
+        warn(warning);
+    }
     for warning in config.warnings() {
         warn(warning);
     }

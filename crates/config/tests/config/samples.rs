@@ -400,6 +400,12 @@ const SERVE: &[Line] = &[
     ),
     ("serve.keys_file", "", "'/etc/podbay/keys.json'", "['/a']"),
     ("serve.resource_factor_limit", "8", "2", "16"),
+    (
+        "serve.warm_runtimes_file",
+        "",
+        "'/config/warm-runtimes.json'",
+        "['/a']",
+    ),
     ("serve.max_sessions_per_owner", "", "20", "0"),
     ("serve.starts_per_minute", "", "30", "0"),
     (

@@ -12,7 +12,8 @@
 //!   describe.rs    a session -> its answer; held back while it is about to be ready
 //!   lifecycle.rs   start, stop, pause, resume
 //!   questions.rs   sessions by either id, several at once, all that run
-//!   others.rs      images, builds, warm configurations; whether the service lives
+//!   warm.rs        configurations that clients are told of
+//!   others.rs      images, builds; whether the service lives
 //!   urls.rs        the URLs of a session
 //! ```
 
@@ -29,6 +30,7 @@ mod route;
 mod start;
 mod status;
 mod urls;
+mod warm;
 mod words;
 
 use std::sync::{Arc, Mutex};
@@ -48,6 +50,7 @@ use route::{NoRoute, Route};
 use start::StartPolicy;
 
 pub use urls::Urls;
+pub use warm::{WarmConfigs, WarmConfigsError};
 
 /// The header of API keys.
 const KEY_HEADER: &str = "x-api-key";
@@ -57,6 +60,7 @@ pub struct Api {
     sessions: Arc<ServiceSessions>,
     urls: Arc<dyn Urls>,
     keys: ApiKeys,
+    warm: WarmConfigs,
     policy: StartPolicy,
     hold: Duration,
     /// Bytes of a body, at most.
@@ -89,7 +93,14 @@ impl Api {
             sessions,
             urls,
             keys,
+            warm: WarmConfigs::default(),
         }
+    }
+
+    /// The same that tells clients of these configurations.
+    #[must_use]
+    pub fn with_warm_configs(self, warm: WarmConfigs) -> Self {
+        Self { warm, ..self }
     }
 
     /// Answers a request.
@@ -160,7 +171,7 @@ impl Api {
             Route::RegistryPrefix => others::registry_prefix(),
             Route::ImageExists(image) => others::image_exists(image, &self.policy),
             Route::Build | Route::BuildStatus => others::build(),
-            Route::WarmConfigs => Ok(others::warm_configs()),
+            Route::WarmConfigs => Ok(answer::json(StatusCode::OK, &self.warm.answer())),
             open @ (Route::Alive | Route::Ready | Route::OpenApi) => Ok(self.open(&open)),
         }
     }

@@ -1,4 +1,4 @@
-//! What the API is asked beside sessions: images, builds, warm configurations, and whether it lives.
+//! What the API is asked beside sessions: images, builds, and whether it lives.
 
 use http::StatusCode;
 use serde_json::json;
@@ -45,11 +45,6 @@ pub(super) fn image_exists(image: Option<String>, policy: &StartPolicy) -> Resul
             "whether there is an image {image:?} is not known: this service asks no registry; a start tells"
         ),
     ))
-}
-
-/// No session is kept warm.
-pub(super) fn warm_configs() -> Answer {
-    json(StatusCode::OK, &json!({"configs": []}))
 }
 
 /// The service lives.

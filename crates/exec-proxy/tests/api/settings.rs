@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use podbay_config::{Section, settings};
+use podbay_exec_proxy::api::WarmConfigs;
 use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
 use serde_json::json;
 use tokio::time::Instant;
@@ -43,6 +44,7 @@ const TESTED: &[(&str, &str)] = &[
     ("serve.keys", "anywhere.rs"),
     ("serve.keys_file", "keys/source.rs"),
     ("serve.resource_factor_limit", "here"),
+    ("serve.warm_runtimes_file", "api/warm.rs, here"),
     ("serve.max_sessions_per_owner", "limits.rs"),
     ("serve.starts_per_minute", "limits.rs"),
     ("serve.runtime_classes", "asked_of_pods.rs"),
@@ -92,6 +94,33 @@ async fn resources_are_multiplied_up_to_the_limit() {
         body["resource_factor"] = json!(8);
         assert_eq!(world.start(&body).await["resource_factor"], expected);
     }
+}
+
+#[tokio::test]
+async fn warm_runtimes_are_those_of_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = r#"{"configs": [{"name": "v1_current", "image": "debian:12", "working_dir": "/w"}]}"#;
+    std::fs::write(file.path(), text).unwrap();
+    let world = World::here(|_| {}).await;
+    assert_eq!(
+        world.get("/api/warm-runtime-configs").await,
+        (200, json!({"configs": []}))
+    );
+    let warm = WarmConfigs::of_file(file.path()).unwrap();
+    let world = World {
+        api: world.api.with_warm_configs(warm),
+        ..world
+    };
+    let (status, body) = world.get("/api/warm-runtime-configs").await;
+    let config = &body["configs"][0];
+    assert_eq!(
+        (status, &config["name"], &config["image"]),
+        (200, &json!("v1_current"), &json!("debian:12"))
+    );
+    assert!(
+        config["command"].is_null() && config["environment"].is_object(),
+        "{body}"
+    );
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ mod tests {
         in_words(&serde_json::from_value(status).unwrap())
     }
 
-    fn status(state: Value, restarts: i32, before: Value) -> Value {
+    fn status(state: &Value, restarts: i32, before: &Value) -> Value {
         json!({
             "name": "runtime", "image": "i", "imageID": "", "ready": false, "state": state, "restartCount": restarts,
             "lastState": before,
@@ -139,7 +139,7 @@ mod tests {
                 "runtime: running; started again 1 times",
             ),
         ] {
-            assert_eq!(told(status(state.clone(), restarts, before.clone())), expected);
+            assert_eq!(told(status(state, restarts, before)), expected);
         }
     }
 }
