@@ -131,6 +131,22 @@ settings! {
     /// (`warm-runtimes.json`). It is read at the start. OpenHands' app offers them to its users; nothing is kept warm here.
     warm_runtimes_file: Option<PathBuf> = None, OPTIONAL_PATH;
 
+    /// The registries that are asked whether they have an image (`GET /image_exists`), as images name them: `ghcr.io`, `docker.io`,
+    /// `registry.example:5000`. Of images of any other registry it is told that it is not known. Addresses of private networks are not
+    /// connected to, whatever name leads there, and redirects are not followed.
+    image_registries: Vec<String> = Vec::new(), TEXTS;
+
+    /// The same, for registries whose addresses may be private, or this machine's. One without TLS is `http://HOST:PORT`.
+    private_image_registries: Vec<String> = Vec::new(), TEXTS;
+
+    /// A file with names and passwords for registries, as `docker login` writes it (`config.json`). Each is sent to its registry and to where
+    /// that has its tokens, if that is the registry itself or in these lists.
+    registry_auth_file: Option<PathBuf> = None, OPTIONAL_PATH;
+
+    /// What clients that build images themselves are told to push to (`GET /registry_prefix`), such as `registry.example/team`. When it is
+    /// not set, they are told that nothing is built here.
+    registry_prefix: Option<String> = None, OPTIONAL_TEXT;
+
     /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
     resource_factor_limit: u32 = 8, RESOURCE_FACTOR;
 }

@@ -4,6 +4,7 @@
 //!   service.rs   one request's way: to the API, or to a session's sandbox
 //!   listen/      listeners: HTTP/1.1 and HTTP/2, limits, the end
 //!   api/         OpenHands' remote runtime API
+//!   registry/    whether a registry has an image
 //!   routing/     the way from a URL to a sandbox
 //!   style.rs     how the URLs of sessions are made           (pure)
 //!   keys/        API keys, and whose the sessions are
@@ -15,6 +16,7 @@ pub mod api;
 mod body;
 pub mod keys;
 pub mod listen;
+pub mod registry;
 pub mod routing;
 pub mod service;
 pub mod sessions;

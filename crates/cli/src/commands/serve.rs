@@ -10,6 +10,7 @@ use podbay_config::{Config, Loader, UrlStyle};
 use podbay_exec_proxy::api::{Api, Urls, WarmConfigs};
 use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::listen::{Limits, Listening, PortListeners, serve};
+use podbay_exec_proxy::registry::Registries;
 use podbay_exec_proxy::routing::ports::PortRange;
 use podbay_exec_proxy::routing::url::UrlStyle as UrlsBy;
 use podbay_exec_proxy::routing::{Access, Router, RoutingSettings};
@@ -152,11 +153,14 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         Some(ports) => Arc::clone(ports) as _,
         None => Arc::new(style.clone()),
     };
+    let registries = Registries::of(&config).map_err(|error| usage(&error))?;
     let warm = match &config.serve.warm_runtimes_file {
         Some(path) => WarmConfigs::of_file(path).map_err(|error| usage(&error))?,
         None => WarmConfigs::default(),
     };
-    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve).with_warm_configs(warm);
+    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve)
+        .with_warm_configs(warm)
+        .with_registries(registries);
     let sessions_to_sweep = Arc::clone(&sessions);
     let routing = RoutingSettings::of(&config.serve, style.clone());
     let router = Router::new(sessions, routing).with_access(access);

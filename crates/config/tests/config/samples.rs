@@ -400,6 +400,20 @@ const SERVE: &[Line] = &[
     ),
     ("serve.keys_file", "", "'/etc/podbay/keys.json'", "['/a']"),
     ("serve.resource_factor_limit", "8", "2", "16"),
+    ("serve.image_registries", "[]", "['ghcr.io']", "[' ']"),
+    (
+        "serve.private_image_registries",
+        "[]",
+        "['http://registry.internal:5000']",
+        "[' ']",
+    ),
+    (
+        "serve.registry_auth_file",
+        "",
+        "'/etc/podbay/registries.json'",
+        "['/a']",
+    ),
+    ("serve.registry_prefix", "", "'registry.example/team'", BLANK),
     (
         "serve.warm_runtimes_file",
         "",

@@ -12,8 +12,9 @@
 //!   describe.rs    a session -> its answer; held back while it is about to be ready
 //!   lifecycle.rs   start, stop, pause, resume
 //!   questions.rs   sessions by either id, several at once, all that run
+//!   images.rs      whether there is an image, and where images are pushed to
 //!   warm.rs        configurations that clients are told of
-//!   others.rs      images, builds; whether the service lives
+//!   others.rs      builds; whether the service lives
 //!   urls.rs        the URLs of a session
 //! ```
 
@@ -21,6 +22,7 @@ mod answer;
 mod body;
 mod describe;
 mod error;
+mod images;
 mod kind;
 mod lifecycle;
 mod others;
@@ -42,6 +44,7 @@ use podbay_config::ServeConfig;
 
 use crate::body::Body;
 use crate::keys::{ApiKeys, Caller, StartRate};
+use crate::registry::Registries;
 use crate::sessions::ServiceSessions;
 use answer::Answer;
 use error::Refusal;
@@ -61,6 +64,8 @@ pub struct Api {
     urls: Arc<dyn Urls>,
     keys: ApiKeys,
     warm: WarmConfigs,
+    registries: Option<Registries>,
+    registry_prefix: Option<String>,
     policy: StartPolicy,
     hold: Duration,
     /// Bytes of a body, at most.
@@ -94,6 +99,17 @@ impl Api {
             urls,
             keys,
             warm: WarmConfigs::default(),
+            registries: None,
+            registry_prefix: config.registry_prefix.clone(),
+        }
+    }
+
+    /// The same that asks these registries for images.
+    #[must_use]
+    pub fn with_registries(self, registries: Registries) -> Self {
+        Self {
+            registries: Some(registries),
+            ..self
         }
     }
 
@@ -168,8 +184,8 @@ impl Api {
             Route::Batch(ids) => self.batch(caller, ids).await,
             Route::Runtime(id) => self.runtime(caller, &id).await,
             Route::List => self.list(caller).await,
-            Route::RegistryPrefix => others::registry_prefix(),
-            Route::ImageExists(image) => others::image_exists(image, &self.policy),
+            Route::RegistryPrefix => self.registry_prefix(),
+            Route::ImageExists(image) => self.image_exists(image).await,
             Route::Build | Route::BuildStatus => others::build(),
             Route::WarmConfigs => Ok(answer::json(StatusCode::OK, &self.warm.answer())),
             open @ (Route::Alive | Route::Ready | Route::OpenApi) => Ok(self.open(&open)),

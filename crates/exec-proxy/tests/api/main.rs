@@ -6,6 +6,7 @@
 //!   asked_of_pods.rs  fields of a start that say how the pod is made
 //!   anywhere.rs  what is the same wherever sessions are
 //!   failures.rs  what is told of sessions that do not start
+//!   images.rs    questions to registries
 //!   limits.rs    how much one owner and one key may have
 //!   pods.rs      starts, failures, pauses and replicas on a cluster
 //!   settings.rs  each setting of the service has an effect
@@ -17,6 +18,7 @@ mod agents;
 mod anywhere;
 mod asked_of_pods;
 mod failures;
+mod images;
 mod limits;
 mod pods;
 mod settings;

@@ -12,10 +12,15 @@ const OLD_DEFAULT_REGISTRY: &str = "index.docker.io";
 const OFFICIAL_IMAGES: &str = "library";
 
 impl ImageRef {
+    /// The whole name: `python:3` is `docker.io/library/python:3`.
+    pub fn full_name(&self) -> String {
+        normalised(&self.0)
+    }
+
     /// The reference by which the image is pulled where `mirrors` stand in for registries, or for parts of one:
     /// `docker.io` = `mirror.example/hub` makes `python:3` to `mirror.example/hub/library/python:3`. Of several
     /// that fit, the longest is taken. `None` where none fits.
-    pub(crate) fn mirrored(&self, mirrors: &BTreeMap<String, String>) -> Option<Result<Self, ImageError>> {
+    pub fn mirrored(&self, mirrors: &BTreeMap<String, String>) -> Option<Result<Self, ImageError>> {
         let full = normalised(&self.0);
         let (source, mirror) = mirrors
             .iter()
