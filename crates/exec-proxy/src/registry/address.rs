@@ -52,9 +52,8 @@ fn of_v6(address: Ipv6Addr) -> Result<(), Forbidden> {
     match segments {
         // IPv4 in IPv6, mapped, and as translators have it (RFC 6052).
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => of_v4(last()),
-        // Tunnels, with an address of IPv4 within: 6to4 and Teredo.
-        [0x2002, ..] | [0x2001, 0, ..] => Err(Forbidden::Never),
-        [0x2001, 0xdb8, ..] => Err(Forbidden::Never),
+        // Tunnels, with an address of IPv4 within: 6to4 and Teredo; and documentation.
+        [0x2002, ..] | [0x2001, 0 | 0xdb8, ..] => Err(Forbidden::Never),
         // All that is assigned to be routed.
         [first, ..] if first & 0xe000 == 0x2000 => Ok(()),
         _ => Err(Forbidden::Never),

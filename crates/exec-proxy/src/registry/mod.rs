@@ -254,10 +254,8 @@ impl Registries {
         if reply.status != StatusCode::UNAUTHORIZED || authorization.is_some() {
             return Ok(reply);
         }
-        let wanted = reply.headers.get_all(WWW_AUTHENTICATE).iter();
-        let wanted = wanted
-            .filter_map(|field| Challenge::parse(field.to_str().ok()?))
-            .next();
+        let mut wanted = reply.headers.get_all(WWW_AUTHENTICATE).iter();
+        let wanted = wanted.find_map(|field| Challenge::parse(field.to_str().ok()?));
         let own = self.credentials.of(asked.registry);
         *authorization = match (wanted, own) {
             (Some(Challenge::Bearer { realm, service }), own) => {
