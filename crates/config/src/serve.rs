@@ -11,8 +11,8 @@ use crate::rule::{
     OPTIONAL_PATH, OPTIONAL_SESSIONS, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXT_TABLE, TEXTS,
 };
 use crate::serve_rule::{
-    API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PORTS, RESOURCE_FACTOR,
-    URL_SCHEME, URL_SEPARATOR, URL_STYLE,
+    API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PAUSE_DRAIN, PORTS,
+    RESOURCE_FACTOR, URL_SCHEME, URL_SEPARATOR, URL_STYLE,
 };
 use crate::setting::Section;
 use crate::vocabulary::{UrlScheme, UrlStyle};
@@ -146,6 +146,13 @@ settings! {
     /// What clients that build images themselves are told to push to (`GET /registry_prefix`), such as `registry.example/team`. When it is
     /// not set, they are told that nothing is built here.
     registry_prefix: Option<String> = None, OPTIONAL_TEXT;
+
+    /// How long a pause waits for actions that run, before the pod goes. OpenHands' app waits 15 seconds for a pause. 0 waits for nothing.
+    pause_drain_seconds: u64 = 5, PAUSE_DRAIN;
+
+    /// In path style: all sandboxes are one tenant's, who trusts what runs in each with what the others show. Without it, documents from
+    /// sandboxes have an origin of their own, which breaks pages that keep something in the browser.
+    trusted_single_tenant: bool = false, SWITCH;
 
     /// The most that a client may ask its session's resources to be multiplied with. One that asks for more gets this.
     resource_factor_limit: u32 = 8, RESOURCE_FACTOR;

@@ -16,6 +16,8 @@ const MOST_HOLD_SECONDS: u64 = 86_400;
 const MOST_CONNECTIONS: u32 = 1_048_576;
 /// A gibibyte: all of a body is kept in memory.
 const MOST_BODY: u64 = 1 << 30;
+/// V0's clients wait 180 seconds for a pause.
+const MOST_DRAIN: u64 = 120;
 /// What clients may ask for.
 const MOST_FACTOR: u32 = 8;
 
@@ -89,6 +91,13 @@ pub(crate) const OPTIONAL_SECRET: Rule<Option<SecretString>> = Rule {
         }))
     },
     bounds: None,
+};
+
+pub(crate) const PAUSE_DRAIN: Rule<u64> = Rule {
+    unit: Some("seconds"),
+    allowed: "a whole number from 0 to 120",
+    judge: |seconds| accept(*seconds <= MOST_DRAIN),
+    bounds: Some((0, MOST_DRAIN)),
 };
 
 pub(crate) const RESOURCE_FACTOR: Rule<u32> = Rule {

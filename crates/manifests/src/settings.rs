@@ -42,6 +42,8 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "serve.keys",
     "serve.keys_file",
     "serve.resource_factor_limit",
+    "serve.pause_drain_seconds",
+    "serve.trusted_single_tenant",
     "serve.image_registries",
     "serve.private_image_registries",
     "serve.registry_auth_file",

@@ -400,6 +400,8 @@ const SERVE: &[Line] = &[
     ),
     ("serve.keys_file", "", "'/etc/podbay/keys.json'", "['/a']"),
     ("serve.resource_factor_limit", "8", "2", "16"),
+    ("serve.pause_drain_seconds", "5", "0", "121"),
+    ("serve.trusted_single_tenant", "false", "true", "'perhaps'"),
     ("serve.image_registries", "[]", "['ghcr.io']", "[' ']"),
     (
         "serve.private_image_registries",

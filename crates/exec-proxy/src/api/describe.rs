@@ -101,6 +101,10 @@ impl Api {
     }
 }
 
+/// What a pause means.
+pub(super) const PAUSED: &str =
+    "paused: the workspace is kept; what was installed outside of it, and what ran, is not";
+
 /// What there is to say of a state, in words.
 pub(super) fn detail(known: &Known) -> Option<String> {
     if let Some(failure) = &known.failure {
@@ -116,10 +120,7 @@ pub(super) fn detail(known: &Known) -> Option<String> {
             })
         }
         SessionState::Ready(Some(degraded)) => Some(degraded.to_string()),
-        SessionState::Paused => Some(
-            "paused: the workspace is kept; what was installed outside of it, and what ran, is not"
-                .to_owned(),
-        ),
+        SessionState::Paused => Some(PAUSED.to_owned()),
         SessionState::Unreadable => Some("the session's record can't be read by this version".to_owned()),
         _ => None,
     }

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::Api;
 use super::answer::{Answer, json};
+use super::describe::PAUSED;
 use super::error::Refusal;
 use super::start::StartBody;
 use crate::keys::Caller;
-use crate::sessions::{Begun, Known, NotKnown, NotStarted};
+use crate::sessions::{Begun, Drained, Known, NotKnown, NotStarted};
 
 impl Api {
     /// `POST /start`: the session is there when this answers, whatever the image.
@@ -73,12 +74,23 @@ impl Api {
     /// `POST /pause`.
     pub(super) async fn pause(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let known = self.asked(caller, body).await?;
+        let drained = self.sessions.drain(&known, self.pause_drain).await;
         self.sessions
             .pause(&known)
             .await
             .map_err(|error| Refusal::from(&error))?;
         tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was paused");
-        Ok(json(StatusCode::OK, &json!({"status": "paused"})))
+        let cut = match drained {
+            Drained::Idle => String::new(),
+            Drained::StillBusy => format!(
+                "; an action that still ran after {} s was ended",
+                self.pause_drain.as_secs()
+            ),
+        };
+        Ok(json(
+            StatusCode::OK,
+            &json!({"status": "paused", "status_detail": format!("{PAUSED}{cut}")}),
+        ))
     }
 
     /// `POST /resume`: also of one that has failed; 2xx for one that is there.

@@ -70,6 +70,8 @@ pub struct Api {
     hold: Duration,
     /// Bytes of a body, at most.
     body_limit: usize,
+    /// How long a pause waits for what runs.
+    pause_drain: Duration,
     /// How many sessions one key may start in a minute.
     starts_per_minute: Option<u32>,
     rate: Mutex<StartRate>,
@@ -92,6 +94,7 @@ impl Api {
                 pod: PodPolicy::of(sessions.config(), config),
             },
             hold: Duration::from_millis(config.hold_milliseconds),
+            pause_drain: Duration::from_secs(config.pause_drain_seconds),
             starts_per_minute: config.starts_per_minute,
             rate: Mutex::default(),
             body_limit: usize::try_from(config.api_body_bytes).unwrap_or(usize::MAX),

@@ -14,6 +14,7 @@ use super::error::Refusal;
 use super::kind::{Kind, V0Command};
 use super::pod_fields::{MOST_ID, PodFields, PodPolicy};
 use super::words::words;
+use crate::sessions::PUBLIC_LABEL;
 
 /// Variables that hold a session's key: it is never a client's choice.
 const KEY_VARIABLES: [&str; 2] = ["SESSION_API_KEY", "OH_SESSION_API_KEYS_0"];
@@ -35,6 +36,8 @@ pub(crate) struct StartBody {
     environment: BTreeMap<String, SecretString>,
     resource_factor: Option<u32>,
     pod: PodFields,
+    /// Whether the session's work ports are shown to whoever knows their URL.
+    public: bool,
 }
 
 /// What the service makes of starts.
@@ -75,6 +78,7 @@ impl StartBody {
             environment: reader.environment(),
             resource_factor: reader.factor(),
             pod: reader.pod(),
+            public: reader.switch("public"),
         };
         if reader.wrong.is_empty() {
             Ok(body)
@@ -124,6 +128,9 @@ impl StartBody {
             actions: Some(port.unwrap_or(SERVER_PORT)),
             ..SessionRequest::default()
         };
+        if self.public {
+            request.labels.insert(PUBLIC_LABEL.to_owned(), "true".to_owned());
+        }
         if !policy.on_this_machine {
             request.image = Some(self.image);
             let mut pod = self.pod;
@@ -292,6 +299,17 @@ impl Reader {
             self.wrong.push("resource_factor is 1, 2, 4 or 8".to_owned());
         }
         factor
+    }
+
+    fn switch(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(Value::Bool(switch)) => switch,
+            Some(_) => {
+                self.wrong.push(format!("{name} is true or false"));
+                false
+            }
+        }
     }
 
     fn pod(&mut self) -> PodFields {

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::endpoint::Endpoint;
 use super::headers::SESSION_KEY;
+use super::page::Form;
 
 /// Paths that clients ask again and again to learn whether a server is there. That they ask does not mean that they need it.
 const PROBES: [&str; 4] = ["/alive", "/health", "/ready", "/server_info"];
@@ -21,6 +22,8 @@ pub(super) struct Asked {
     pub(super) by_browser: bool,
     /// Whether its client knows what 503 with `Retry-After` means.
     pub(super) knows_unavailable: bool,
+    /// What a page about a paused session has a person do.
+    pub(super) wake_form: Option<Form>,
     /// What was presented as the session's key, with a request that brings a paused session back.
     key: Option<HeaderValue>,
 }
@@ -43,6 +46,7 @@ impl Asked {
         });
         Self {
             by_browser,
+            wake_form: None,
             knows_unavailable: by_browser
                 || endpoint == Endpoint::Server && V1_ROUTES.iter().any(|route| path.starts_with(route)),
             key: key.cloned().map(|mut key| {
@@ -50,6 +54,19 @@ impl Asked {
                 key.set_sensitive(true);
                 key
             }),
+        }
+    }
+
+    /// The same with a page that lets a person bring a paused session back: one on the session's own URL needs the key, one on another
+    /// was let in before.
+    pub(super) fn with_wake_form(self, endpoint: Endpoint) -> Self {
+        let form = match endpoint {
+            Endpoint::Server => Form::WakeWithKey,
+            _ => Form::Wake,
+        };
+        Self {
+            wake_form: Some(form),
+            ..self
         }
     }
 

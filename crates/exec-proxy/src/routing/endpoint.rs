@@ -20,6 +20,11 @@ impl Endpoint {
     /// All of them, in the order of the ports of a session in port style.
     pub const ALL: [Self; 4] = [Self::Server, Self::VsCode, Self::Work1, Self::Work2];
 
+    /// Whether a program in the sandbox is reached by it, and not what the service knows.
+    pub const fn is_work(self) -> bool {
+        matches!(self, Self::Work1 | Self::Work2)
+    }
+
     /// Its name in URLs; that of the server is empty.
     pub const fn name(self) -> &'static str {
         match self {

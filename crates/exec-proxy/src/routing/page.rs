@@ -15,15 +15,43 @@ const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;mar
 const FORM: &str = "<form method=\"post\" action=\"/.podbay/enter\"><label>Session key <input type=\"password\" name=\"key\" \
     autocomplete=\"off\" required></label> <button>Enter</button></form>";
 
-/// A page about what was met. With `again` the browser asks again after so many seconds; with `form` the page asks for the
-/// session's key.
-pub(super) fn answer(status: StatusCode, words: &str, again: Option<u32>, form: bool) -> Response<Body> {
+/// Brings a paused session back, for a browser that was let in.
+const WAKE: &str =
+    "<form method=\"post\" action=\"/.podbay/wake\"><button>Resume the session</button></form>";
+/// The same for one that was not.
+const WAKE_WITH_KEY: &str = "<form method=\"post\" action=\"/.podbay/wake\"><label>Session key <input type=\"password\" name=\"key\" \
+    autocomplete=\"off\" required></label> <button>Resume the session</button></form>";
+
+/// What a page lets a person do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Present the session's key.
+    Enter,
+    /// Resume the session.
+    Wake,
+    /// Resume it with its key.
+    WakeWithKey,
+}
+
+/// A page about what was met. With `again` the browser asks again after so many seconds; with `form` a person can do
+/// something about it.
+pub(super) fn answer(
+    status: StatusCode,
+    words: &str,
+    again: Option<u32>,
+    form: Option<Form>,
+) -> Response<Body> {
     let title = status.canonical_reason().unwrap_or("Not available");
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\
          <body><h1>{title}</h1><p>{}.</p>{}</body></html>\n",
         escaped(words),
-        if form { FORM } else { "" }
+        match form {
+            None => "",
+            Some(Form::Enter) => FORM,
+            Some(Form::Wake) => WAKE,
+            Some(Form::WakeWithKey) => WAKE_WITH_KEY,
+        }
     );
     let mut answer = Response::new(Body::from(html));
     let headers = answer.headers_mut();
@@ -72,7 +100,7 @@ mod tests {
             StatusCode::BAD_GATEWAY,
             "<script>alert('x')</script>&",
             Some(2),
-            false,
+            None,
         );
         assert_eq!(answer.headers()[REFRESH], "2");
         let html = answer.into_body().collect().await.unwrap().to_bytes();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::asked::Asked;
 use super::headers::RefusedHeader;
-use super::page;
+use super::page::{self, Form};
 use crate::body::Body;
 use crate::listen::request::RefusedRequest;
 use crate::sessions::{NotKnown, NotWoken};
@@ -125,20 +125,30 @@ impl Refusal {
 
     /// The answer to a request of which this is known.
     pub(super) fn answer(&self, asked: &Asked) -> Response<Body> {
-        self.in_form(asked.by_browser, asked.knows_unavailable)
+        self.in_form(asked.by_browser, asked.knows_unavailable, asked.wake_form)
+    }
+
+    /// The answer to a form that a person has sent.
+    pub(super) fn page(&self, wake_form: Option<Form>) -> Response<Body> {
+        self.in_form(true, true, wake_form)
     }
 
     /// The answer to a request of which nothing is known.
     pub(crate) fn plain(&self) -> Response<Body> {
-        self.in_form(false, false)
+        self.in_form(false, false, None)
     }
 
-    fn in_form(&self, page: bool, knows_unavailable: bool) -> Response<Body> {
+    fn in_form(&self, page: bool, knows_unavailable: bool, wake_form: Option<Form>) -> Response<Body> {
         let status = self.status(knows_unavailable);
         let words = self.to_string();
         let mut answer = if page {
             let again = matches!(self, Self::Starting { .. }).then_some(RETRY_SECONDS);
-            page::answer(status, &words, again, matches!(self, Self::NotLetIn))
+            let form = match self {
+                Self::NotLetIn => Some(Form::Enter),
+                Self::Paused | Self::NotWoken(_) => wake_form,
+                _ => None,
+            };
+            page::answer(status, &words, again, form)
         } else {
             let text = serde_json::to_string(&Detail { detail: &words }).unwrap_or_default();
             let mut answer = Response::new(Body::from(text));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::SET_COOKIE;
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Limited};
@@ -163,7 +163,13 @@ impl<S: Sessions> Router<S> {
             request.headers(),
             upgrade.is_some(),
         );
+        let asked = if self.settings.hold.wake && self.has_pages() {
+            asked.with_wake_form(target.endpoint)
+        } else {
+            asked
+        };
         let entered = match admission {
+            Ok(Admission::Wake) => return self.wake_by_page(target, &asked).await,
             Ok(Admission::Pass(cookie)) => cookie,
             Ok(Admission::Answer(answer)) => return answer,
             Ok(Admission::Refuse) => return Refusal::NotLetIn.answer(&asked),
@@ -208,6 +214,7 @@ impl<S: Sessions> Router<S> {
         let style = &self.settings.style;
         let is_for_server = target.endpoint == Endpoint::Server;
         let is_own = self.entry.is_own_path(path.path()) && !matches!(style, UrlStyle::Port);
+        let is_wake = is_own && Entry::is_wake_path(path.path());
         let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
         if (is_for_server && !is_own) || is_trusted {
             return Ok(Admission::Pass(None));
@@ -219,12 +226,47 @@ impl<S: Sessions> Router<S> {
         let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;
         let (id, key) = (&target.id, route.key.as_ref());
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        if is_wake {
+            if request.method() != Method::POST {
+                return Ok(Admission::Refuse);
+            }
+            let admission = self.entry.wake(&claim, target.endpoint, id, key, now);
+            return Ok(admission);
+        }
+        // Its owner shows what it serves to whoever knows the URL.
+        let is_public = route.public && self.has_pages() && target.endpoint.is_work();
+        if is_public && !is_own {
+            return Ok(Admission::Pass(None));
+        }
         Ok(if is_for_server {
             self.entry
                 .links(&claim, style.urls(id, None), style, id, key, now)
         } else {
             self.entry.admit(&claim, style, id, target.endpoint, key, now)
         })
+    }
+
+    /// Whether each sandbox is an origin of its own, so that pages and cookies of ours can be there.
+    const fn has_pages(&self) -> bool {
+        matches!(self.settings.style, UrlStyle::Host { .. })
+    }
+
+    /// Brings a session back because a person wants it, and shows what there was to see.
+    async fn wake_by_page(&self, target: &Target, asked: &Asked) -> Response<Body> {
+        if !self.settings.hold.wake {
+            return Refusal::Paused.page(None);
+        }
+        match self.sessions.wake(&target.id).await {
+            Ok(()) => {
+                let mut answer = Response::new(Body::empty());
+                *answer.status_mut() = StatusCode::SEE_OTHER;
+                let headers = answer.headers_mut();
+                headers.insert(LOCATION, HeaderValue::from_static("/"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                answer
+            }
+            Err(refused) => Refusal::NotWoken(refused).page(asked.wake_form),
+        }
     }
 
     async fn pass_on(

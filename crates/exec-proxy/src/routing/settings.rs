@@ -41,6 +41,7 @@ impl RoutingSettings {
                 wake: config.wake,
                 ..HoldLimits::default()
             },
+            trusted_single_tenant: config.trusted_single_tenant,
             ..Self::new(style)
         }
     }
@@ -49,6 +50,17 @@ impl RoutingSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_trusts_all_sandboxes_says_so() {
+        let trusts = |config: &ServeConfig| RoutingSettings::of(config, UrlStyle::Port).trusted_single_tenant;
+        assert!(!trusts(&ServeConfig::default()));
+        let config = ServeConfig {
+            trusted_single_tenant: true,
+            ..ServeConfig::default()
+        };
+        assert!(trusts(&config));
+    }
 
     #[test]
     fn holds_are_those_of_the_settings() {

@@ -14,6 +14,9 @@ const VSCODE_PORT: u16 = 60_001;
 /// The ports of work hosts, as OpenHands has them.
 const WORK_PORTS: [u16; 2] = [12_000, 12_001];
 
+/// The label by whose value `true` a session's work ports are shown to whoever knows their URL.
+pub const PUBLIC_LABEL: &str = "podbay-public";
+
 /// Whose session it is, and its id: two owners may use one id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionKey {
@@ -74,6 +77,7 @@ impl Known {
             address: self.address.clone(),
             ports: self.ports(),
             key: self.record.key_hash.clone(),
+            public: self.record.spec.labels().get(PUBLIC_LABEL) == Some("true"),
         })
     }
 }

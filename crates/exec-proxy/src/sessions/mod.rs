@@ -4,6 +4,7 @@
 //!   service.rs    the sessions of the service: paused, woken, ended, followed
 //!   lookup.rs     found: in the index, or by one call
 //!   begin.rs      started and brought back
+//!   drain.rs      what runs is waited for before a pause
 //!   known.rs      one of them
 //!   starts.rs     starts under way in this process, and failed ones
 //!   answering.rs  which sandboxes have answered
@@ -16,6 +17,7 @@
 
 mod answering;
 mod begin;
+mod drain;
 mod known;
 mod lookup;
 mod pauses;
@@ -32,7 +34,8 @@ use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
 use podbay_runtime::{SessionId, SessionState};
 
 pub use begin::{Begun, NotStarted};
-pub use known::{Known, SessionKey};
+pub use drain::Drained;
+pub use known::{Known, PUBLIC_LABEL, SessionKey};
 pub use service::ServiceSessions;
 pub(crate) use told::{Told, bounded};
 
@@ -54,6 +57,8 @@ pub struct Route {
     /// What a client's session key is checked against. `None` for a session of an earlier version, whose key is in its Secret
     /// alone.
     pub key: Option<KeyHash>,
+    /// Whether its work ports are shown to whoever knows their URL.
+    pub public: bool,
 }
 
 /// The ports of a sandbox that have a URL.

@@ -286,7 +286,10 @@ fn event_in_words(event: &EventLine) -> String {
 #[async_trait]
 impl Sessions for ServiceSessions {
     async fn route(&self, id: &RuntimeId) -> Result<Option<Route>, NotKnown> {
-        Ok(self.find_any(id).await?.and_then(|known| known.route()))
+        let found = self.find_any(id).await?;
+        // One that belongs to nobody is nobody's to be led to, unless somebody adopts those.
+        let found = found.filter(|known| known.record.spec.owner().is_some() || self.adopts.is_some());
+        Ok(found.and_then(|known| known.route()))
     }
 
     async fn changed(&self, seen: &Route) {

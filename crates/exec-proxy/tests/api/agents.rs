@@ -1,6 +1,7 @@
 //! Agents that answer in scripted pods: the proof of the session's key, and that they are alive.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
@@ -16,21 +17,35 @@ use podbay_k8s_client::{Kind, ObjectKey};
 use podbay_protocol::agent::path;
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest, message};
 use podbay_protocol::agent::raw_text::to_hex;
+use serde_json::json;
 use sha2::Sha256;
 use tokio::io::DuplexStream;
+
+/// Whether an agent answers an action.
+type Busy = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The port that stock clients ask for.
 const PORT: u16 = 60_000;
 
 /// Has an agent listen in each pod, while `listens` says so.
 pub(crate) fn answer(cluster: &ScriptedCluster, listens: impl Fn() -> bool + Send + 'static) {
+    answer_busy(cluster, listens, || false);
+}
+
+/// The same, which answers an action while `is_busy` says so.
+pub(crate) fn answer_busy(
+    cluster: &ScriptedCluster,
+    listens: impl Fn() -> bool + Send + 'static,
+    is_busy: impl Fn() -> bool + Send + Sync + 'static,
+) {
+    let is_busy: Busy = Arc::new(is_busy);
     let objects = cluster.clone();
     cluster.listen_with(move |call: &PortCall| {
-        let (objects, call) = (objects.clone(), call.clone());
+        let (objects, call, is_busy) = (objects.clone(), call.clone(), Arc::clone(&is_busy));
         (call.port == PORT && listens()).then_some(move |stream: DuplexStream| async move {
             // Only now: the cluster is locked while it asks who listens.
             let (key, uid) = known(&objects, &call);
-            serve(stream, key, uid).await;
+            serve(stream, key, uid, is_busy).await;
         })
     });
 }
@@ -54,10 +69,16 @@ fn known(cluster: &ScriptedCluster, call: &PortCall) -> (Vec<u8>, String) {
     )
 }
 
-async fn serve(stream: DuplexStream, key: Vec<u8>, uid: String) {
+async fn serve(stream: DuplexStream, key: Vec<u8>, uid: String, is_busy: Busy) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let (key, uid) = (key.clone(), uid.clone());
+        let (key, uid, is_busy) = (key.clone(), uid.clone(), Arc::clone(&is_busy));
         async move {
+            if request.uri().path() == path::FIGURES {
+                let seconds = if is_busy() { 0 } else { 7 };
+                let signals = json!([{"signal": "requests", "seconds": seconds}]);
+                let figures = json!({"idle": {"seconds": seconds, "why": "requests", "signals": signals}});
+                return Ok(Response::new(Full::new(Bytes::from(figures.to_string()))));
+            }
             if request.uri().path() != path::PROOF {
                 return Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"{}"))));
             }

@@ -1,5 +1,7 @@
 //! What is the same wherever sessions are: keys, owners, ids, refusals.
 
+use podbay_exec_proxy::sessions::{ServiceSessions, Sessions as _};
+use podbay_manifests::SessionOwner;
 use serde_json::{Value, json};
 
 use crate::world::{ALICE, BOB, World, stock};
@@ -218,5 +220,29 @@ async fn sessions_without_an_owner_are_shown_to_the_one_who_adopts_them() {
             usize::from(seen),
             "{adopts:?}"
         );
+        // Nor is anybody led to it by its URL.
+        let look = world.podbay.look(ID).await.unwrap().unwrap();
+        let adopts = adopts.map(|name| SessionOwner::of(name).unwrap());
+        let led = adopts.is_some();
+        let sessions = ServiceSessions::new(world.podbay.clone(), adopts).unwrap();
+        let route = sessions.route(&look.record.runtime_id.unwrap()).await.unwrap();
+        assert_eq!(route.is_some(), led);
     }
+}
+
+#[tokio::test]
+async fn a_session_is_public_by_choice() {
+    let world = World::here(|_| {}).await;
+    let sessions = ServiceSessions::new(world.podbay.clone(), None).unwrap();
+    for (id, public) in [("a", json!(true)), ("b", json!(false)), ("c", json!(null))] {
+        let mut body = stock(id, "host");
+        body["public"] = public.clone();
+        let session = world.start(&body).await;
+        let runtime_id = session["runtime_id"].as_str().unwrap().parse().unwrap();
+        let route = sessions.route(&runtime_id).await.unwrap().unwrap();
+        assert_eq!(route.public, public == json!(true), "{id}");
+    }
+    let mut body = stock("d", "host");
+    body["public"] = json!("yes");
+    assert_eq!(world.post("/start", &body).await.0, 422);
 }

@@ -5,6 +5,7 @@
 //!   agents.rs    agents that answer in scripted pods
 //!   asked_of_pods.rs  fields of a start that say how the pod is made
 //!   anywhere.rs  what is the same wherever sessions are
+//!   drain.rs     what runs is waited for before a pause
 //!   failures.rs  what is told of sessions that do not start
 //!   images.rs    questions to registries
 //!   limits.rs    how much one owner and one key may have
@@ -17,6 +18,7 @@
 mod agents;
 mod anywhere;
 mod asked_of_pods;
+mod drain;
 mod failures;
 mod images;
 mod limits;

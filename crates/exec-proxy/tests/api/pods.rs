@@ -118,10 +118,10 @@ async fn a_pause_frees_the_pod_and_a_resume_brings_the_same_session_back() {
     world.until(ID, "running").await;
     let id = json!({"runtime_id": begun["runtime_id"]});
     for _ in 0..2 {
-        assert_eq!(
-            world.post("/pause", &id).await,
-            (200, json!({"status": "paused"}))
-        );
+        let (status, answer) = world.post("/pause", &id).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("paused")));
+        let detail = answer["status_detail"].as_str().unwrap();
+        assert!(detail.contains("installed outside of it"), "{detail}");
     }
     let paused = world.until(ID, "paused").await;
     assert_eq!(paused["pod_status"], "not found");

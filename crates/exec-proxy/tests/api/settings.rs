@@ -44,6 +44,8 @@ const TESTED: &[(&str, &str)] = &[
     ("serve.keys", "anywhere.rs"),
     ("serve.keys_file", "keys/source.rs"),
     ("serve.resource_factor_limit", "here"),
+    ("serve.pause_drain_seconds", "drain.rs"),
+    ("serve.trusted_single_tenant", "routing/settings.rs"),
     ("serve.image_registries", "images.rs"),
     ("serve.private_image_registries", "images.rs"),
     ("serve.registry_auth_file", "images.rs"),

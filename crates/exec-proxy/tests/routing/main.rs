@@ -8,6 +8,7 @@ mod entry;
 mod held;
 mod known_faults;
 mod listeners;
+mod pages;
 mod ports;
 mod smuggling;
 mod styles;

@@ -37,6 +37,8 @@ pub use secret::SecretError;
 const OWN_PATHS: &str = "/.podbay/";
 /// Where a browser is let in.
 const ENTER: &str = "/.podbay/enter";
+/// Where a person brings a paused session back.
+const WAKE: &str = "/.podbay/wake";
 /// Where links are made.
 const LINKS: &str = "/.podbay/links";
 /// How long a link works, in seconds.
@@ -71,6 +73,8 @@ pub(super) enum Admission {
     Pass(Option<HeaderValue>),
     /// It is answered.
     Answer(Response<Body>),
+    /// The session is brought back, as a person wants it.
+    Wake,
     /// It is refused.
     Refuse,
 }
@@ -100,6 +104,45 @@ impl Entry {
     /// Whether a request is for one of the paths that no sandbox is asked for.
     pub(super) fn is_own_path(&self, path: &str) -> bool {
         self.sealer.is_some() && path.starts_with(OWN_PATHS)
+    }
+
+    /// Whether it is the path at which a person brings a paused session back.
+    pub(super) fn is_wake_path(path: &str) -> bool {
+        path == WAKE
+    }
+
+    /// Looks at a form that is to bring a paused session back. It takes the key, or the cookie that lets a browser see the session's
+    /// ports, sent by a page of the same host: a sibling's page can send one, too.
+    pub(super) fn wake(
+        &self,
+        claim: &Claim,
+        endpoint: Endpoint,
+        id: &RuntimeId,
+        key: Option<&KeyHash>,
+        now: u64,
+    ) -> Admission {
+        let (Some(sealer), Some(key)) = (&self.sealer, key) else {
+            return Admission::Refuse;
+        };
+        let subject = Subject { id, endpoint, key };
+        let presented = claim
+            .form_key
+            .iter()
+            .chain(&claim.key)
+            .any(|presented| is_key(presented, key));
+        let by_cookie = || {
+            endpoint != Endpoint::Server
+                && !claim.is_from_elsewhere
+                && claim
+                    .cookies
+                    .iter()
+                    .any(|cookie| sealer.open(Purpose::Cookie, &subject, cookie, now).is_some())
+        };
+        if presented || by_cookie() {
+            Admission::Wake
+        } else {
+            Admission::Refuse
+        }
     }
 
     /// Looks at a request for an endpoint other than the server, of a session whose key has this hash, at `now` in seconds.

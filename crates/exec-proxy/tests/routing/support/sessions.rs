@@ -52,6 +52,7 @@ pub(crate) fn ready(uid: &str) -> Route {
         address: Some(SandboxAddress::on_this_machine("demo", uid)),
         ports: PORTS,
         key: Some(KeyHash::of(KEY.as_bytes())),
+        public: false,
     }
 }
 
