@@ -70,6 +70,7 @@ pub(crate) fn run(sandbox: &str) {
             work: [12_000, 12_001],
         },
         key: Some(KeyHash::of(KEY.as_bytes())),
+        public: false,
     };
     let sessions = Arc::new(One {
         route,
