@@ -139,7 +139,7 @@ settings! {
     /// The same, for registries whose addresses may be private, or this machine's. One without TLS is `http://HOST:PORT`.
     private_image_registries: Vec<String> = Vec::new(), TEXTS;
 
-    /// A file with names and passwords for registries, as `docker login` writes it (`config.json`). Each is sent to its registry and to where
+    /// A file with names and passwords for registries, as `docker login` writes it (`config.json`, with `auth`). Each is sent to its registry and to where
     /// that has its tokens, if that is the registry itself or in these lists.
     registry_auth_file: Option<PathBuf> = None, OPTIONAL_PATH;
 

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde_json::Value;
 
@@ -13,7 +11,7 @@ use serde_json::Value;
 pub(super) struct Credentials(HashMap<String, HeaderValue>);
 
 impl Credentials {
-    /// Those of a file's text: `{"auths": {"REGISTRY": {"auth": "…"}}}`, or with `username` and `password`.
+    /// Those of a file's text: `{"auths": {"REGISTRY": {"auth": "…"}}}`, where `auth` is name and password in base64.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         let Some(auths) = value.get("auths").and_then(Value::as_object) else {
@@ -21,12 +19,10 @@ impl Credentials {
         };
         let mut all = HashMap::new();
         for (registry, auth) in auths {
-            let field = |name: &str| auth.get(name).and_then(Value::as_str);
-            let basic = match (field("auth"), field("username"), field("password")) {
-                (Some(encoded), _, _) if !encoded.is_empty() => encoded.to_owned(),
-                (_, Some(name), Some(password)) => STANDARD.encode(format!("{name}:{password}")),
-                // What a helper program keeps is not asked for.
-                _ => continue,
+            // What a helper program keeps is not asked for.
+            let auth = auth.get("auth").and_then(Value::as_str);
+            let Some(basic) = auth.filter(|auth| !auth.is_empty()) else {
+                continue;
             };
             let mut header = HeaderValue::try_from(format!("Basic {basic}"))
                 .map_err(|_| format!("the credentials of {registry:?} are no text of base64"))?;
@@ -67,7 +63,7 @@ mod tests {
     fn each_registry_has_its_own_and_none_is_shown() {
         let text = br#"{"auths": {
             "https://index.docker.io/v1/": {"auth": "aHViOmh1bnRlcjI="},
-            "GHCR.io": {"username": "me", "password": "hunter2"},
+            "GHCR.io": {"auth": "bWU6aHVudGVyMg=="},
             "helped.example": {}
         }, "credsStore": "x"}"#;
         let all = Credentials::parse(text).unwrap();

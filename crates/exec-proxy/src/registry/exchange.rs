@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::address;
 use super::rules::Place;
+use super::{address, roots};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -42,18 +42,16 @@ pub(super) struct Asking {
 impl Asking {
     /// With the authorities that this machine trusts. The text says why there are none.
     pub(super) fn new() -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added == 0 {
-            tracing::warn!("this machine trusts no authority: registries that speak TLS can't be asked");
-        }
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
         Ok(Self {
-            tls: Arc::new(config.with_root_certificates(roots).with_no_client_auth()),
+            tls: Arc::new(
+                config
+                    .with_root_certificates(roots::roots())
+                    .with_no_client_auth(),
+            ),
         })
     }
 

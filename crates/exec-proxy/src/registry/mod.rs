@@ -6,6 +6,7 @@
 //!   address.rs      which addresses may be connected to                         (pure)
 //!   challenge.rs    what a registry wants before it answers                     (pure)
 //!   credentials.rs  names and passwords, each for its registry alone
+//!   roots.rs        the authorities that this machine trusts
 //!   exchange.rs     one question
 //! ```
 //!
@@ -15,6 +16,7 @@ mod address;
 mod challenge;
 mod credentials;
 mod exchange;
+mod roots;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
