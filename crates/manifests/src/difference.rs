@@ -6,6 +6,7 @@ use podbay_config::PullPolicy;
 use podbay_protocol::{Field, Library, Words};
 
 use crate::image::ImageRef;
+use crate::launch::{Launch, MainCommand};
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
@@ -72,6 +73,7 @@ impl SessionRequest {
             gpus,
             resource_factor,
             actions,
+            launch,
         } = self;
         let mut found = Differences(Vec::new());
         found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());
@@ -124,6 +126,7 @@ impl SessionRequest {
                 spec.actions == Some(*port),
             );
         }
+        found.of_launch(spec, launch.as_ref());
         found.0
     }
 }
@@ -131,6 +134,16 @@ impl SessionRequest {
 /// The agent as the server that a client asks for.
 fn actions_in_words(port: u16) -> String {
     format!("the agent on port {port}")
+}
+
+/// Whether two commands start the same server, whatever their ports.
+fn is_same_server(one: &[String], other: &[String]) -> bool {
+    let is_number = |word: &str| word.parse::<u16>().is_ok();
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| one == other || is_number(one) && is_number(other))
 }
 
 /// The differences so far.
@@ -219,6 +232,27 @@ impl Differences {
             amount == bounds.request && bounds.limit.as_ref().is_some_and(|limit| amount == *limit)
         });
         self.compare(field, asked.clone(), Some(bounds.to_string()), same);
+    }
+
+    /// Words are compared, but those of a server on this machine, whose ports are the session's own.
+    fn of_launch(&mut self, spec: &SessionSpec, asked: Option<&Launch>) {
+        let in_words = |argv: &[String]| argv.join(" ");
+        let (asked, existing, same) = match asked {
+            None => return,
+            Some(Launch::Image) => ("the image's own".to_owned(), None, spec.runs_image()),
+            Some(Launch::Program(argv)) => match &spec.main {
+                Some(MainCommand::Program(existing)) => {
+                    (in_words(argv), Some(in_words(existing)), argv == existing)
+                }
+                _ => (in_words(argv), None, false),
+            },
+            Some(Launch::Server(command)) => {
+                let existing = spec.server.as_ref().and_then(|server| server.command.as_deref());
+                let same = existing.is_some_and(|existing| is_same_server(existing, &command.argv));
+                (in_words(&command.argv), existing.map(in_words), same)
+            }
+        };
+        self.compare(Field::Server, asked, existing, same);
     }
 
     fn of_server(&mut self, spec: &SessionSpec, asked: Option<ServerKind>, ports: &[u16], vscode: bool) {

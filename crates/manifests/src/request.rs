@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use podbay_config::{NetworkMode, PullPolicy, WorkloadKind};
 use secrecy::SecretString;
 
+use crate::launch::Launch;
 use crate::profile::Profile;
 use crate::server::ServerKind;
 use crate::session_owner::SessionOwner;
@@ -58,6 +59,9 @@ pub struct SessionRequest {
     /// The port that OpenHands' V0 clients expect the server of their actions on: Podbay's agent serves them there. The
     /// session needs an agent then. `None` leaves the agent's port to the setting `agent.port`.
     pub actions: Option<u16>,
+    /// What is run in the session, as a client of the remote runtime API says; a server needs `server` for its kind. `None`
+    /// keeps the session alive, or starts `server` as Podbay does.
+    pub launch: Option<Launch>,
 }
 
 #[cfg(test)]

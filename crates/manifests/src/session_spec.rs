@@ -12,6 +12,7 @@ use crate::dns::DnsLabel;
 use crate::environment::EnvName;
 use crate::image::ImageRef;
 use crate::labels::UserLabels;
+use crate::launch::MainCommand;
 use crate::names::SessionNames;
 use crate::path::ContainerPath;
 use crate::pod_template::PodTemplate;
@@ -99,6 +100,9 @@ pub struct SessionSpec {
     /// Where the agent serves the actions of OpenHands' V0 clients, if the session was asked for by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actions: Option<u16>,
+    /// What is run beside what keeps the session alive, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) main: Option<MainCommand>,
 }
 
 /// What the API takes as the key of an annotation.

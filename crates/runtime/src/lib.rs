@@ -115,6 +115,7 @@ pub use podbay_k8s_client::{LogRequest, LogStream, TerminalSize, WatchPolicy};
 pub use podbay_manifests::{
     Difference, Profile, RunAs, RuntimeId, SessionId, SessionNames, SessionOwner, SessionRequest,
 };
+pub use podbay_manifests::{Launch, ServerCommand, ServerKind, SessionKind};
 pub use podbay_protocol as protocol;
 pub use podbay_protocol::{Degraded, ErrorCode, Outcome, RuntimeStatus, SessionState, StartPhase, Verdict};
 

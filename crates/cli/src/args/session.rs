@@ -169,6 +169,7 @@ impl SessionArgs {
             fs_group: None,
             runtime_class: None,
             actions: None,
+            launch: None,
             owner: None,
         })
     }
@@ -257,6 +258,7 @@ mod tests {
             gpus,
             resource_factor,
             actions,
+            launch,
             owner,
             pull_policy,
             fs_group,
@@ -280,7 +282,7 @@ mod tests {
         assert_eq!(network, Some(NetworkMode::None));
         assert_eq!(workload, Some(WorkloadKind::Job));
         assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
-        assert_eq!((owner, actions), (None, None));
+        assert_eq!((owner, actions, launch), (None, None, None));
         assert_eq!((pull_policy, fs_group, runtime_class), (None, None, None));
     }
 
@@ -304,6 +306,7 @@ mod tests {
             gpus,
             resource_factor,
             actions,
+            launch,
             owner,
             pull_policy,
             fs_group,
@@ -312,7 +315,13 @@ mod tests {
         assert!(image.is_none() && user.is_none() && profile.is_none() && workdir.is_none());
         assert!(cpu.is_none() && memory.is_none() && persistent.is_none() && server.is_none());
         assert!(ports.is_empty() && !vscode && network.is_none() && workload.is_none());
-        assert!(gpus.is_none() && resource_factor.is_none() && owner.is_none() && actions.is_none());
+        assert!(
+            gpus.is_none()
+                && resource_factor.is_none()
+                && owner.is_none()
+                && actions.is_none()
+                && launch.is_none()
+        );
         assert!(pull_policy.is_none() && fs_group.is_none() && runtime_class.is_none());
         assert!(env.is_empty() && labels.is_empty());
     }

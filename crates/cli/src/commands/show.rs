@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use podbay_protocol::StartFailure;
 use podbay_runtime::Description;
+use podbay_runtime::SessionKind;
 use podbay_runtime::Summary;
 use podbay_runtime::session::{AgentLine, EventLine};
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failu
 fn text(description: &Description, now: Timestamp) -> String {
     let Description {
         summary,
+        kind,
         namespace,
         profile,
         user,
@@ -110,6 +112,7 @@ fn text(description: &Description, now: Timestamp) -> String {
         row("Reason", degraded.to_string());
     }
     row("Image", image.clone().unwrap_or_else(none));
+    row("Kind", kind_text(*kind).to_owned());
     row("Age", age(*created, now));
     row("Pod", pod.clone());
     row("Node", node.clone().unwrap_or_else(none));
@@ -146,6 +149,17 @@ fn text(description: &Description, now: Timestamp) -> String {
     let pair = |(key, value): (&String, &String)| format!("{key}={value}");
     row("Labels", list(labels.iter().map(pair).collect()));
     table.to_text() + &events_text(events, events_error.as_deref(), now)
+}
+
+/// The kind of a session in words.
+const fn kind_text(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::V0 => "v0 (OpenHands' V0 clients)",
+        SessionKind::V1 => "v1 (OpenHands' agent-server)",
+        SessionKind::Image => "image (what the image starts by itself)",
+        SessionKind::Command => "command (the agent runs it)",
+        SessionKind::Plain => "none (commands are run in it)",
+    }
 }
 
 /// How the agent came in, and whether it is there.
@@ -223,6 +237,7 @@ mod tests {
         };
         Description {
             summary,
+            kind: SessionKind::Plain,
             namespace: "default".into(),
             profile: "restricted".into(),
             user: None,

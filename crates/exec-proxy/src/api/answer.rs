@@ -50,7 +50,8 @@ pub(crate) struct SessionAnswer {
     pub(crate) created_at: Option<String>,
     /// What its resources were multiplied with.
     pub(crate) resource_factor: u32,
-    /// Who serves in it: `v0` is Podbay's agent for OpenHands' V0 clients, `none` nobody for OpenHands.
+    /// Who serves in it: `v0` OpenHands' V0 clients, `v1` OpenHands' agent-server, `image` what the image starts by itself,
+    /// `command` a command that the agent runs, `none` nobody.
     pub(crate) kind: &'static str,
 }
 

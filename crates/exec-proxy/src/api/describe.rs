@@ -92,11 +92,7 @@ impl Api {
             image: record.spec.image().to_string(),
             created_at: record.created.as_ref().map(|created| created.0.to_string()),
             resource_factor: record.spec.resources().factor(),
-            kind: if record.spec.actions().is_some() {
-                "v0"
-            } else {
-                "none"
-            },
+            kind: record.spec.kind().as_str(),
         })
     }
 }

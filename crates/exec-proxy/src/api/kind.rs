@@ -1,11 +1,9 @@
 //! What kind of session a start asks for, by its command: a pure function.
 
-use std::fmt;
-
 /// Modules and programs of OpenHands' V1 server, as they stand in a command.
 const V1: [&str; 2] = ["openhands.agent_server", "openhands-agent-server"];
 /// The module of OpenHands' V0 server.
-const V0: &str = "openhands.runtime.action_execution_server";
+pub(crate) const V0: &str = "openhands.runtime.action_execution_server";
 
 /// What a command starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +40,7 @@ impl Kind {
         let Some(argv) = command.filter(|argv| !argv.is_empty()) else {
             return Self::Image;
         };
-        // A path to the program, or the name of the module behind `-m`.
-        let names = |word: &str, name: &str| word == name || word.rsplit('/').next() == Some(name);
-        if argv.iter().any(|word| V1.iter().any(|name| names(word, name))) {
+        if argv.iter().any(|word| is_v1(word)) {
             return Self::V1 {
                 port: option(argv, "--port").and_then(|port| port.parse().ok()),
             };
@@ -61,15 +57,10 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V0(_) => "v0",
-            Self::V1 { .. } => "v1",
-            Self::Image => "image",
-            Self::Other => "command",
-        })
-    }
+/// Whether a word names OpenHands' V1 server: a path to the program, or the name of the module behind `-m`.
+pub(crate) fn is_v1(word: &str) -> bool {
+    let names = |name: &&str| word == *name || word.rsplit('/').next() == Some(name);
+    V1.iter().any(names)
 }
 
 /// The value of an option, `--name VALUE` or `--name=VALUE`; of several the last, as Python's argparse has it.

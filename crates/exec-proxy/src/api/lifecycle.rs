@@ -12,6 +12,7 @@ use super::Api;
 use super::answer::{Answer, json};
 use super::describe::PAUSED;
 use super::error::Refusal;
+use super::launch::Drawn;
 use super::start::StartBody;
 use crate::keys::Caller;
 use crate::sessions::{Begun, Drained, Known, NotKnown, NotStarted};
@@ -25,7 +26,8 @@ impl Api {
             .session_id
             .parse()
             .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
-        let request = body.request(&self.policy)?;
+        let drawn = Drawn::now(self.policy.on_this_machine)?;
+        let request = body.request(&self.policy, &drawn)?;
         let Begun { known, differences } = self
             .sessions
             .start(&caller.owner, &id, request, || self.count_start(caller))

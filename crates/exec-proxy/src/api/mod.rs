@@ -5,6 +5,7 @@
 //!   start.rs       the body of a start -> what a session is asked to be      (pure)
 //!   kind.rs        a command -> the kind of session                          (pure)
 //!   pod_fields.rs  what of it says how the pod is made, and what the service lets through  (pure)
+//!   launch.rs      the kind -> what is run in a session                    (pure)
 //!   words.rs       a command as a text -> its words                          (pure)
 //!   status.rs      a session's state -> the words that clients act on        (pure)
 //!   answer.rs      the object that all routes answer with
@@ -24,6 +25,7 @@ mod describe;
 mod error;
 mod images;
 mod kind;
+mod launch;
 mod lifecycle;
 mod others;
 mod pod_fields;

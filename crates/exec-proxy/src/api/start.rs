@@ -11,7 +11,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::error::Refusal;
-use super::kind::{Kind, V0Command};
+use super::kind::Kind;
+use super::launch::{Drawn, V0Server, launch};
 use super::pod_fields::{MOST_ID, PodFields, PodPolicy};
 use super::words::words;
 use crate::sessions::PUBLIC_LABEL;
@@ -32,6 +33,7 @@ pub(crate) struct StartBody {
     pub(crate) session_id: String,
     pub(crate) image: String,
     pub(crate) kind: Kind,
+    argv: Vec<String>,
     working_dir: Option<String>,
     environment: BTreeMap<String, SecretString>,
     resource_factor: Option<u32>,
@@ -74,6 +76,7 @@ impl StartBody {
             session_id: session_id.unwrap_or_default(),
             image: image.unwrap_or_default(),
             kind: Kind::of(argv.as_deref()),
+            argv: argv.unwrap_or_default(),
             working_dir: reader.text("working_dir"),
             environment: reader.environment(),
             resource_factor: reader.factor(),
@@ -88,7 +91,7 @@ impl StartBody {
     }
 
     /// What the session is asked to be.
-    pub(crate) fn request(self, policy: &StartPolicy) -> Result<SessionRequest, Refusal> {
+    pub(crate) fn request(self, policy: &StartPolicy, drawn: &Drawn) -> Result<SessionRequest, Refusal> {
         if policy.on_this_machine && self.image != HOST_IMAGE {
             return Err(Refusal::invalid(format!(
                 "image {:?} can't be run: this service runs sessions as processes of its own machine, whose files are the image \
@@ -96,46 +99,31 @@ impl StartBody {
                 self.image
             )));
         }
-        let asked = match self.kind {
-            Kind::V0(asked) if !policy.runs_v0_server_of(&self.image) => asked,
-            Kind::V0(_) => {
-                return Err(Refusal::new(
-                    http::StatusCode::NOT_IMPLEMENTED,
-                    "serve.v0_server says that the image's own server is run, which this service does not do: set it to \"agent\"",
-                ));
-            }
-            kind => {
-                return Err(Refusal::new(
-                    http::StatusCode::NOT_IMPLEMENTED,
-                    format!(
-                        "this service runs sessions of OpenHands' V0 clients, whose command starts \
-                         openhands.runtime.action_execution_server; the command of session {:?} is of the kind {kind:?}",
-                        self.session_id
-                    ),
-                ));
-            }
+        let v0 = if policy.runs_v0_server_of(&self.image) {
+            V0Server::Image
+        } else {
+            V0Server::Agent
         };
-        let V0Command {
-            port,
-            working_dir,
-            username: _,
-            user_id,
-        } = asked;
         let mut request = SessionRequest {
             env: self.environment,
-            // The stock server is started where its code is, and told where to work.
-            workdir: working_dir.or(self.working_dir),
-            actions: Some(port.unwrap_or(SERVER_PORT)),
+            workdir: self.working_dir,
             ..SessionRequest::default()
         };
         if self.public {
             request.labels.insert(PUBLIC_LABEL.to_owned(), "true".to_owned());
         }
+        let mut user_id = None;
+        if let Kind::V0(asked) = &self.kind {
+            // The stock server is started where its code is, and told where to work.
+            request.workdir = asked.working_dir.clone().or(request.workdir);
+            user_id = asked.user_id.map(u64::from);
+        }
+        launch(&mut request, &self.kind, (self.argv, &self.image), v0, drawn);
         if !policy.on_this_machine {
             request.image = Some(self.image);
             let mut pod = self.pod;
             // That of the command is the one that V0's clients mean.
-            if let Some(user) = user_id.map(u64::from) {
+            if let Some(user) = user_id {
                 pod.run_as_user = Some(user);
                 pod.run_as_group = Some(user);
             }
@@ -275,7 +263,7 @@ impl Reader {
                     continue;
                 }
             };
-            if name == DEFERRED_INIT && text.trim().eq_ignore_ascii_case("true") {
+            if name == DEFERRED_INIT && is_true(&text) {
                 self.wrong.push(format!(
                     "environment: {DEFERRED_INIT} asks for a server that somebody initialises later, which this service does not do: \
                      leave it out"
@@ -343,6 +331,12 @@ impl Reader {
         }
         number
     }
+}
+
+/// What the server takes for a yes (pydantic's words).
+fn is_true(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    ["1", "true", "t", "yes", "y", "on"].contains(&text.as_str())
 }
 
 /// A float without a fraction as a whole number, if it is a small one.

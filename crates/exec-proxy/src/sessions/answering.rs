@@ -35,6 +35,11 @@ impl Answering {
         all.insert(uid.to_owned());
     }
 
+    /// Forgets one whose server is started again.
+    pub(super) fn forget(&self, uid: &str) {
+        self.all().remove(uid);
+    }
+
     /// Asks a sandbox whether it is alive, if it has not answered yet.
     pub(super) async fn ask(&self, podbay: &Podbay, address: &SandboxAddress, port: u16) -> bool {
         if self.contains(address.uid()) {

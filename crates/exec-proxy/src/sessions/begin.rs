@@ -161,7 +161,12 @@ impl ServiceSessions {
             .keep_failed(true)
             .owner_limit(self.owner_limit.filter(|_| key.owner.is_some()))
             .start()?;
-        Ok(self.starts.keep(key.clone(), starting, self.answering.clone()))
+        Ok(self.starts.keep(
+            key.clone(),
+            starting,
+            self.answering.clone(),
+            self.is_on_this_machine(),
+        ))
     }
 
     /// Waits until the session of a start is written down, or the start has failed before it was.

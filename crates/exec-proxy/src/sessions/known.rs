@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podbay_manifests::{Record, SessionOwner};
+use podbay_manifests::{Record, SessionKind, SessionOwner};
 use podbay_runtime::dial::SandboxAddress;
 use podbay_runtime::{Look, SessionId, SessionState, SessionView, StartPhase};
 
 use super::{Route, SandboxPorts};
 
 /// Where VS Code listens in a sandbox that clients of the remote runtime API ask for.
-const VSCODE_PORT: u16 = 60_001;
+pub(crate) const VSCODE_PORT: u16 = 60_001;
+/// Where clients of the remote runtime API expect what an image starts by itself.
+const SERVER_PORT: u16 = 60_000;
 /// The ports of work hosts, as OpenHands has them.
 const WORK_PORTS: [u16; 2] = [12_000, 12_001];
 
@@ -105,11 +107,14 @@ pub(super) fn ports(record: &Record) -> SandboxPorts {
     let server = spec
         .actions()
         .or_else(|| spec.server().map(podbay_manifests::ServerSpec::port))
-        .or_else(|| spec.agent().port());
+        .or_else(|| spec.agent().port())
+        .or_else(|| (spec.kind() == SessionKind::Image).then_some(SERVER_PORT));
     SandboxPorts {
         // One without any server has nothing that listens there.
         server: server.unwrap_or(0),
-        vscode: VSCODE_PORT,
+        vscode: spec
+            .server()
+            .map_or(VSCODE_PORT, podbay_manifests::ServerSpec::vscode_port),
         work: WORK_PORTS,
     }
 }

@@ -35,6 +35,7 @@ use podbay_runtime::{SessionId, SessionState};
 
 pub use begin::{Begun, NotStarted};
 pub use drain::Drained;
+pub(crate) use known::VSCODE_PORT;
 pub use known::{Known, PUBLIC_LABEL, SessionKey};
 pub use service::ServiceSessions;
 pub(crate) use told::{Told, bounded};

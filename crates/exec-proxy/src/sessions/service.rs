@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use podbay_config::Config;
-use podbay_manifests::{Record, RuntimeId, SessionOwner};
+use podbay_manifests::{Record, RuntimeId, SessionKind, SessionOwner};
 use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
 use podbay_runtime::{BackendKind, Error, EventLine, Podbay, SessionIndex, SessionState};
 use secrecy::SecretString;
@@ -132,7 +132,11 @@ impl ServiceSessions {
         }
         let port = known.ports().server;
         // One without a server has nothing to ask. An agent of this machine is up when its session is.
-        if port == 0 || self.is_on_this_machine() {
+        let spec = &known.record.spec;
+        let by_agent = self.is_on_this_machine() && spec.server().is_none();
+        // What an image starts by itself may be no server at all.
+        let is_open = spec.kind() == SessionKind::Image && spec.server().is_none();
+        if port == 0 || by_agent || is_open {
             return true;
         }
         match &known.address {

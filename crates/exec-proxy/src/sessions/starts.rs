@@ -92,7 +92,13 @@ impl Starts {
     }
 
     /// Keeps a start until it is over, whoever waits for it. One that succeeds is forgotten: the session tells of itself.
-    pub(super) fn keep(&self, key: SessionKey, starting: Starting, answering: Answering) -> Start {
+    pub(super) fn keep(
+        &self,
+        key: SessionKey,
+        starting: Starting,
+        answering: Answering,
+        is_on_this_machine: bool,
+    ) -> Start {
         let (failed, failures) = watch::channel(None);
         let mut all = self.all();
         let number = all.get(&key).map_or(0, |before| before.number + 1);
@@ -111,8 +117,13 @@ impl Starts {
             let ended = starting.ready().await;
             match ended {
                 Ok(session) => {
+                    // That a local session's agent answers says nothing of its server; it may have been started anew.
                     if let Ok(Some(address)) = session.address().await {
-                        answering.add(address.uid());
+                        if is_on_this_machine {
+                            answering.forget(address.uid());
+                        } else {
+                            answering.add(address.uid());
+                        }
                     }
                     starts.forget(&key, number);
                 }

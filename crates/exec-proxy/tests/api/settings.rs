@@ -130,14 +130,19 @@ async fn warm_runtimes_are_those_of_the_file() {
 }
 
 #[tokio::test]
-async fn an_image_s_own_v0_server_is_not_run_here() {
-    let world = World::here(|config| config.v0_server = vec!["host".to_owned()]).await;
-    let (status, body) = world.post("/start", &stock("s", "host")).await;
-    assert_eq!(status, 501);
-    assert!(
-        body["detail"].as_str().unwrap().contains("serve.v0_server"),
-        "{body}"
-    );
+async fn an_image_s_own_v0_server_is_run_where_the_setting_says_so() {
+    for (word, port) in [("agent", 60_000), ("debian:*", 60_000), ("other:*", 60_000)] {
+        let cluster = ScriptedCluster::new();
+        agents::answer(&cluster, || true);
+        let world = World::on(&cluster, |config| config.v0_server = vec![word.to_owned()]);
+        let session = world.start(&stock("s", "debian:12")).await;
+        assert_eq!(session["kind"], "v0", "{word}");
+        let id = session["runtime_id"].as_str().unwrap().parse().unwrap();
+        let spec = world.podbay.look_for(&id).await.unwrap().unwrap().record.spec;
+        let by_image = spec.server().map(podbay_manifests::ServerSpec::port);
+        assert_eq!(by_image.is_some(), word == "debian:*", "{word}");
+        assert_eq!(by_image.or(spec.actions()), Some(port), "{word}");
+    }
 }
 
 #[tokio::test]

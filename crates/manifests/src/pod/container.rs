@@ -30,6 +30,7 @@ pub(super) fn container(spec: &SessionSpec) -> Container {
             readiness_probe: Some(probes::readiness(server)),
             ..plain
         },
+        None if spec.runs_image() => plain,
         None => Container {
             command: Some(agent::command(spec).unwrap_or_else(keep_alive::command)),
             ..plain

@@ -42,6 +42,11 @@ pub(super) fn environment(spec: &SessionSpec) -> Vec<EnvVar> {
             env.push(from_secret(spec, AGENT_SERVER_KEY_VARIABLE, SESSION_KEY.into()));
         }
     }
+    if spec.runs_image() {
+        for name in [SESSION_KEY_VARIABLE, AGENT_SERVER_KEY_VARIABLE] {
+            env.push(from_secret(spec, name, SESSION_KEY.into()));
+        }
+    }
     if agent::takes_key_from_variable(spec) {
         env.push(from_secret(spec, SESSION_KEY_VARIABLE, SESSION_KEY.into()));
     }

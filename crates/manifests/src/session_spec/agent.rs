@@ -19,6 +19,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) exposure: Option<&'a ExposureSpec>,
     /// The port that OpenHands' V0 clients expect the agent on.
     pub(super) actions: Option<u16>,
+    /// Whether the container runs what its image says: an agent, which is the container's first process, has no place there.
+    pub(super) runs_image: bool,
 }
 
 /// The way that the agent comes into the pod. All settings are checked, also where none does.
@@ -36,7 +38,7 @@ pub(super) fn delivery(
     let spool_size = problems.bytes(SPOOL_SIZE, &settings.spool_size)?;
     let port = around.actions.unwrap_or(settings.port);
     // An image with a server of its own runs that.
-    if around.server.is_some() || settings.delivery == Setting::None {
+    if around.server.is_some() || around.runs_image || settings.delivery == Setting::None {
         return Some(AgentDelivery::None);
     }
     // There the agents of two sessions would want one port, and whoever reaches the node would reach them.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::SpecProblem;
 use super::problems::Problems;
 use super::reason::Reason;
+use crate::launch::Launch;
 use crate::path::ContainerPath;
 use crate::request::SessionRequest;
 use crate::server::{AGENT_SERVER, MICROMAMBA, OPENHANDS_ID, ServerKind};
@@ -61,6 +62,16 @@ impl ServerSpec {
         self.port
     }
 
+    /// Where it has VS Code listen, if it starts it.
+    pub fn vscode_port(&self) -> u16 {
+        self.vscode_port
+    }
+
+    /// The program and its arguments; `None` is the image's own command.
+    pub fn command(&self) -> Option<&[String]> {
+        self.command.as_deref()
+    }
+
     /// The user that it runs as, where it becomes one by itself: OpenHands' V0 server does, from root. `None` is the
     /// container's.
     pub fn user(&self) -> Option<RunAs> {
@@ -84,6 +95,19 @@ impl ServerSpec {
             }
             return None;
         };
+        if let Some(Launch::Server(command)) = &request.launch {
+            return Some(Self {
+                kind,
+                port: command.port,
+                vscode_port: command.vscode_port,
+                // It is the client's to say in the environment that it is not.
+                vscode: true,
+                // One without words is the image's own.
+                command: (!command.argv.is_empty()).then(|| command.argv.clone()),
+                debug: config.debug,
+                start_timeout_seconds: start_timeout_seconds(config),
+            });
+        }
         let port = config.kubernetes.server_port;
         let vscode_port = config.sandbox.vscode_port.unwrap_or(VSCODE_PORT);
         if port == vscode_port {

@@ -167,6 +167,7 @@ impl From<SpecV1> for SessionSpec {
             pod_template: None,
             agent: AgentDelivery::None,
             actions: None,
+            main: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use super::{
 use crate::agent_delivery::{AgentDelivery, AgentMeans};
 use crate::environment::{self, EnvName};
 use crate::labels::{UserLabels, is_annotation_key, is_own_key};
+use crate::launch::{Launch, MainCommand};
 use crate::names::SessionNames;
 use crate::path::ContainerPath;
 use crate::pod::POD_UID_VARIABLE;
@@ -84,7 +85,12 @@ fn assemble(
     let pull = PullSpec::validate(problems, config, image.as_ref(), request.pull_policy);
     let profile = security::profile(problems, config, request.profile);
     let security = SecuritySpec::validate(problems, profile, config, &request);
-    let env = environment(problems, std::mem::take(&mut request.env), config, request.server);
+    let env = environment(
+        problems,
+        std::mem::take(&mut request.env),
+        config,
+        brings_server(&request),
+    );
     let workspace = storage::workspace_mount_path(problems, config);
     let workdir = workdir(problems, &request, workspace.as_ref());
     let server = ServerSpec::validate(problems, config, &request, workdir.as_ref());
@@ -114,6 +120,7 @@ fn assemble(
             network: &network,
             exposure: exposure.as_ref(),
             actions: request.actions,
+            runs_image: matches!(request.launch, Some(Launch::Image)),
         },
     );
     if let Some(agent) = &agent {
@@ -140,6 +147,11 @@ fn assemble(
         pod_template,
         agent: agent?,
         actions: request.actions,
+        main: match request.launch {
+            Some(Launch::Image) => Some(MainCommand::Image),
+            Some(Launch::Program(argv)) => Some(MainCommand::Program(argv)),
+            Some(Launch::Server(_)) | None => None,
+        },
     };
     Some((spec, SessionSecrets { env }))
 }
@@ -219,12 +231,17 @@ fn workdir(
     }
 }
 
+/// Whether something in the image reads the session's key.
+fn brings_server(request: &SessionRequest) -> bool {
+    request.server.is_some() || matches!(request.launch, Some(Launch::Image))
+}
+
 /// The configuration's variables with the request's over them.
 fn environment(
     problems: &mut Problems,
     asked: BTreeMap<String, SecretString>,
     config: &Config,
-    server: Option<ServerKind>,
+    brings_server: bool,
 ) -> BTreeMap<EnvName, SecretString> {
     let mut variables = BTreeMap::new();
     let configured = config.sandbox.runtime_startup_env_vars.clone();
@@ -234,7 +251,7 @@ fn environment(
     let sources = sources.chain(asked.into_iter().map(|(name, value)| (ENV, name, value)));
     for (setting, name, value) in sources {
         let keys = [SESSION_KEY_VARIABLE, AGENT_SERVER_KEY_VARIABLE];
-        if let Some(name) = keys.into_iter().find(|key| server.is_some() && name == *key) {
+        if let Some(name) = keys.into_iter().find(|key| brings_server && name == *key) {
             problems.push(SpecProblem::new(
                 [setting, Field::Server],
                 Reason::Reserved {

@@ -3,6 +3,7 @@
 use podbay_config::{Config, NetworkMode, PullPolicy, WorkloadKind};
 
 use super::{default_spec, validate, variable};
+use crate::launch::Launch;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
@@ -30,6 +31,7 @@ fn full() -> SessionRequest {
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),
+        launch: Some(Launch::Program(vec!["sleep".into(), "9".into()])),
         owner: None,
     }
 }

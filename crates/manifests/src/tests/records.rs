@@ -6,6 +6,7 @@ use podbay_protocol::{Cause, PhaseTimes, StartFailure, Verdict};
 
 use super::{default_spec, validate, variable};
 use crate::labels;
+use crate::launch::Launch;
 use crate::profile::Profile;
 use crate::record::{CreationValues, Record, RecordError, key_hash_patch, last_failure_annotation, record};
 use crate::request::SessionRequest;
@@ -76,6 +77,7 @@ fn a_record_comes_back_whole() {
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),
+        launch: Some(Launch::Program(vec!["sleep".into(), "9".into()])),
         pull_policy: Some(podbay_config::PullPolicy::Always),
         fs_group: Some(5),
         runtime_class: Some("gvisor".into()),

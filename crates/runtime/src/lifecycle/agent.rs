@@ -7,6 +7,7 @@ use podbay_manifests::{AgentDelivery, Record};
 use podbay_protocol::PhaseTimes;
 use secrecy::SecretString;
 
+use super::main_command::run_main_command;
 use super::open::OpenOperation;
 use super::plan::OpenMode;
 use super::workload;
@@ -108,7 +109,7 @@ impl OpenOperation {
                 session: self.session(),
                 address: address.clone(),
                 port,
-                key,
+                key: key.clone(),
                 patience,
                 times,
             };
@@ -118,7 +119,8 @@ impl OpenOperation {
             };
             let failure = match answered {
                 Ok(connection) => {
-                    self.ctx.agents.keep(address.uid(), connection);
+                    let connection = self.ctx.agents.keep(address.uid(), connection);
+                    run_main_command(&connection, &record.spec, false, &key).await?;
                     return Ok(None);
                 }
                 Err(failure) => failure,

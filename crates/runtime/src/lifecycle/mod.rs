@@ -7,6 +7,7 @@
 //!   apply.rs     one object: create, or adopt what is ours         (client required)
 //!   workload.rs  the pod, or the Job that makes it                 (client required)
 //!   agent.rs     how the agent comes into the pod              (client required)
+//!   main_command.rs  what the agent runs beside what is asked of it later   (client required)
 //!   exposure.rs  Services, Ingresses, routes                       (client required)
 //!   network.rs   the policies that sessions share                  (client required)
 //!   limit.rs     the limit on concurrent sessions                  (client required)
@@ -30,6 +31,7 @@ mod exposure;
 mod failed;
 mod give_up;
 mod limit;
+mod main_command;
 mod marks;
 mod network;
 mod open;
@@ -43,6 +45,7 @@ pub(crate) use apply::creation_values;
 pub use close::{Closed, RetainedClaim};
 pub(crate) use close::{close, delete};
 pub(crate) use expiry::{is_expired, remove};
+pub(crate) use main_command::run_main_command;
 pub use open::Stored;
 pub(crate) use open::{OpenOperation, OpenOutcome, Origin};
 pub(crate) use pause::pause;

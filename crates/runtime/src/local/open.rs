@@ -13,9 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::{self, Secrets, mark_paused, new_uid};
 use super::session::LocalSession;
+use crate::agent::AgentConnection;
+use crate::dial::{SandboxAddress, Ways};
 use crate::error::Error;
-use crate::lifecycle::{OpenMode, OpenOutcome, Origin, Stored, creation_values};
+use crate::lifecycle::{OpenMode, OpenOutcome, Origin, Stored, creation_values, run_main_command};
 use crate::machine::{InProcess, Keeper, Machine};
+
+/// The port of an agent that listens on a socket.
+const NO_PORT: u16 = 0;
 
 /// A session of this machine that is about to be opened.
 pub(crate) struct LocalOpen {
@@ -291,7 +296,16 @@ impl LocalOpen {
         started.map_err(|source| Error::NoAgent {
             session: self.spec.id().to_string(),
             source: Box::new(source),
-        })
+        })?;
+        let Keeper::Agents(sessions) = &self.machine.keeper else {
+            return Ok(());
+        };
+        let session = self.session();
+        let spec = session.read(file)?.spec;
+        let address = SandboxAddress::on_this_machine(session.id(), &file.uid);
+        let ways = Arc::new(Ways::of_socket(sessions.socket(&session.name())));
+        let agent = AgentConnection::new(ways, address, NO_PORT, key.clone());
+        run_main_command(&agent, &spec, true, &key).await
     }
 
     fn agent_program(&self) -> Result<AgentProgram, Error> {

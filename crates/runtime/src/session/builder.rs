@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use podbay_config::{NetworkMode, WorkloadKind};
 use podbay_manifests::{
-    AgentMeans, Difference, Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec,
+    AgentMeans, Difference, MainCommand, Profile, SessionObjects, SessionRequest, SessionSecrets, SessionSpec,
 };
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase};
 use secrecy::SecretString;
@@ -280,9 +280,9 @@ impl SessionBuilder {
         } = self;
         let podbay = Podbay(backing, spec.owner().cloned());
         // It would have nobody to serve what its clients ask.
-        if podbay.kind() == BackendKind::Cluster && spec.actions().is_some() && spec.agent().is_none() {
+        if podbay.kind() == BackendKind::Cluster && needs_agent(&spec) && spec.agent().is_none() {
             return Err(Error::Unsupported {
-                what: "a session for OpenHands' V0 clients, served by the agent",
+                what: "a session whose agent serves OpenHands' V0 clients or runs a command",
                 why: "no agent comes into its pod: set agent.image, or agent.binary to a static agent, and leave \
                       agent.delivery other than \"none\""
                     .to_owned(),
@@ -332,4 +332,9 @@ impl SessionBuilder {
             }
         }
     }
+}
+
+/// Whether a session is nothing without its agent.
+fn needs_agent(spec: &SessionSpec) -> bool {
+    spec.actions().is_some() || matches!(spec.main_command(), Some(MainCommand::Program(_)))
 }

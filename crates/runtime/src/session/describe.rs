@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use podbay_manifests::{Record, RecordError, SessionSpec};
+use podbay_manifests::{Record, RecordError, SessionKind, SessionSpec};
 use podbay_protocol::{Degraded, DialWay, SessionState, StartFailure, Verdict};
 use serde::{Serialize, Serializer};
 
@@ -45,6 +45,8 @@ pub struct Description {
     /// What the list shows.
     #[serde(flatten)]
     pub summary: Summary,
+    /// What kind of session it is: `v0`, `v1`, `image`, `command`, `none`.
+    pub kind: SessionKind,
     /// Its namespace.
     pub namespace: String,
     /// Its Pod Security profile.
@@ -214,6 +216,7 @@ pub(crate) fn describe_here(seen: &Seen) -> Description {
 fn description(spec: &SessionSpec, summary: Summary) -> Description {
     let names = spec.names();
     Description {
+        kind: spec.kind(),
         namespace: spec.namespace().to_owned(),
         profile: spec.profile().to_string(),
         user: spec.run_as().map(|user| user.to_string()),

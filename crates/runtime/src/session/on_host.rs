@@ -1,7 +1,7 @@
 //! What sessions on this machine can't have, and what becomes of settings that ask for it.
 
 use podbay_config::{AgentDelivery, Config, NetworkMode, Origin, Place, Section, settings};
-use podbay_manifests::SessionRequest;
+use podbay_manifests::{Launch, SessionRequest};
 
 use crate::error::Error;
 
@@ -41,7 +41,10 @@ pub(super) fn refuse(request: &SessionRequest, config: &Config) -> Result<(), Er
         ("a limit of CPU", request.cpu.is_some()),
         ("a limit of memory", request.memory.is_some()),
         ("a persistent workspace", request.persistent == Some(true)),
-        ("a server's image", request.server.is_some()),
+        (
+            "a server's image",
+            request.server.is_some() && !matches!(request.launch, Some(Launch::Server(_))),
+        ),
         ("a port", !request.ports.is_empty()),
         ("VS Code", request.vscode),
         ("a network policy", request.network.is_some()),

@@ -1,6 +1,7 @@
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::super::launch::Machine;
 use super::*;
 
 const STOCK: [&str; 13] = [
@@ -54,8 +55,25 @@ fn policy() -> StartPolicy {
     }
 }
 
+fn drawn() -> Drawn {
+    Drawn {
+        secret_key: "drawn".into(),
+        machine: None,
+    }
+}
+
+fn drawn_here() -> Drawn {
+    Drawn {
+        machine: Some(Machine {
+            ports: [4, 5],
+            v1_program: "agent-server",
+        }),
+        ..drawn()
+    }
+}
+
 fn request(body: &Value) -> SessionRequest {
-    parse(body).unwrap().request(&policy()).unwrap()
+    parse(body).unwrap().request(&policy(), &drawn()).unwrap()
 }
 
 fn refused(body: &Value) -> String {
@@ -147,7 +165,7 @@ fn a_resource_factor_is_capped() {
             ..policy()
         };
         let body = parse(&with("resource_factor", asked)).unwrap();
-        body.request(&policy).unwrap().resource_factor
+        body.request(&policy, &drawn()).unwrap().resource_factor
     };
     assert_eq!(factor(json!(8), 8), Some(8));
     assert_eq!(factor(json!(8), 7), Some(4));
@@ -162,14 +180,17 @@ fn on_this_machine_there_is_one_image() {
         on_this_machine: true,
         ..policy()
     };
-    let refusal = parse(&stock()).unwrap().request(&here).unwrap_err();
+    let refusal = parse(&stock())
+        .unwrap()
+        .request(&here, &drawn_here())
+        .unwrap_err();
     assert!(
         refusal.status == 422 && refusal.detail.contains("\"host\""),
         "{refusal:?}"
     );
     let request = parse(&with("image", json!("host")))
         .unwrap()
-        .request(&here)
+        .request(&here, &drawn_here())
         .unwrap();
     // Nothing is asked that a machine can't do.
     assert_eq!(

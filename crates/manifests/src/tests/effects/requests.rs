@@ -3,6 +3,7 @@
 use podbay_config::{Config, NetworkMode, PullPolicy, WorkloadKind};
 
 use super::seen;
+use crate::launch::Launch;
 use crate::profile::Profile;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
@@ -31,6 +32,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         gpus: Some(1),
         resource_factor: Some(2),
         actions: Some(60_000),
+        launch: Some(Launch::Image),
         owner: Some(SessionOwner::of("alice").unwrap()),
     };
     macro_rules! alone {
@@ -64,6 +66,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         gpus,
         resource_factor,
         actions,
+        launch,
         owner
     ]
 }

@@ -130,6 +130,7 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
             pull_policy,
             fs_group,
             runtime_class,
+            launch: None,
         }
     })
 }
