@@ -2,17 +2,10 @@
 
 import argparse
 import asyncio
-import json
 import os
-import shutil
-import sys
 import tempfile
 import threading
 import time
-import traceback
-import urllib.error
-import urllib.request
-import uuid
 import zipfile
 
 os.environ.setdefault('LOG_LEVEL', 'ERROR')
@@ -30,17 +23,9 @@ from openhands.runtime import get_runtime_cls  # noqa: E402
 from openhands.runtime.runtime_status import RuntimeStatus  # noqa: E402
 from openhands.storage import get_file_store  # noqa: E402
 
+from harness import Skip, case, causes, request, run_all, session_id  # noqa: E402
+
 openhands_logger.setLevel('CRITICAL')
-CASES = []
-
-
-class Skip(Exception):
-    """The case can't be run here."""
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 class Client:
@@ -76,18 +61,7 @@ class Client:
         return runtime
 
     def api(self, method, path, body=None, key=None):
-        """A request of ours: the status and the body."""
-        headers = {'X-API-Key': key or self.options.key}
-        data = None
-        if body is not None:
-            data = json.dumps(body).encode()
-            headers['Content-Type'] = 'application/json'
-        request = urllib.request.Request(self.options.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.loads(answer.read() or b'null')
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b'null')
+        return request(self.options.url + path, method, body, {'X-API-Key': key or self.options.key})
 
     def clean(self):
         for runtime in self.left:
@@ -96,24 +70,10 @@ class Client:
         self.left = []
 
 
-def session_id():
-    # As the app makes them: mixed case, no DNS name.
-    return f'Sid_{uuid.uuid4().hex[:22]}'
-
-
 def run(runtime, command, code=0):
     observation = runtime.run(CmdRunAction(command))
     assert getattr(observation, 'exit_code', None) == code, observation
     return observation.content
-
-
-def causes(error):
-    """An exception and all that it is raised from, as text."""
-    told = []
-    while error is not None:
-        told.append(f'{type(error).__name__}: {error}')
-        error = error.__cause__ or error.__context__
-    return '\n'.join(told)
 
 
 @case
@@ -352,15 +312,9 @@ def the_url_of_a_stopped_session_keeps_answering(client):
 @case
 def a_wrong_session_key_is_refused(client):
     runtime = client.connected(session_id())
-    request = urllib.request.Request(
-        f'{runtime.runtime_url}/list_files', b'{}', {'X-Session-API-Key': 'wrong', 'Content-Type': 'application/json'}
-    )
-    try:
-        urllib.request.urlopen(request, timeout=10)
-    except urllib.error.HTTPError as error:
-        assert error.code in (401, 403), error
-    else:
-        raise AssertionError('a wrong key was taken')
+    headers = {'X-Session-API-Key': 'wrong'}
+    status, _ = request(f'{runtime.runtime_url}/list_files', 'POST', {}, headers, timeout=10)
+    assert status in (401, 403), status
 
 
 def main():
@@ -372,29 +326,7 @@ def main():
     parser.add_argument('--work', default='/workspace')
     parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
     parser.add_argument('cases', nargs='*')
-    options = parser.parse_intermixed_args()
-    options.measured = {}
-    failed = False
-    chosen = [function for function in CASES if not options.cases or function.__name__ in options.cases]
-    for function in chosen:
-        options.scratch = tempfile.mkdtemp(prefix='podbay-conformance-')
-        client = Client(options)
-        begun = time.monotonic()
-        try:
-            function(client)
-            print(f'PASS {function.__name__} {time.monotonic() - begun:.2f}', flush=True)
-        except Skip as skip:
-            print(f'SKIP {function.__name__}: {skip}', flush=True)
-        except Exception:
-            failed = True
-            print(f'FAIL {function.__name__}\n{traceback.format_exc()}', flush=True)
-        finally:
-            client.clean()
-            shutil.rmtree(options.scratch, ignore_errors=True)
-    print(f'MEASURED {json.dumps(options.measured)}', flush=True)
-    # Clients register themselves to be closed at the end of the process; all are stopped.
-    sys.stdout.flush()
-    os._exit(1 if failed else 0)
+    run_all(parser.parse_intermixed_args(), Client)
 
 
 if __name__ == '__main__':

@@ -2,13 +2,15 @@
 
 use podbay_tests::{agent, in_namespace};
 
-use crate::python::{all_pass, python};
+use crate::python::{Generation, all_pass, python};
 use crate::service::{KEY, Service};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster and PODBAY_TEST_AGENT"]
 async fn a_stock_v0_client_uses_pods() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(Generation::V0) else {
+        return;
+    };
     in_namespace("conformance", |namespace| async move {
         let (kubeconfig, agent) = (&namespace.cluster.kubeconfig, agent::static_agent());
         let service = Service::start(

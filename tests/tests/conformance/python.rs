@@ -12,11 +12,29 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
 }
 
-/// A Python with `openhands-ai` 1.6.0; `None`, with the reason printed, if there is none. Nothing is installed here: this is among
+/// A generation of OpenHands' clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Generation {
+    /// `RemoteRuntime` of openhands-ai 1.6.0.
+    V0,
+    /// `APIRemoteWorkspace` of openhands-workspace 1.58.2, and the agent-server of that version.
+    V1,
+}
+
+impl Generation {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::V0 => "v0",
+            Self::V1 => "v1",
+        }
+    }
+}
+
+/// A Python with clients of a generation; `None`, with the reason printed, if there is none. Nothing is installed here: this is among
 /// the tests that need no network. `.ci/run conformance` installs it, and fails without where it must be there.
-pub(crate) fn python() -> Option<PathBuf> {
+pub(crate) fn python(generation: Generation) -> Option<PathBuf> {
     let output = Command::new(directory().join("install"))
-        .arg("--check")
+        .args(["--check", generation.word()])
         .stdin(Stdio::null())
         .output()
         .unwrap();
