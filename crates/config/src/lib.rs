@@ -98,8 +98,8 @@ pub use serve::ServeConfig;
 pub use setting::{Effect, Section, Setting, settings};
 pub use toleration::Toleration;
 pub use vocabulary::{
-    AgentDelivery, AgentDial, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass,
-    UrlScheme, UrlStyle, WorkloadKind, WorkspaceVolume,
+    AgentDelivery, AgentDial, CleanupPolicy, LogFormat, NetworkMode, ProfileName, PullPolicy,
+    RemoteRuntimeClass, UrlScheme, UrlStyle, WorkloadKind, WorkspaceVolume,
 };
 pub use warning::Warning;
 

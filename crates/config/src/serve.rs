@@ -11,11 +11,11 @@ use crate::rule::{
     OPTIONAL_PATH, OPTIONAL_SESSIONS, OPTIONAL_TEXT, SECONDS, SWITCH, TEXT, TEXT_TABLE, TEXTS,
 };
 use crate::serve_rule::{
-    API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, OPTIONAL_SECRET, PAUSE_DRAIN, PORTS,
+    API_KEYS, BODY, CONNECTIONS, HOLD, HOLD_SECONDS, LISTEN, LOG_FORMAT, OPTIONAL_LISTEN, OPTIONAL_SECRET, PAUSE_DRAIN, PORTS,
     RESOURCE_FACTOR, URL_SCHEME, URL_SEPARATOR, URL_STYLE,
 };
 use crate::setting::Section;
-use crate::vocabulary::{UrlScheme, UrlStyle};
+use crate::vocabulary::{LogFormat, UrlScheme, UrlStyle};
 
 settings! {
     /// `[serve]`: the service that OpenHands' clients use (`podbay serve`).
@@ -81,6 +81,13 @@ settings! {
 
     /// How long requests may take to be answered once the service was told to end, and upgraded connections (WebSockets) may go on.
     drain_seconds: u64 = 20, HOLD_SECONDS;
+
+    /// Where metrics are served for Prometheus, at `/metrics`, without a key. A port alone is one of this machine. When it is not set,
+    /// they are served nowhere.
+    metrics_listen: Option<String> = None, OPTIONAL_LISTEN;
+
+    /// How the service writes its log.
+    log_format: LogFormat = LogFormat::Text, LOG_FORMAT;
 
     /// How long the answer to a start, and to a question after a session that starts, is held back for the session to become ready.
     /// Clients ask again every 2 to 10 seconds only; one second makes most sessions ready in the first answer, and is far below

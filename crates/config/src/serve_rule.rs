@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::api_key::ApiKeyEntry;
 use crate::rule::{Rule, accept, anything, is_blank};
-use crate::vocabulary::{UrlScheme, UrlStyle};
+use crate::vocabulary::{LogFormat, UrlScheme, UrlStyle};
 
 /// Well below the shortest time-out of a client (10 seconds).
 const MOST_HOLD: u64 = 5000;
@@ -38,6 +38,20 @@ pub(crate) const LISTEN: Rule<String> = Rule {
     judge: |text| accept(text.parse::<SocketAddr>().is_ok()),
     bounds: None,
 };
+
+/// A port alone is one of this machine.
+pub(crate) const OPTIONAL_LISTEN: Rule<Option<String>> = Rule {
+    unit: None,
+    allowed: "a port of 127.0.0.1, such as \"9090\", or an address with a port; empty is the same as not set",
+    judge: |text| {
+        accept(
+            text.as_deref()
+                .is_none_or(|text| text.parse::<u16>().is_ok() || text.parse::<SocketAddr>().is_ok()),
+        )
+    },
+    bounds: None,
+};
+pub(crate) const LOG_FORMAT: Rule<LogFormat> = anything("text or json");
 
 pub(crate) const HOLD: Rule<u64> = Rule {
     unit: Some("milliseconds"),

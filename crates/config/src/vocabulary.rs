@@ -111,6 +111,14 @@ choices! {
         Https = "https",
     }
 
+    /// How log lines are written.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// A JSON object a line.
+        Json = "json",
+    }
+
     /// OpenHands' word for a runtime class.
     pub enum RemoteRuntimeClass {
         /// The cluster's default.
@@ -132,4 +140,5 @@ impl Exact for AgentDial {}
 impl Exact for NetworkMode {}
 impl Exact for UrlStyle {}
 impl Exact for UrlScheme {}
+impl Exact for LogFormat {}
 impl Exact for RemoteRuntimeClass {}

@@ -9,6 +9,7 @@
 //!   style.rs     how the URLs of sessions are made           (pure)
 //!   keys/        API keys, and whose the sessions are
 //!   sessions/    what the API and the routes ask of sessions, of a cluster or of this machine
+//!   telemetry/   what is told of the service: metrics, names of requests, who did what
 //!   body.rs      the body of an answer
 //! ```
 
@@ -21,5 +22,6 @@ pub mod routing;
 pub mod service;
 pub mod sessions;
 pub mod style;
+pub mod telemetry;
 
 pub use body::{Body, BodyError};

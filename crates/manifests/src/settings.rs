@@ -33,6 +33,8 @@ pub const SETTINGS_READ_ELSEWHERE: &[&str] = &[
     "serve.header_timeout_seconds",
     "serve.api_body_bytes",
     "serve.drain_seconds",
+    "serve.metrics_listen",
+    "serve.log_format",
     "serve.hold_milliseconds",
     "serve.v0_server",
     "serve.persistent",

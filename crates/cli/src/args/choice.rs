@@ -1,7 +1,7 @@
 //! Flags that take one of the words of a setting.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use podbay_config::{AgentDial, NetworkMode, UrlStyle, WorkloadKind};
+use podbay_config::{AgentDial, LogFormat, NetworkMode, UrlStyle, WorkloadKind};
 
 /// `--dial`.
 pub(super) fn dial() -> impl TypedValueParser<Value = AgentDial> {
@@ -16,6 +16,11 @@ pub(super) fn network() -> impl TypedValueParser<Value = NetworkMode> {
 /// `--url-style`.
 pub(crate) fn url_style() -> impl TypedValueParser<Value = UrlStyle> {
     words(UrlStyle::ALL, UrlStyle::as_str)
+}
+
+/// `--log-format`.
+pub(crate) fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    words(LogFormat::ALL, LogFormat::as_str)
 }
 
 /// `--workload`.

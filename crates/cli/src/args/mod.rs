@@ -12,7 +12,7 @@ mod session;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use choice::url_style;
+pub(crate) use choice::{log_format, url_style};
 pub(crate) use duration::duration;
 pub(crate) use global::{BackendName, GlobalArgs};
 pub(crate) use not_utf8::not_utf8;

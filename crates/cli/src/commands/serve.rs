@@ -1,12 +1,12 @@
 //! `podbay serve`: the service that OpenHands' clients use.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use podbay_config::{Config, Loader, UrlStyle};
+use podbay_config::{Config, Loader, LogFormat, UrlStyle};
 use podbay_exec_proxy::api::{Api, Urls, WarmConfigs};
 use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::listen::{Limits, Listening, PortListeners, serve};
@@ -17,14 +17,16 @@ use podbay_exec_proxy::routing::{Access, Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
 use podbay_exec_proxy::sessions::ServiceSessions;
 use podbay_exec_proxy::style::{Surroundings, choose};
+use podbay_exec_proxy::telemetry::{Exposition, Metrics};
 use podbay_manifests::SessionOwner;
 use podbay_runtime::error::chain;
 use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, lookup_host};
+use tokio::task::JoinHandle;
 
 use super::chart::OfChart;
-use crate::args::{BackendName, GlobalArgs, url_style};
+use crate::args::{BackendName, GlobalArgs, log_format, url_style};
 use crate::connection::warned;
 use crate::exit::Failure;
 use crate::logging;
@@ -33,6 +35,9 @@ use crate::signals::Signals;
 
 /// How often it is looked for failed sessions whose time is over: they stay for a day by default.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// Connections of those who ask for metrics, at the same time.
+const SCRAPERS: usize = 64;
 
 /// Flags of `podbay serve`.
 #[derive(Debug, Args)]
@@ -56,6 +61,12 @@ pub(crate) struct ServeArgs {
     /// Nobody but a proxy reaches the service: what it says of its clients is believed
     #[arg(long)]
     behind_proxy: bool,
+    /// Where metrics are served for Prometheus; a port alone is one of this machine
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    metrics_listen: Option<String>,
+    /// How the log is written, on standard error [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = log_format())]
+    log_format: Option<LogFormat>,
 }
 
 const EXAMPLES: &str = "\
@@ -75,6 +86,8 @@ impl ServeArgs {
             tls_cert_file,
             tls_private_key_file,
             behind_proxy,
+            metrics_listen,
+            log_format,
         } = self;
         if let Some(listen) = listen {
             loader = loader.flag("serve.listen", "--listen", listen.as_str());
@@ -98,6 +111,12 @@ impl ServeArgs {
         if *behind_proxy {
             loader = loader.flag("serve.behind_proxy", "--behind-proxy", true);
         }
+        if let Some(listen) = metrics_listen {
+            loader = loader.flag("serve.metrics_listen", "--metrics-listen", listen.as_str());
+        }
+        if let Some(format) = log_format {
+            loader = loader.flag("serve.log_format", "--log-format", format.as_str());
+        }
         loader
     }
 }
@@ -117,12 +136,12 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         .map_err(|error| usage(&error))?;
     let access = Access::of(&config.serve).map_err(|error| usage(&error))?;
     let range: PortRange = config.serve.ports.parse().map_err(|error| usage(&error))?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| Failure::Local {
-            what: format!("the service can't listen on {address}"),
-            source,
-        })?;
+    let format = config.serve.log_format;
+    let listener = bind(address, "the service").await?;
+    let exposition = match config.serve.metrics_listen.as_deref().and_then(metrics_address) {
+        Some(address) => Some(bind(address, "the metrics").await?),
+        None => None,
+    };
     let address = listener.local_addr().unwrap_or(address);
     let sources = Sources {
         config: &config.serve,
@@ -137,8 +156,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         None => None,
     };
     let podbay = connect(global, config.clone()).await?;
-    let sessions =
-        Arc::new(ServiceSessions::new(podbay, adopts)?.with_owner_limit(config.serve.max_sessions_per_owner));
+    let metrics = Metrics::default();
+    let sessions = ServiceSessions::new(podbay, adopts)?
+        .with_owner_limit(config.serve.max_sessions_per_owner)
+        .with_metrics(metrics.clone());
+    let sessions = Arc::new(sessions);
     let here = Surroundings {
         listen: address,
         resolves_localhost: resolves_localhost().await,
@@ -161,10 +183,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve)
         .with_warm_configs(warm)
         .with_registries(registries);
+    let exposed = Exposition::new(&metrics, Arc::clone(&sessions), env!("CARGO_PKG_VERSION"));
     let sessions_to_sweep = Arc::clone(&sessions);
     let routing = RoutingSettings::of(&config.serve, style.clone());
-    let router = Router::new(sessions, routing).with_access(access);
-    let service = Arc::new(Service::new(api, router));
+    let router = Router::new(sessions, routing)
+        .with_access(access)
+        .with_metrics(metrics.clone());
+    let service = Arc::new(Service::new(api, router).with_metrics(metrics.clone()));
     if let Some(ports) = &ports {
         ports.begin(&service).await;
     }
@@ -180,17 +205,66 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
             key.expose_secret()
         ))?;
     }
-    note(&format!("sessions are reached at {style}"));
+    tell(format, &format!("sessions are reached at {style}"));
+    let exposing = match exposition {
+        Some(listener) => Some(expose(listener, exposed, format)),
+        None => None,
+    };
     let sweeping = tokio::spawn(sweep(sessions_to_sweep));
     let ends = signals.token().cancelled_owned();
+    let listening = Listening { metrics, ..listening };
     serve(listener, listening, Arc::clone(&service), limits, ends).await;
     sweeping.abort();
     if let Some(ports) = &ports {
         ports.end().await;
     }
     service.router().drain(limits.grace).await;
-    note("the service ends; sessions stay");
+    if let Some(exposing) = exposing {
+        exposing.abort();
+    }
+    tell(format, "the service ends; sessions stay");
     Ok(0)
+}
+
+/// Listens on an address.
+async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| Failure::Local {
+        what: format!("{what} can't listen on {address}"),
+        source,
+    })
+}
+
+/// Where metrics are served. The setting has checked it.
+fn metrics_address(text: &str) -> Option<SocketAddr> {
+    let port = text
+        .parse()
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    port.or_else(|_| text.parse()).ok()
+}
+
+/// Serves metrics, until it is aborted: also while the service ends.
+fn expose(listener: TcpListener, exposed: Exposition, format: LogFormat) -> JoinHandle<()> {
+    if let Ok(address) = listener.local_addr() {
+        tell(format, &format!("metrics are at http://{address}/metrics"));
+    }
+    let mut limits = Limits::default();
+    limits.connections = SCRAPERS;
+    tokio::spawn(serve(
+        listener,
+        Listening::default(),
+        Arc::new(exposed),
+        limits,
+        std::future::pending(),
+    ))
+}
+
+/// Tells what whoever started the service wants to know; as a line of the log, where that is for programs.
+fn tell(format: LogFormat, line: &str) {
+    match format {
+        LogFormat::Text => note(line),
+        LogFormat::Json => tracing::info!("{line}"),
+    }
 }
 
 /// Removes what failed long ago, from time to time.
@@ -227,14 +301,19 @@ fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
     if !of_chart.is_empty() {
         config = global.load(|loader| of_chart.put(args.settings(loader)))?;
     }
+    // A service tells what it does.
+    let format = config.serve.log_format;
+    logging::start_service(global.verbose.max(if config.debug { 2 } else { 1 }), format);
+    let warn_of = |warning: &dyn std::fmt::Display| match format {
+        LogFormat::Text => warn(warning),
+        LogFormat::Json => tracing::warn!("{warning}"),
+    };
     if let Some(warning) = of_chart.warning() {
-        warn(warning);
+        warn_of(&warning);
     }
     for warning in config.warnings() {
-        warn(warning);
+        warn_of(warning);
     }
-    // A service tells what it does.
-    logging::start(global.verbose.max(if config.debug { 2 } else { 1 }));
     Ok(config)
 }
 
@@ -268,6 +347,8 @@ mod tests {
             tls_cert_file: Some("/c".into()),
             tls_private_key_file: Some("/k".into()),
             behind_proxy: true,
+            metrics_listen: Some("9090".to_owned()),
+            log_format: Some(LogFormat::Json),
         };
         let config = args.settings(Config::loader().search(false)).load().unwrap();
         assert_eq!(config.serve.listen, "[::1]:1");
@@ -276,5 +357,14 @@ mod tests {
         assert_eq!(config.serve.tls_cert_file.as_deref(), Some("/c".as_ref()));
         assert_eq!(config.serve.tls_private_key_file.as_deref(), Some("/k".as_ref()));
         assert!(config.serve.behind_proxy);
+        assert_eq!(config.serve.metrics_listen.as_deref(), Some("9090"));
+        assert_eq!(config.serve.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn metrics_are_served_to_this_machine_where_only_a_port_is_given() {
+        assert_eq!(metrics_address("9090"), "127.0.0.1:9090".parse().ok());
+        assert_eq!(metrics_address("[::]:9090"), "[::]:9090".parse().ok());
+        assert_eq!(metrics_address("localhost"), None);
     }
 }

@@ -386,6 +386,8 @@ const SERVE: &[Line] = &[
     ("serve.header_timeout_seconds", "30", "5", "0"),
     ("serve.api_body_bytes", "4194304", "1024", "1023"),
     ("serve.drain_seconds", "20", "0", "86401"),
+    ("serve.metrics_listen", "", "'9090'", "'localhost'"),
+    ("serve.log_format", "\"text\"", "'json'", "'xml'"),
     ("serve.hold_milliseconds", "1000", "0", "5001"),
     ("serve.v0_server", "[\"agent\"]", "['ghcr.io/*']", "[' ']"),
     ("serve.persistent", "true", "false", "'perhaps'"),

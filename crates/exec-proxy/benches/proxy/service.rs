@@ -50,7 +50,7 @@ struct Routing(Router<One>);
 impl Answer for Routing {
     async fn answer(&self, request: Request<Incoming>, arrival: Arrival) -> Response<Body> {
         match self.0.route(request, &arrival).await {
-            Routed::Answer(answer) => answer,
+            Routed::Refused(answer) | Routed::Answer(_, answer) => answer,
             Routed::Api(_) => Response::new(Body::empty()),
         }
     }

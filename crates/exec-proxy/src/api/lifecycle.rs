@@ -16,23 +16,22 @@ use super::launch::Drawn;
 use super::start::StartBody;
 use crate::keys::Caller;
 use crate::sessions::{Begun, Drained, Known, NotKnown, NotStarted};
+use crate::telemetry::audit::{self, Action};
 
 impl Api {
     /// `POST /start`: the session is there when this answers, whatever the image.
     pub(super) async fn start(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let since = Instant::now();
         let body = StartBody::parse(body)?;
-        let id: SessionId = body
-            .session_id
-            .parse()
-            .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
-        let drawn = Drawn::now(self.policy.on_this_machine)?;
-        let request = body.request(&self.policy, &drawn)?;
-        let Begun { known, differences } = self
-            .sessions
-            .start(&caller.owner, &id, request, || self.count_start(caller))
-            .await?;
-        tracing::info!(session = %id, key = &*caller.key, "a session was started, or found");
+        let session = body.session_id.clone();
+        let started = self.start_as(caller, body).await;
+        let runtime_id = |begun: &Begun| begun.known.record.runtime_id.clone();
+        let about = Audited {
+            action: Action::Start,
+            session: &session,
+            runtime_id: started.as_ref().ok().and_then(runtime_id),
+        };
+        let Begun { known, differences } = about.write(caller, started)?;
         let (known, answers) = self.settled(caller, known, since).await;
         let mut answer = self.describe(&known, answers).await?;
         if !differences.is_empty() && answer.status_detail.is_none() {
@@ -56,6 +55,17 @@ impl Api {
         })
     }
 
+    async fn start_as(&self, caller: &Caller, body: StartBody) -> Result<Begun, Refusal> {
+        let id: SessionId = body
+            .session_id
+            .parse()
+            .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
+        let drawn = Drawn::now(self.policy.on_this_machine)?;
+        let request = body.request(&self.policy, &drawn)?;
+        let counted = || self.count_start(caller);
+        Ok(self.sessions.start(&caller.owner, &id, request, counted).await?)
+    }
+
     /// `POST /stop`: one that is not there is stopped, and so is nobody's: V0's clients send null after a start that failed.
     pub(super) async fn stop(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let stopped = json(StatusCode::OK, &json!({"status": "stopped"}));
@@ -65,11 +75,8 @@ impl Api {
         let Some(known) = self.known(caller, &id).await? else {
             return Ok(stopped);
         };
-        self.sessions
-            .stop(&known)
-            .await
-            .map_err(|error| Refusal::from(&error))?;
-        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was stopped");
+        let done = self.sessions.stop(&known).await;
+        Audited::of(Action::Stop, &known).write(caller, done.map_err(|error| Refusal::from(&error)))?;
         Ok(stopped)
     }
 
@@ -77,11 +84,8 @@ impl Api {
     pub(super) async fn pause(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let known = self.asked(caller, body).await?;
         let drained = self.sessions.drain(&known, self.pause_drain).await;
-        self.sessions
-            .pause(&known)
-            .await
-            .map_err(|error| Refusal::from(&error))?;
-        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was paused");
+        let done = self.sessions.pause(&known).await;
+        Audited::of(Action::Pause, &known).write(caller, done.map_err(|error| Refusal::from(&error)))?;
         let cut = match drained {
             Drained::Idle => String::new(),
             Drained::StillBusy => format!(
@@ -99,8 +103,8 @@ impl Api {
     pub(super) async fn resume(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let since = Instant::now();
         let known = self.asked(caller, body).await?;
-        let known = self.sessions.resume(&known).await?;
-        tracing::info!(session = %known.record.id(), key = &*caller.key, "a session was resumed");
+        let done = self.sessions.resume(&known).await;
+        let known = Audited::of(Action::Resume, &known).write(caller, done.map_err(Refusal::from))?;
         let (known, answers) = self.settled(caller, known, since).await;
         Ok(json(StatusCode::OK, &self.describe(&known, answers).await?))
     }
@@ -119,6 +123,32 @@ impl Api {
             Ok(id) => Ok(self.sessions.find_by_runtime_id(&caller.owner, &id).await?),
             Err(_) => Ok(None),
         }
+    }
+}
+
+/// Something that a caller does to a session, for the audit log.
+struct Audited<'a> {
+    action: Action,
+    session: &'a str,
+    runtime_id: Option<RuntimeId>,
+}
+
+impl<'a> Audited<'a> {
+    fn of(action: Action, known: &'a Known) -> Self {
+        Self {
+            action,
+            session: known.record.id().as_str(),
+            runtime_id: known.record.runtime_id.clone(),
+        }
+    }
+
+    /// Writes down what came of it.
+    fn write<T>(self, caller: &Caller, done: Result<T, Refusal>) -> Result<T, Refusal> {
+        let refused = done.as_ref().err();
+        let refused = refused.map(|refusal| (refusal.status.as_u16(), refusal.detail.as_str()));
+        let runtime_id = self.runtime_id.as_ref().map(RuntimeId::as_str);
+        audit::by_caller(self.action, caller, self.session, runtime_id, refused);
+        done
     }
 }
 

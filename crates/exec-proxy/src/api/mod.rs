@@ -167,6 +167,19 @@ impl Api {
                 ));
             }
         };
+        let handler = route.handler();
+        let answer = self.answer_to(route, parts, body).await;
+        let mut answer = answer.unwrap_or_else(Refusal::answer);
+        answer.extensions_mut().insert(handler);
+        Ok(answer)
+    }
+
+    async fn answer_to<B>(&self, route: Route, parts: &Parts, body: B) -> Result<Answer, Refusal>
+    where
+        B: http_body::Body + Send,
+        B::Data: Send,
+        B::Error: std::fmt::Display,
+    {
         if route.is_open() {
             return Ok(self.open(&route));
         }

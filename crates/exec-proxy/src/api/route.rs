@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::telemetry::Handler;
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -73,6 +75,27 @@ impl Route {
                 }
             }
         }
+    }
+
+    /// What figures call it.
+    pub(crate) const fn handler(&self) -> Handler {
+        Handler(match self {
+            Self::Start => "start",
+            Self::Session(_) => "session",
+            Self::Batch(_) => "sessions",
+            Self::Runtime(_) => "runtime",
+            Self::Stop => "stop",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::List => "list",
+            Self::RegistryPrefix => "registry_prefix",
+            Self::ImageExists(_) => "image_exists",
+            Self::Build => "build",
+            Self::BuildStatus => "build_status",
+            Self::WarmConfigs => "warm_runtime_configs",
+            Self::Alive | Self::Ready => "health",
+            Self::OpenApi => "openapi",
+        })
     }
 
     /// Whether it is answered to those without a key.

@@ -36,6 +36,8 @@ pub struct Caller {
     pub key: Arc<str>,
     /// Whose the sessions are that are started with it.
     pub owner: SessionOwner,
+    /// The owner's name, as the settings have it.
+    pub owner_name: Arc<str>,
 }
 
 impl ApiKeys {

@@ -110,6 +110,7 @@ impl ApiKeys {
             if !names.insert(name.clone()) || !hashes.insert(hash) {
                 return Err(KeysError::Twice { key: name });
             }
+            let owner_name = Arc::from(&*owner);
             let owner = SessionOwner::of(&owner).map_err(|source| KeysError::Owner {
                 key: name.clone(),
                 owner,
@@ -118,6 +119,7 @@ impl ApiKeys {
             let caller = Caller {
                 key: Arc::from(name),
                 owner,
+                owner_name,
             };
             keys.push(ApiKey { hash, caller });
         }

@@ -14,6 +14,7 @@ use super::{Answer, Arrival, Limits, Tls, connection};
 use crate::routing::headers::Asker;
 use crate::routing::target::Target;
 use crate::routing::url::Scheme;
+use crate::telemetry::Metrics;
 
 /// How long nothing is accepted after the system could not give a connection: there are no descriptors left, mostly.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -27,6 +28,8 @@ pub struct Listening {
     pub target: Option<Target>,
     /// What those who connect speak before HTTP. `None` for nothing.
     pub tls: Option<Arc<Tls>>,
+    /// Where connections are counted.
+    pub metrics: Metrics,
 }
 
 /// Serves all who connect until `ends` is ready; then answers what was asked before, for [`Limits::grace`] at most.
@@ -76,6 +79,7 @@ pub async fn serve<A: Answer>(
             target: listening.target.clone(),
         };
         let (answer, ending) = (Arc::clone(&answer), ending.clone());
+        let there = listening.metrics.connected();
         let acceptor = listening.tls.as_deref().map(Tls::acceptor);
         connections.spawn(async move {
             match acceptor {
@@ -86,7 +90,7 @@ pub async fn serve<A: Answer>(
                     Err(_) => tracing::debug!("a client did not agree on TLS in time"),
                 },
             }
-            drop(place);
+            drop((place, there));
         });
     }
     drop(listener);

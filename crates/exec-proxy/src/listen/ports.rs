@@ -19,6 +19,7 @@ use crate::routing::ports::{PortBlock, PortRange, PortTable};
 use crate::routing::target::Target;
 use crate::routing::url::{PORT_STYLE_ADDRESS, SessionUrls, UrlStyle};
 use crate::sessions::Sessions;
+use crate::telemetry::Metrics;
 
 /// Sessions that have ports, before those that are gone lose theirs. Until then their URLs say that they are gone.
 const MANY: usize = 128;
@@ -28,6 +29,7 @@ const MANY: usize = 128;
 pub struct PortListeners<A> {
     range: PortRange,
     limits: Limits,
+    metrics: Metrics,
     kept: KeptPorts,
     sessions: SessionsRef,
     answer: OnceLock<Weak<A>>,
@@ -58,6 +60,7 @@ impl<A: Answer> PortListeners<A> {
         Self {
             range,
             limits,
+            metrics: Metrics::default(),
             kept: KeptPorts::new(kept),
             sessions: SessionsRef(sessions),
             answer: OnceLock::new(),
@@ -65,6 +68,12 @@ impl<A: Answer> PortListeners<A> {
             serving: TaskTracker::new(),
             ending: CancellationToken::new(),
         }
+    }
+
+    /// The same, with its connections counted there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// From now on this answers, and the sessions that had ports have them again. One whose ports another program has taken since gets
@@ -146,6 +155,7 @@ impl<A: Answer> PortListeners<A> {
         for (endpoint, listener) in listeners {
             let listening = Listening {
                 target: Some(Target::of_listener(id.clone(), endpoint)),
+                metrics: self.metrics.clone(),
                 ..Listening::default()
             };
             let ended = ends.clone().cancelled_owned();

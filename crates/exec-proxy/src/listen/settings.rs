@@ -38,8 +38,8 @@ impl Listening {
         };
         Ok(Self {
             behind_proxy: config.behind_proxy,
-            target: None,
             tls,
+            ..Self::default()
         })
     }
 }

@@ -13,6 +13,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use podbay_runtime::dial::BoxIo;
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::io::InspectReader;
 
 /// Bytes of the head of an answer, at most; and of what is read of a body before it is passed on.
@@ -79,7 +80,7 @@ impl Connection {
     ) -> Result<Response<Incoming>, NotAnswered> {
         self.heard.store(false, Ordering::Relaxed);
         let was_used = std::mem::replace(&mut self.is_used, true);
-        if matches!(request.body(), RequestBody::Client(_)) {
+        if matches!(request.body(), RequestBody::Client(..)) {
             self.move_by_itself();
         }
         let mut sent = std::pin::pin!(self.sender.try_send_request(request));
@@ -157,16 +158,16 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// As it comes.
-    Client(Incoming),
+    Client(Incoming, Counter),
 }
 
 impl RequestBody {
-    /// The client's.
-    pub(super) fn of(body: Incoming) -> Self {
+    /// The client's, whose bytes are counted there.
+    pub(super) fn of(body: Incoming, counted: Counter) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
-            Self::Client(body)
+            Self::Client(body, counted)
         }
     }
 }
@@ -181,21 +182,25 @@ impl HttpBody for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
-            Self::Client(body) => poll_data(body, cx),
+            Self::Client(body, counted) => {
+                let frame = poll_data(body, cx);
+                count(counted, &frame);
+                frame
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Client(body) => body.is_end_stream(),
+            Self::Client(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Client(body) => body.size_hint(),
+            Self::Client(body, _) => body.size_hint(),
         }
     }
 }
@@ -207,4 +212,13 @@ pub(super) fn poll_data(
 ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
     let frame = ready!(Pin::new(body).poll_frame(cx));
     Poll::Ready(frame.filter(|frame| frame.as_ref().map_or(true, Frame::is_data)))
+}
+
+/// Counts the bytes of a piece.
+pub(super) fn count<E>(counted: &Counter, frame: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+    if let Poll::Ready(Some(Ok(frame))) = frame
+        && let Some(data) = frame.data_ref()
+    {
+        counted.inc_by(data.len() as u64);
+    }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use podbay_manifests::RuntimeId;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
-use super::connection::{Connection, poll_data};
+use super::connection::{Connection, count, poll_data};
 
 /// How much of it there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,12 +174,20 @@ struct Lease {
 pub struct SandboxBody {
     body: Incoming,
     lease: Option<Lease>,
+    /// Where its bytes are counted.
+    counted: Counter,
     /// What broke it off, to be told once what came before has gone out.
     broken: Option<hyper::Error>,
 }
 
 impl SandboxBody {
-    pub(super) fn new(body: Incoming, pool: Pool, key: Arc<PoolKey>, connection: Connection) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        pool: Pool,
+        key: Arc<PoolKey>,
+        connection: Connection,
+        counted: Counter,
+    ) -> Self {
         let lease = Some(Lease {
             pool,
             key,
@@ -187,6 +196,7 @@ impl SandboxBody {
         Self {
             body,
             lease,
+            counted,
             broken: None,
         }
     }
@@ -221,8 +231,8 @@ impl HttpBody for SandboxBody {
             lease.connection.poll_move(cx);
             frame = poll_data(&mut self.body, cx);
         }
-        let frame = ready!(frame);
-        match frame {
+        count(&self.counted, &frame);
+        match ready!(frame) {
             None => {
                 self.give_back();
                 Poll::Ready(None)

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that are read at once.
@@ -14,16 +15,19 @@ const PIECE: usize = 16 << 10;
 const TURN: usize = 16;
 
 /// Passes bytes on between the two until both have said all. The end of one direction is passed on as such, and the other goes
-/// on. Gives the bytes from `a` to `b`, and back.
+/// on. Gives the bytes from `a` to `b`, and back; they are counted there as they go.
 ///
 /// While nothing comes it holds no buffer: of thousands of connections most are idle.
-pub(super) async fn relay<A, B>(a: A, b: B) -> io::Result<(u64, u64)>
+pub(super) async fn relay<A, B>(a: A, b: B, counted: [Counter; 2]) -> io::Result<(u64, u64)>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut a, mut b) = (a, b);
-    let (mut there, mut back) = (OneWay::default(), OneWay::default());
+    let [mut there, mut back] = counted.map(|counted| OneWay {
+        counted,
+        ..OneWay::default()
+    });
     poll_fn(|cx| {
         let there = there.poll(cx, Pin::new(&mut a), Pin::new(&mut b))?;
         let back = back.poll(cx, Pin::new(&mut b), Pin::new(&mut a))?;
@@ -44,6 +48,8 @@ struct OneWay {
     written: usize,
     /// Bytes passed on.
     passed: u64,
+    /// Where they are counted.
+    counted: Counter,
     /// Whether something was written that may not have left yet.
     is_unflushed: bool,
     state: State,
@@ -96,12 +102,17 @@ impl OneWay {
                 Poll::Ready(written) => written,
                 Poll::Pending => 0,
             };
-            self.passed += written as u64;
+            self.has_passed(written);
             self.pending.extend_from_slice(&read[written..]);
         }
         // Nobody else would wake it.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn has_passed(&mut self, bytes: usize) {
+        self.passed += bytes as u64;
+        self.counted.inc_by(bytes as u64);
     }
 
     fn poll_write_pending<W: AsyncWrite>(
@@ -114,7 +125,7 @@ impl OneWay {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => {
                     self.written += written;
-                    self.passed += written as u64;
+                    self.has_passed(written);
                 }
             }
         }
@@ -134,7 +145,8 @@ mod tests {
     async fn both_ways_are_whole_though_one_ends_first() {
         let (mut client, near) = duplex(1000);
         let (far, mut server) = duplex(777);
-        let relaying = tokio::spawn(relay(near, far));
+        let counted = <[Counter; 2]>::default();
+        let relaying = tokio::spawn(relay(near, far, counted.clone()));
         client.write_all(b"request").await.unwrap();
         // The client says no more, and hears all of the answer.
         client.shutdown().await.unwrap();
@@ -152,13 +164,14 @@ mod tests {
         assert!(heard == expected);
         writing.await.unwrap();
         assert_eq!(relaying.await.unwrap().unwrap(), (7, expected.len() as u64));
+        assert_eq!(counted.map(|counted| counted.get()), [7, expected.len() as u64]);
     }
 
     #[tokio::test]
     async fn one_that_does_not_read_holds_the_other_up_and_nothing_piles_up() {
         let (mut client, near) = duplex(64);
         let (far, mut server) = duplex(64);
-        let relaying = tokio::spawn(relay(near, far));
+        let relaying = tokio::spawn(relay(near, far, <[Counter; 2]>::default()));
         let writing = tokio::spawn(async move {
             let mut written = 0_usize;
             // Until it is stuck.

@@ -32,6 +32,7 @@ use crate::body::Body;
 use crate::listen::Arrival;
 use crate::listen::request::RequestHost;
 use crate::sessions::{Route, Sessions};
+use crate::telemetry::Metrics;
 
 /// How often a sandbox is dialled again whose port is not open yet.
 const DIAL_AGAIN: Duration = Duration::from_millis(50);
@@ -50,13 +51,16 @@ pub struct Router<S> {
     pool: Pool,
     tunnels: Tunnels,
     entry: Entry,
+    metrics: Metrics,
 }
 
 /// What came of a request.
 #[derive(Debug)]
 pub enum Routed {
-    /// It is answered.
-    Answer(Response<Body>),
+    /// Nobody can be told to answer it, and it is refused.
+    Refused(Response<Body>),
+    /// It was for this of a sandbox, and is answered.
+    Answer(Endpoint, Response<Body>),
     /// It is for the API.
     Api(Request<Incoming>),
 }
@@ -96,6 +100,17 @@ impl<S: Sessions> Router<S> {
             pool,
             tunnels: Tunnels::default(),
             entry: Entry::new(Access::default()),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The same, with what passes counted there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            tunnels: Tunnels::counted(metrics.clone()),
+            metrics,
+            ..self
         }
     }
 
@@ -123,18 +138,20 @@ impl<S: Sessions> Router<S> {
         );
         let host = match host {
             Ok(host) => host,
-            Err(refused) => return Routed::Answer(Refusal::from(refused).plain()),
+            Err(refused) => return Routed::Refused(Refusal::from(refused).plain()),
         };
         let target = match &arrival.target {
-            Some(_) if !host.is_this_machine() => return Routed::Answer(Refusal::NotThisMachine.plain()),
+            Some(_) if !host.is_this_machine() => return Routed::Refused(Refusal::NotThisMachine.plain()),
             Some(target) => target.clone(),
             None => match self.settings.style.meant(&host, request.uri().path()) {
                 Meant::Session(target) => target,
                 Meant::Api => return Routed::Api(request),
-                Meant::Nobody => return Routed::Answer(Refusal::NoSession.plain()),
+                Meant::Nobody => return Routed::Refused(Refusal::NoSession.plain()),
             },
         };
-        Routed::Answer(self.answer(request, &host, &target, &arrival.asker).await)
+        tracing::Span::current().record("runtime_id", target.id.as_str());
+        let answer = self.answer(request, &host, &target, &arrival.asker).await;
+        Routed::Answer(target.endpoint, answer)
     }
 
     /// Ends the connections that are no longer HTTP: after `grace` those that have not ended by themselves.
@@ -181,7 +198,7 @@ impl<S: Sessions> Router<S> {
             method: parts.method,
             path,
             headers: parts.headers,
-            body: Some(RequestBody::of(body)),
+            body: Some(RequestBody::of(body, self.metrics.to_sandboxes())),
         };
         let from = AnswerFrom {
             host,
@@ -302,7 +319,8 @@ impl<S: Sessions> Router<S> {
         }
         let (mut parts, body) = answer.into_parts();
         from_sandbox(&mut parts.headers, parts.status, from);
-        let body = SandboxBody::new(body, self.pool.clone(), key, connection);
+        let counted = self.metrics.from_sandboxes();
+        let body = SandboxBody::new(body, self.pool.clone(), key, connection, counted);
         let mut answer = Response::new(Body::of_sandbox(body));
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = parts.headers;

@@ -9,20 +9,33 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::relay::relay;
+use crate::telemetry::Metrics;
 
 /// Connections between clients and sandboxes that are no longer HTTP. They may be silent as long as they like.
 #[derive(Debug, Default)]
 pub(super) struct Tunnels {
     open: TaskTracker,
     ending: CancellationToken,
+    metrics: Metrics,
 }
 
 impl Tunnels {
+    /// None yet; what passes is counted there.
+    pub(super) fn counted(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            ..Self::default()
+        }
+    }
+
     /// Passes bytes on between the two sides, as soon as both have changed the protocol.
     pub(super) fn begin(&self, client: OnUpgrade, sandbox: OnUpgrade, mut connection: Connection) {
         connection.move_by_itself();
         let ending = self.ending.clone();
+        let there = self.metrics.upgraded();
+        let counted = [self.metrics.to_sandboxes(), self.metrics.from_sandboxes()];
         self.open.spawn(async move {
+            let _there = there;
             let both = futures::future::try_join(client, sandbox).await;
             drop(connection);
             let (client, sandbox) = match both {
@@ -30,7 +43,7 @@ impl Tunnels {
                 Err(error) => return tracing::debug!(%error, "a connection ended before it changed its protocol"),
             };
             tokio::select! {
-                relayed = relay(TokioIo::new(client), TokioIo::new(sandbox)) => match relayed {
+                relayed = relay(TokioIo::new(client), TokioIo::new(sandbox), counted) => match relayed {
                     Ok((sent, received)) => tracing::debug!(sent, received, "an upgraded connection ended"),
                     Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
                 },

@@ -166,6 +166,7 @@ impl ServiceSessions {
             starting,
             self.answering.clone(),
             self.is_on_this_machine(),
+            self.metrics.clone(),
         ))
     }
 

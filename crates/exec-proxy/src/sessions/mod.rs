@@ -7,6 +7,7 @@
 //!   drain.rs      what runs is waited for before a pause
 //!   known.rs      one of them
 //!   starts.rs     starts under way in this process, and failed ones
+//!   steps.rs      how long the steps of a start take
 //!   answering.rs  which sandboxes have answered
 //!   secrets.rs    the keys of sessions, read from their Secrets
 //!   unknown.rs    how often the cluster is asked for what the index does not know   (pure)
@@ -24,6 +25,7 @@ mod pauses;
 mod secrets;
 mod service;
 mod starts;
+mod steps;
 mod stopped;
 mod told;
 mod unknown;

@@ -3,7 +3,7 @@
 //! Nothing about a session is kept here that the cluster, or this machine's disk, does not have: only what is under way in this
 //! process, and what was seen of late.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use super::stopped::Stopped;
 use super::told::{AllTold, Told};
 use super::unknown::Questions;
 use super::{NotKnown, NotWoken, Route, Sessions};
+use crate::telemetry::Metrics;
+use crate::telemetry::audit::{self, Action};
 
 /// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -32,6 +34,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// The same where watches tell: for what they do not, such as whether its server answers.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// States by their words, as lists have them.
+const STATES: [&str; 11] = [
+    "Creating",
+    "Scheduling",
+    "Preparing",
+    "Starting",
+    "Ready",
+    "NotReady",
+    "Paused",
+    "Stopping",
+    "Failed",
+    "Lost",
+    "Unreadable",
+];
 
 /// The sessions of the service.
 pub struct ServiceSessions {
@@ -49,6 +66,7 @@ pub struct ServiceSessions {
     pub(super) pauses: Mutex<Pauses>,
     stopped: Mutex<Stopped>,
     told: Mutex<AllTold>,
+    pub(super) metrics: Metrics,
     /// What time it is.
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// One start of a session at a time: of several requests at once one makes it, and the others find it.
@@ -74,6 +92,7 @@ impl ServiceSessions {
             pauses: Mutex::default(),
             stopped: Mutex::default(),
             told: Mutex::default(),
+            metrics: Metrics::default(),
             clock: Arc::new(Timestamp::now),
             starting: Mutex::default(),
         })
@@ -91,6 +110,26 @@ impl ServiceSessions {
     pub const fn with_owner_limit(mut self, limit: Option<u32>) -> Self {
         self.owner_limit = limit;
         self
+    }
+
+    /// The same, with what happens to them counted there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// How many sessions of the namespace are in each state, and how old that may be. `None` where there is no index.
+    pub fn figures(&self) -> Option<(BTreeMap<&'static str, usize>, Duration)> {
+        let index = self.index.as_ref()?;
+        let now = self.now();
+        // A state that no session is in is told as well.
+        let mut states: BTreeMap<_, _> = STATES.iter().map(|state| (*state, 0)).collect();
+        for view in index.list() {
+            if let Some(state) = view.state(now) {
+                *states.entry(state.as_str()).or_insert(0) += 1;
+            }
+        }
+        Some((states, index.staleness()))
     }
 
     /// What time it is.
@@ -333,9 +372,21 @@ impl Sessions for ServiceSessions {
         if since.is_some_and(|since| !since.is_negative() && since < QUIET) {
             return Err(NotWoken::JustPaused);
         }
-        self.pauses().may_wake(id, key.owner.as_ref(), Instant::now())?;
+        let may = self.pauses().may_wake(id, key.owner.as_ref(), Instant::now());
+        if let Err(refused) = may {
+            self.metrics.woken("too_soon");
+            return Err(refused);
+        }
         let resumed = self.bring_back(&key).await;
-        resumed.map(drop).map_err(|error| refused(error.to_string()))
+        let resumed = resumed.map(drop).map_err(|error| error.to_string());
+        self.metrics
+            .woken(if resumed.is_ok() { "done" } else { "refused" });
+        audit::by_session_key(
+            Action::Wake,
+            &known.record,
+            resumed.as_ref().err().map(String::as_str),
+        );
+        resumed.map_err(refused)
     }
 
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {

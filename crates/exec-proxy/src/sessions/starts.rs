@@ -10,6 +10,9 @@ use tokio::time::Instant;
 
 use super::answering::Answering;
 use super::known::SessionKey;
+use super::steps::Steps;
+use crate::telemetry::audit::{self, Action};
+use crate::telemetry::{Metrics, Phase};
 
 /// How long a start that failed is told, where nothing stays of its session.
 const TOLD_FOR: Duration = Duration::from_secs(600);
@@ -98,6 +101,7 @@ impl Starts {
         starting: Starting,
         answering: Answering,
         is_on_this_machine: bool,
+        metrics: Metrics,
     ) -> Start {
         let (failed, failures) = watch::channel(None);
         let mut all = self.all();
@@ -114,7 +118,9 @@ impl Starts {
         drop(all);
         let starts = self.clone();
         tokio::spawn(async move {
-            let ended = starting.ready().await;
+            let steps = Steps::begin(starting.state());
+            let (ended, steps) = steps.until(starting.ready()).await;
+            told(&metrics, &key, ended.as_ref().map(drop), &steps);
             match ended {
                 Ok(session) => {
                     // That a local session's agent answers says nothing of its server; it may have been started anew.
@@ -153,6 +159,25 @@ impl Starts {
 
     fn all(&self) -> MutexGuard<'_, HashMap<SessionKey, Start>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a start that is over, and writes down how it ended.
+fn told(metrics: &Metrics, key: &SessionKey, ended: Result<(), &Error>, steps: &Steps) {
+    for (phase, took) in steps.taken() {
+        metrics.step(phase.into(), took);
+    }
+    let (owner, id) = (key.owner.as_ref(), key.id.as_str());
+    match ended {
+        Ok(()) => {
+            metrics.step(Phase { phase: "total" }, steps.total());
+            metrics.started();
+            audit::by_service(Action::Started, owner, id, None);
+        }
+        Err(error) => {
+            metrics.not_started(error.verdict().map(|verdict| verdict.cause));
+            audit::by_service(Action::Started, owner, id, Some(&error.chain()));
+        }
     }
 }
 

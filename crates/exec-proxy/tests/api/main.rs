@@ -26,4 +26,5 @@ mod kinds;
 mod limits;
 mod pods;
 mod settings;
+mod telemetry;
 mod world;

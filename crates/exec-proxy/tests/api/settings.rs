@@ -35,6 +35,8 @@ const TESTED: &[(&str, &str)] = &[
     ("serve.header_timeout_seconds", "listen/settings.rs"),
     ("serve.api_body_bytes", "here"),
     ("serve.drain_seconds", "listen/settings.rs"),
+    ("serve.metrics_listen", "the command's own, and telemetry.rs"),
+    ("serve.log_format", "the command's own"),
     ("serve.hold_milliseconds", "here"),
     ("serve.v0_server", "here, and api/start/tests.rs"),
     ("serve.persistent", "pods.rs"),

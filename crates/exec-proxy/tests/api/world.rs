@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) podbay: Podbay,
 }
 
-fn keys() -> Vec<ApiKeyEntry> {
+pub(crate) fn keys() -> Vec<ApiKeyEntry> {
     let entry = |name: &str, owner: &str, key: &str| ApiKeyEntry {
         name: name.to_owned(),
         owner: owner.to_owned(),
