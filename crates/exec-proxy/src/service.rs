@@ -1,9 +1,8 @@
 //! One request's way: to the API, or to a session's sandbox.
 
-use std::time::Instant;
-
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::api::Api;

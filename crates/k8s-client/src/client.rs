@@ -11,6 +11,7 @@ use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::port_forward::PortForward;
+use crate::right::Right;
 use crate::version::ServerVersion;
 
 /// The calls Podbay makes to a cluster. Implementations: `LiveClient` (feature `live`) over an API server, the
@@ -87,6 +88,14 @@ pub trait ClusterClient: Send + Sync + 'static {
     ///
     /// A cluster that has no way to its pods' ports is [`ErrorKind::Unsupported`].
     async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error>;
+
+    /// Whether the caller may do this in `namespace`, as the cluster's authorizers see it.
+    ///
+    /// A cluster that has no such thing lets everybody do everything.
+    async fn may(&self, namespace: &str, right: &Right) -> Result<bool, Error> {
+        let _ = (namespace, right);
+        Ok(true)
+    }
 
     /// The version of Kubernetes that the cluster's API server is of; `None` where there is no such thing, or where it is not
     /// said in a form that can be read.

@@ -37,6 +37,7 @@ pub mod object;
 pub mod port_forward;
 pub mod remote_command;
 pub mod retry;
+mod right;
 pub mod selector;
 pub mod version;
 
@@ -50,6 +51,7 @@ pub use live::LiveClient;
 pub use logs::{LogRequest, LogStream};
 pub use object::{Kind, Object, ObjectKey};
 pub use port_forward::PortForward;
+pub use right::Right;
 pub use selector::{Selector, SelectorError};
 pub use version::ServerVersion;
 

@@ -12,6 +12,7 @@ use crate::exec::{ExecProcess, ExecRequest};
 use crate::logs::{LogRequest, LogStream};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::port_forward::PortForward;
+use crate::right::Right;
 use crate::version::ServerVersion;
 
 mockall::mock! {
@@ -43,6 +44,7 @@ mockall::mock! {
         async fn exec(&self, namespace: &str, pod: &str, request: ExecRequest) -> Result<ExecProcess, Error>;
         async fn logs(&self, namespace: &str, pod: &str, request: LogRequest) -> Result<LogStream, Error>;
         async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<PortForward, Error>;
+        async fn may(&self, namespace: &str, right: &Right) -> Result<bool, Error>;
         async fn version(&self) -> Result<Option<ServerVersion>, Error>;
     }
 }

@@ -106,6 +106,8 @@ pub(crate) struct Context {
     pub(crate) event_lists: EventLists,
     /// The ways to what listens in sandboxes.
     pub(crate) ways: Arc<Ways>,
+    /// Whether this process reaches pods by their addresses: it is in a pod of the cluster.
+    pub(crate) in_cluster: bool,
     /// Connections to the agents of pods.
     pub(crate) agents: AgentConnections,
     shared_index: Mutex<Option<SessionIndex>>,
@@ -134,6 +136,7 @@ impl Context {
             shared_policies: tokio::sync::Mutex::default(),
             event_lists: EventLists::default(),
             ways: Arc::new(ways),
+            in_cluster: false,
             agents: AgentConnections::default(),
             shared_index: Mutex::default(),
         }

@@ -89,6 +89,7 @@ mod place;
 mod pod;
 pub mod podbay;
 mod readiness;
+mod rights;
 pub mod session;
 mod state;
 pub mod transport;

@@ -160,6 +160,7 @@ impl Podbay {
         if in_cluster {
             let ways = Ways::of_cluster(&ctx.client, &ctx.namespace, true, ctx.config.agent.dial);
             ctx.ways = Arc::new(ways);
+            ctx.in_cluster = true;
         }
         Self(Backing::Cluster(Arc::new(ctx)), None)
     }

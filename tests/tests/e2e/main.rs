@@ -5,6 +5,7 @@
 mod agent;
 mod commands;
 mod containers;
+mod deploy;
 mod in_pod;
 mod integrity;
 mod library;

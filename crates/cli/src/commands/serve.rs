@@ -148,13 +148,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         listen: address,
     };
     let (keys, made) = ApiKeys::gather(sources).map_err(|error| usage(&error))?;
-    let adopts = match &config.serve.adopt_unowned {
-        Some(name) => Some(SessionOwner::of(name).map_err(|source| Error::Owner {
-            name: name.clone(),
-            source,
-        })?),
-        None => None,
-    };
+    let adopts = adopts(&config)?;
     let podbay = connect(global, config.clone()).await?;
     let metrics = Metrics::default();
     let sessions = ServiceSessions::new(podbay, adopts)?
@@ -198,7 +192,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         source,
     })?;
     let scheme = if listening.tls.is_some() { "https" } else { "http" };
-    print_line(format_args!("listening on {scheme}://{address}"))?;
+    let listens = format!("listening on {scheme}://{address}");
+    match format {
+        LogFormat::Text => print_line(listens)?,
+        LogFormat::Json => tracing::info!("{listens}"),
+    }
     if let Some(key) = made {
         print_line(format_args!(
             "API key (made for this run): {}",
@@ -206,10 +204,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         ))?;
     }
     tell(format, &format!("sessions are reached at {style}"));
-    let exposing = match exposition {
-        Some(listener) => Some(expose(listener, exposed, format)),
-        None => None,
-    };
+    let exposing = exposition.map(|listener| expose(listener, exposed, format));
     let sweeping = tokio::spawn(sweep(sessions_to_sweep));
     let ends = signals.token().cancelled_owned();
     let listening = Listening { metrics, ..listening };
@@ -224,6 +219,18 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     }
     tell(format, "the service ends; sessions stay");
     Ok(0)
+}
+
+/// The owner to whom sessions are shown that have none.
+fn adopts(config: &Config) -> Result<Option<SessionOwner>, Error> {
+    let name = config.serve.adopt_unowned.as_deref();
+    let owner = name.map(|name| {
+        SessionOwner::of(name).map_err(|source| Error::Owner {
+            name: name.to_owned(),
+            source,
+        })
+    });
+    owner.transpose()
 }
 
 /// Listens on an address.
@@ -327,6 +334,11 @@ async fn connect(global: &GlobalArgs, config: Config) -> Result<Podbay, Failure>
         .backend(backend)
         .watch_policy(WatchPolicy::Persist);
     let podbay = builder.connect().await?;
+    let rights = podbay.missing_rights().await?;
+    if !rights.is_empty() {
+        let namespace = podbay.namespace().to_owned();
+        return Err(Error::Rights { namespace, rights }.into());
+    }
     Ok(if podbay.kind() == BackendKind::Local {
         warned(podbay)
     } else {

@@ -198,7 +198,7 @@ impl<S: Sessions> Router<S> {
             method: parts.method,
             path,
             headers: parts.headers,
-            body: Some(RequestBody::of(body, self.metrics.to_sandboxes())),
+            body: Some(RequestBody::of(body, self.metrics.bytes_to_sandboxes())),
         };
         let from = AnswerFrom {
             host,
@@ -319,7 +319,7 @@ impl<S: Sessions> Router<S> {
         }
         let (mut parts, body) = answer.into_parts();
         from_sandbox(&mut parts.headers, parts.status, from);
-        let counted = self.metrics.from_sandboxes();
+        let counted = self.metrics.bytes_from_sandboxes();
         let body = SandboxBody::new(body, self.pool.clone(), key, connection, counted);
         let mut answer = Response::new(Body::of_sandbox(body));
         *answer.status_mut() = parts.status;

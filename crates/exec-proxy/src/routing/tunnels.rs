@@ -33,7 +33,10 @@ impl Tunnels {
         connection.move_by_itself();
         let ending = self.ending.clone();
         let there = self.metrics.upgraded();
-        let counted = [self.metrics.to_sandboxes(), self.metrics.from_sandboxes()];
+        let counted = [
+            self.metrics.bytes_to_sandboxes(),
+            self.metrics.bytes_from_sandboxes(),
+        ];
         self.open.spawn(async move {
             let _there = there;
             let both = futures::future::try_join(client, sandbox).await;

@@ -165,12 +165,12 @@ impl Starts {
 /// Counts a start that is over, and writes down how it ended.
 fn told(metrics: &Metrics, key: &SessionKey, ended: Result<(), &Error>, steps: &Steps) {
     for (phase, took) in steps.taken() {
-        metrics.step(phase.into(), took);
+        metrics.step(&phase.into(), took);
     }
     let (owner, id) = (key.owner.as_ref(), key.id.as_str());
     match ended {
         Ok(()) => {
-            metrics.step(Phase { phase: "total" }, steps.total());
+            metrics.step(&Phase { phase: "total" }, steps.total());
             metrics.started();
             audit::by_service(Action::Started, owner, id, None);
         }

@@ -109,18 +109,18 @@ impl Metrics {
     }
 
     /// Bytes of bodies and of upgraded connections that went to sandboxes.
-    pub(crate) fn to_sandboxes(&self) -> Counter {
+    pub(crate) fn bytes_to_sandboxes(&self) -> Counter {
         self.0.to_sandboxes.clone()
     }
 
     /// The same that came from them.
-    pub(crate) fn from_sandboxes(&self) -> Counter {
+    pub(crate) fn bytes_from_sandboxes(&self) -> Counter {
         self.0.from_sandboxes.clone()
     }
 
     /// A step of a start that is over, and how long it took; or all of a start.
-    pub(crate) fn step(&self, phase: Phase, took: Duration) {
-        let histogram = self.0.start_seconds.get_or_create(&phase);
+    pub(crate) fn step(&self, phase: &Phase, took: Duration) {
+        let histogram = self.0.start_seconds.get_or_create(phase);
         histogram.observe(took.as_secs_f64());
     }
 

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::core::v1::Event;
 use podbay_k8s_client::{
     ClusterClient, DeleteOptions, Error, ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream,
-    Object, ObjectKey, PortForward, ServerVersion, WatchEvent, WatchPolicy,
+    Object, ObjectKey, PortForward, Right, ServerVersion, WatchEvent, WatchPolicy,
 };
 
 use super::cluster::FaultyCluster;
@@ -103,6 +103,10 @@ impl ClusterClient for FaultyCluster {
         let connection = self.inner.port_forward(namespace, pod, port);
         self.call(about(Operation::PortForward, &key), &what, connection)
             .await
+    }
+
+    async fn may(&self, namespace: &str, right: &Right) -> Result<bool, Error> {
+        self.inner.may(namespace, right).await
     }
 
     async fn version(&self) -> Result<Option<ServerVersion>, Error> {

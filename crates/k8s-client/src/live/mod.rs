@@ -19,6 +19,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{AsyncBufRead, AsyncReadExt as _, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
@@ -46,6 +49,7 @@ use crate::object::{Kind, Object, ObjectKey};
 use crate::port_forward::{ForwardStream, PortForward};
 use crate::remote_command::{self, DriverOptions, Protocol, Streams};
 use crate::retry::Repeatable;
+use crate::right::Right;
 use crate::version::ServerVersion;
 
 /// Who we are in `managedFields`.
@@ -323,6 +327,31 @@ impl ClusterClient for LiveClient {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, Error> {
         let operation = format!("get {key}");
         of_kind!(key.kind, K => self.get_one::<K>(&operation, key).await)
+    }
+
+    async fn may(&self, namespace: &str, right: &Right) -> Result<bool, Error> {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: some(right.group),
+                    namespace: some(namespace),
+                    resource: some(right.resource),
+                    subresource: some(right.subresource),
+                    verb: some(right.verb),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let operation = format!("ask whether one may {right} in {namespace}");
+        let params = PostParams::default();
+        // It is stored nowhere.
+        let ask = || api.create(&params, &review);
+        let answer = self.caller.call(&operation, Repeatable::Always, ask).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
     }
 
     async fn version(&self) -> Result<Option<ServerVersion>, Error> {

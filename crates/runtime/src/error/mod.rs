@@ -35,6 +35,17 @@ pub enum Error {
         /// Where one was looked for.
         looked_for: String,
     },
+    /// The cluster does not allow what a service does in its namespace.
+    #[error(
+        "the cluster does not let this service do its work in the namespace {namespace}: it may not {}; add this to the rules of its Role",
+        rights.join(", ")
+    )]
+    Rights {
+        /// The namespace of the sessions.
+        namespace: String,
+        /// What is missing, as `watch configmaps`.
+        rights: Vec<String>,
+    },
     /// The cluster's address or credentials can't be read.
     #[error("the cluster can't be used")]
     Connect {
@@ -352,6 +363,7 @@ impl Error {
             | Self::NoAgentProgram { .. }
             | Self::NoAgent { .. }
             | Self::NoSandbox { .. }
+            | Self::Rights { .. }
             | Self::TooManySessions { .. }
             | Self::TooManyOfOwner { .. } => ErrorCode::Unavailable,
             Self::Setting { .. }

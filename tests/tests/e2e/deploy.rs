@@ -1,0 +1,385 @@
+//! The service as `deploy/` has it: applied with kubectl, its Role held, rolled under requests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use podbay_tests::{Namespace, SMALL_CPU, agent, in_namespace, program};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+
+const KEY: &str = "the key of a test";
+const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+
+/// kubectl, with this cluster.
+async fn kubectl(namespace: &Namespace, args: &[&str]) -> String {
+    let done = Command::new("kubectl")
+        .arg("--kubeconfig")
+        .arg(&namespace.cluster.kubeconfig)
+        .args(args)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "kubectl {args:?}: {said}{complained}");
+    said
+}
+
+/// A layer over `deploy/NAME` for a namespace and images of this cluster, as a user would write one.
+fn layer(namespace: &Namespace, folder: &Path, name: &str) -> PathBuf {
+    let copied = folder.join("deploy");
+    let status = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(DEPLOY)
+        .arg(&copied)
+        .status();
+    assert!(status.unwrap().success());
+    let config = std::fs::read_to_string(copied.join("base/config.toml")).unwrap();
+    let config = config
+        .replace("behind_proxy = true", "behind_proxy = false")
+        .replace("run.example.com", "run.test")
+        .replace("podbay/agent:latest", &agent::agent_image());
+    let config = format!("{config}\n[kubernetes]\nresource_cpu_request = \"{SMALL_CPU}\"\n");
+    std::fs::write(copied.join("base/config.toml"), config).unwrap();
+    let Ok(image) = std::env::var("PODBAY_TEST_SERVE_IMAGE") else {
+        panic!("set PODBAY_TEST_SERVE_IMAGE (crates/cli/image, and load it into the cluster)")
+    };
+    let (image_name, tag) = image.rsplit_once(':').unwrap();
+    let layer = folder.join(format!("layer-{name}"));
+    std::fs::create_dir(&layer).unwrap();
+    let written = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "namespace": namespace.name,
+        "resources": [format!("../deploy/{name}")],
+        "images": [{"name": "podbay/serve", "newName": image_name, "newTag": tag}],
+    });
+    std::fs::write(layer.join("kustomization.yaml"), written.to_string()).unwrap();
+    layer
+}
+
+/// The Secret that has to be there before.
+async fn secret(namespace: &Namespace) {
+    let sha256: String = Sha256::digest(KEY)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let keys = json!([{"name": "test", "owner": "tests", "sha256": sha256}]).to_string();
+    let secrets: Api<Secret> = namespace.api();
+    let secret = json!({"metadata": {"name": "podbay-serve"},
+        "stringData": {"keys.json": keys, "browser-secret": "5".repeat(64)}});
+    let secret = serde_json::from_value(secret).unwrap();
+    secrets.create(&PostParams::default(), &secret).await.unwrap();
+}
+
+/// One request, on a connection of its own: its status and body, or why there is no whole answer.
+async fn ask(
+    address: &str,
+    host: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<(u16, String), String> {
+    let asked = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {KEY}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = match timeout(Duration::from_secs(20), asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string())?,
+        Err(_) => return Err("nothing within 20 s".to_owned()),
+    };
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("{answer:?}"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok((status.ok_or(head)?, body.to_owned()))
+}
+
+async fn api(address: &str, method: &str, path: &str, body: &Value) -> Value {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = ask(address, "podbay-serve", method, path, &body).await;
+    match answer {
+        Ok((200, answer)) => serde_json::from_str(&answer).unwrap(),
+        other => panic!("{method} {path}: {other:?}"),
+    }
+}
+
+/// Asks the API and the session again and again, until told to stop; each request must be answered with 200.
+struct Requests {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    asking: Vec<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Requests {
+    fn begin(address: &str, host: &str) -> Self {
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let asking = [
+            ("podbay-serve", "/sessions/s"),
+            (host, "/alive"),
+            (host, "/alive"),
+        ];
+        let asking = asking.map(|(host, path)| {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let (address, host) = (address.to_owned(), host.to_owned());
+            tokio::spawn(async move {
+                let mut lost = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    match ask(&address, &host, "GET", path, "").await {
+                        Ok((200, _)) => {
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        other => lost.push(format!("{path}: {other:?}")),
+                    }
+                    sleep(Duration::from_millis(25)).await;
+                }
+                lost
+            })
+        });
+        Self {
+            stop,
+            answered,
+            asking: asking.into(),
+        }
+    }
+
+    async fn end(self) -> (usize, Vec<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut lost = Vec::new();
+        for asking in self.asking {
+            lost.extend(asking.await.unwrap());
+        }
+        (self.answered.load(Ordering::Relaxed), lost)
+    }
+}
+
+const ROLLED: [&str; 4] = ["rollout", "status", "deployment/podbay-serve", "--timeout=90s"];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster, kubectl, PODBAY_TEST_AGENT_IMAGE and PODBAY_TEST_SERVE_IMAGE"]
+async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
+    in_namespace("deploy", async |namespace| {
+        let folder = tempfile::tempdir().unwrap();
+        let name = namespace.name.clone();
+        // Its pods pass the strictest standard.
+        let label = [
+            "label",
+            "namespace",
+            &name,
+            "pod-security.kubernetes.io/enforce=restricted",
+        ];
+        kubectl(&namespace, &label).await;
+        secret(&namespace).await;
+        let layer = layer(&namespace, folder.path(), "base");
+        kubectl(&namespace, &["apply", "-k", layer.to_str().unwrap()]).await;
+        let run = async |args: &[&str]| kubectl(&namespace, &[&["-n", name.as_str()], args].concat()).await;
+        run(&ROLLED).await;
+
+        let services: Api<Service> = namespace.api();
+        let service = services.get("podbay-serve").await.unwrap();
+        let address = format!("{}:80", service.spec.unwrap().cluster_ip.unwrap());
+        // The nodes learn of the Service's pods after the Deployment does.
+        let reached = async {
+            while ask(&address, "podbay-serve", "GET", "/ready", "")
+                .await
+                .map_or(0, |(status, _)| status)
+                != 200
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), reached).await.unwrap();
+        let command = [
+            "python",
+            "-m",
+            "openhands.runtime.action_execution_server",
+            "60000",
+        ];
+        let start = json!({"session_id": "s", "image": "debian:12", "command": command});
+        let started = api(&address, "POST", "/start", &start).await;
+        let began = Instant::now();
+        let session = loop {
+            let session = api(&address, "GET", "/sessions/s", &Value::Null).await;
+            if session["status"] == "running" {
+                break session;
+            }
+            assert!(
+                session["status"] == "starting" && began.elapsed().as_secs() < 60,
+                "{session}"
+            );
+        };
+        assert_eq!(session["runtime_id"], started["runtime_id"]);
+        let host = session["url"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("http://")
+            .to_owned();
+        assert!(host.ends_with(".run.test"), "{session}");
+
+        let requests = Requests::begin(&address, &host);
+        run(&["rollout", "restart", "deployment/podbay-serve"]).await;
+        run(&ROLLED).await;
+        // Until the last replica of before is gone.
+        let gone = async {
+            while run(&[
+                "get",
+                "pods",
+                "-l",
+                "app.kubernetes.io/name=podbay-serve",
+                "-o",
+                "name",
+            ])
+            .await
+            .lines()
+            .count()
+                > 2
+            {
+                sleep(Duration::from_millis(500)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), gone).await.unwrap();
+        let (answered, lost) = requests.end().await;
+        assert!(
+            answered > 100 && lost.is_empty(),
+            "{answered} answered, lost: {lost:?}"
+        );
+
+        let log = run(&["logs", "-l", "app.kubernetes.io/name=podbay-serve", "--tail=-1"]).await;
+        assert!(
+            log.lines()
+                .all(|line| serde_json::from_str::<Value>(line).is_ok()),
+            "{log}"
+        );
+        assert!(!log.contains(KEY), "{log}");
+        let id = json!({"runtime_id": session["runtime_id"]});
+        assert_eq!(api(&address, "POST", "/pause", &id).await["status"], "paused");
+        api(&address, "POST", "/resume", &id).await;
+        assert_eq!(api(&address, "POST", "/stop", &id).await["status"], "stopped");
+    })
+    .await;
+}
+
+/// A kubeconfig with the rights of the service's account alone.
+async fn kubeconfig(namespace: &Namespace, file: &Path) {
+    let accounts: Api<ServiceAccount> = namespace.api();
+    let request: TokenRequest =
+        serde_json::from_value(json!({"metadata": {}, "spec": {"audiences": []}})).unwrap();
+    let token = accounts
+        .create_token_request("podbay-serve", &PostParams::default(), &request)
+        .await
+        .unwrap();
+    let token = token.status.unwrap().token;
+    let text = std::fs::read_to_string(&namespace.cluster.kubeconfig).unwrap();
+    let mut config: Value = serde_saphyr::from_str(&text).unwrap();
+    for user in config["users"].as_array_mut().unwrap() {
+        user["user"] = json!({"token": token});
+    }
+    std::fs::write(file, config.to_string()).unwrap();
+}
+
+async fn grant(namespace: &Namespace, rules: &[PolicyRule]) {
+    let roles: Api<Role> = namespace.api();
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "podbay-serve"}, "rules": rules});
+    let params = PatchParams::apply("test").force();
+    roles
+        .patch("podbay-serve", &params, &Patch::Apply(role))
+        .await
+        .unwrap();
+}
+
+/// Starts the service with these rights; what it complains of, or nothing where it comes up.
+async fn complaint(namespace: &Namespace, kubeconfig: &Path) -> Option<String> {
+    let mut child = Command::new(program::binary())
+        .args([
+            "serve",
+            "--backend",
+            "cluster",
+            "--listen",
+            "127.0.0.1:0",
+            "--dial",
+            "pod-ip",
+        ])
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(["--namespace", &namespace.name])
+        .env("PODBAY_AGENT_IMAGE", "podbay/agent:1")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = [0; 9];
+    if child.stdout.take().unwrap().read_exact(&mut said).await.is_ok() {
+        assert_eq!(&said, b"listening");
+        child.kill().await.unwrap();
+        return None;
+    }
+    let done = child.wait_with_output().await.unwrap();
+    assert_eq!(done.status.code(), Some(125));
+    Some(String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster, kubectl, PODBAY_TEST_AGENT_IMAGE and PODBAY_TEST_SERVE_IMAGE"]
+async fn without_any_right_of_its_role_the_service_does_not_start() {
+    in_namespace("deploy-role", async |namespace| {
+        let folder = tempfile::tempdir().unwrap();
+        // The server takes all of it, also with an autoscaler.
+        let layer = layer(&namespace, folder.path(), "autoscaling");
+        let path = layer.to_str().unwrap();
+        kubectl(&namespace, &["apply", "--dry-run=server", "-k", path]).await;
+        for file in ["serviceaccount", "role", "rolebinding"] {
+            let file = format!("{DEPLOY}/base/{file}.yaml");
+            kubectl(&namespace, &["apply", "-n", &namespace.name, "-f", &file]).await;
+        }
+        let file = folder.path().join("kubeconfig");
+        kubeconfig(&namespace, &file).await;
+        let roles: Api<Role> = namespace.api();
+        let rules = roles.get("podbay-serve").await.unwrap().rules.unwrap();
+        assert_eq!(complaint(&namespace, &file).await, None);
+        for (n, rule) in rules.iter().enumerate() {
+            let resource = rule.resources.as_ref().unwrap()[0].clone();
+            for verb in &rule.verbs {
+                let mut less = rules.clone();
+                less[n].verbs.retain(|other| other != verb);
+                less.retain(|rule| !rule.verbs.is_empty());
+                grant(&namespace, &less).await;
+                // The API server's authorizer learns of a Role by a watch.
+                let right = format!("it may not {verb} {resource}");
+                let told = async {
+                    loop {
+                        if let Some(told) = complaint(&namespace, &file).await
+                            && told.contains(&right)
+                        {
+                            return;
+                        }
+                    }
+                };
+                let told = timeout(Duration::from_secs(10), told).await;
+                assert!(told.is_ok(), "it starts without the right to {verb} {resource}");
+            }
+        }
+    })
+    .await;
+}
