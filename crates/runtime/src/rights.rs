@@ -25,8 +25,8 @@ const fn of_pod(subresource: &'static str, verb: &'static str) -> Right {
     }
 }
 
-/// Records, their Secrets, pods, what went wrong with them.
-const ALWAYS: [Right; 15] = [
+/// Records, their Secrets, pods, what went wrong with them; the Services of sessions whose image brings a server.
+const ALWAYS: [Right; 17] = [
     right("", "configmaps", "create"),
     right("", "configmaps", "get"),
     right("", "configmaps", "list"),
@@ -42,6 +42,8 @@ const ALWAYS: [Right; 15] = [
     right("", "pods", "delete"),
     of_pod("log", "get"),
     right("", "events", "list"),
+    right("", "services", "create"),
+    right("", "services", "get"),
 ];
 /// Workspaces that outlive their pods.
 const CLAIMS: [Right; 3] = [
