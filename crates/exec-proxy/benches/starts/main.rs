@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "a program whose output are its figures")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a measurement that fails ends")]
 
+#[expect(dead_code, reason = "the tests use all of it")]
 #[path = "../../tests/api/agents.rs"]
 mod agents;
 mod memory;

@@ -84,11 +84,11 @@ pub(crate) async fn live_after_ready() {
     );
 }
 
-/// The pod's name: that of the session's record.
+/// The pod's name, which is that of the session's record.
 async fn pod_of(cluster: &ScriptedCluster, namespace: &str, session: &serde_json::Value) -> String {
     let id = session["runtime_id"].as_str().unwrap();
     let selector = format!("{}={id}", podbay_manifests::labels::RUNTIME_ID);
-    let mut found = cluster.list(Kind::Pod, namespace, &selector).await.unwrap();
+    let mut found = cluster.list(Kind::ConfigMap, namespace, &selector).await.unwrap();
     found.remove(0).key().name
 }
 
