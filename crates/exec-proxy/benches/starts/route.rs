@@ -73,8 +73,15 @@ pub(crate) async fn live_after_ready() {
         let answered = Instant::now();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let pod = pod_of(&cluster, &namespace, &session).await;
-        let moment = ready.lock().unwrap().get(&pod).copied();
-        times.push(answered.saturating_duration_since(moment.unwrap()));
+        // Who notes it may come later than the answer.
+        let moment = loop {
+            let noted = ready.lock().unwrap().get(&pod).copied();
+            if let Some(moment) = noted {
+                break moment;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        times.push(answered.saturating_duration_since(moment));
     }
     serving.abort();
     watching.abort();

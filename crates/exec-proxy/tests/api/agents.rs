@@ -11,9 +11,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use podbay_fake_cluster::testing::TestCluster;
 use podbay_fake_cluster::{PortCall, ScriptedCluster};
-use podbay_k8s_client::{Kind, ObjectKey};
+use podbay_k8s_client::{ClusterClient as _, Kind, ObjectKey};
 use podbay_protocol::agent::path;
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest, message};
 use podbay_protocol::agent::raw_text::to_hex;
@@ -61,29 +60,23 @@ fn listen(
         let (is_busy, started) = (Arc::clone(&is_busy), Arc::clone(&started));
         (call.port == PORT && listens()).then_some(move |stream: DuplexStream| async move {
             // Only now: the cluster is locked while it asks who listens.
-            let (key, uid) = known(&objects, &call);
+            let (key, uid) = known(&objects, &call).await;
             serve(stream, key, uid, is_busy, started).await;
         })
     });
 }
 
-/// The session's key, and the UID of the pod that is connected to.
-fn known(cluster: &ScriptedCluster, call: &PortCall) -> (Vec<u8>, String) {
-    let objects = TestCluster::on(cluster, &call.namespace).objects();
-    let find = |kind, name: &str| {
+/// The session's key, and the UID of the pod that is connected to. Two objects are read: with all of them, thousands of sessions would
+/// take the time of their square.
+async fn known(cluster: &ScriptedCluster, call: &PortCall) -> (Vec<u8>, String) {
+    let get = async |kind, name: &str| {
         let key = ObjectKey::new(kind, &call.namespace, name);
-        objects
-            .iter()
-            .find(|object| object.key() == key)
-            .cloned()
-            .unwrap()
+        cluster.get(&key).await.unwrap().unwrap()
     };
-    let secret = find(Kind::Secret, &format!("{}-env", call.pod));
+    let secret = get(Kind::Secret, &format!("{}-env", call.pod)).await;
     let data = secret.into_secret().unwrap().data.unwrap();
-    (
-        data["session-api-key"].0.clone(),
-        find(Kind::Pod, &call.pod).uid().to_owned(),
-    )
+    let pod = get(Kind::Pod, &call.pod).await;
+    (data["session-api-key"].0.clone(), pod.uid().to_owned())
 }
 
 async fn serve(stream: DuplexStream, key: Vec<u8>, uid: String, is_busy: Busy, started: Started) {
