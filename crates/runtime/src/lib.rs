@@ -44,6 +44,7 @@
 //! ```text
 //!   podbay.rs      choosing a cluster, and what can be asked of it
 //!   check.rs       whether a configuration can be used
+//!   rights.rs      what a service has to be allowed to do
 //!   copy/          files in and out
 //!   files/         files of a session, by commands in it
 //!   command/       a command run in a session: streams, time-outs, outcome
