@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
+use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use podbay_tests::{Namespace, SMALL_CPU, agent, in_namespace, program};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -17,6 +16,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
+
+use crate::account;
+
+/// The service's account, and its Role.
+const ACCOUNT: &str = "podbay-serve";
 
 const KEY: &str = "the key of a test";
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
@@ -278,35 +282,6 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
     .await;
 }
 
-/// A kubeconfig with the rights of the service's account alone.
-async fn kubeconfig(namespace: &Namespace, file: &Path) {
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let request: TokenRequest =
-        serde_json::from_value(json!({"metadata": {}, "spec": {"audiences": []}})).unwrap();
-    let token = accounts
-        .create_token_request("podbay-serve", &PostParams::default(), &request)
-        .await
-        .unwrap();
-    let token = token.status.unwrap().token;
-    let text = std::fs::read_to_string(&namespace.cluster.kubeconfig).unwrap();
-    let mut config: Value = serde_saphyr::from_str(&text).unwrap();
-    for user in config["users"].as_array_mut().unwrap() {
-        user["user"] = json!({"token": token});
-    }
-    std::fs::write(file, config.to_string()).unwrap();
-}
-
-async fn grant(namespace: &Namespace, rules: &[PolicyRule]) {
-    let roles: Api<Role> = namespace.api();
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": {"name": "podbay-serve"}, "rules": rules});
-    let params = PatchParams::apply("test").force();
-    roles
-        .patch("podbay-serve", &params, &Patch::Apply(role))
-        .await
-        .unwrap();
-}
-
 /// Starts the service with these rights; what it complains of, or nothing where it comes up.
 async fn complaint(namespace: &Namespace, kubeconfig: &Path) -> Option<String> {
     let mut child = Command::new(program::binary())
@@ -354,7 +329,7 @@ async fn without_any_right_of_its_role_the_service_does_not_start() {
             kubectl(&namespace, &["apply", "-n", &namespace.name, "-f", &file]).await;
         }
         let file = folder.path().join("kubeconfig");
-        kubeconfig(&namespace, &file).await;
+        account::kubeconfig(&namespace, ACCOUNT, &file).await;
         let roles: Api<Role> = namespace.api();
         let rules = roles.get("podbay-serve").await.unwrap().rules.unwrap();
         assert_eq!(complaint(&namespace, &file).await, None);
@@ -364,7 +339,7 @@ async fn without_any_right_of_its_role_the_service_does_not_start() {
                 let mut less = rules.clone();
                 less[n].verbs.retain(|other| other != verb);
                 less.retain(|rule| !rule.verbs.is_empty());
-                grant(&namespace, &less).await;
+                account::grant(&namespace, ACCOUNT, &less).await;
                 // The API server's authorizer learns of a Role by a watch.
                 let right = format!("it may not {verb} {resource}");
                 let told = async {

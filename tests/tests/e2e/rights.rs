@@ -1,51 +1,22 @@
 //! The Role of `kind/manifests` is enough, and none of its rules is too much.
 
-use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use podbay_tests::gateway::has_http_routes;
 use podbay_tests::namespace::finished;
 use podbay_tests::{DEBIAN, Namespace, Podbay, SMALL, in_namespace};
 use serde_json::json;
 
+use crate::account;
+
 const ROLE: &str = include_str!("../../../kind/manifests/role.yaml");
 
-/// A kubeconfig with the rights of a service account alone.
-async fn kubeconfig(namespace: &Namespace, file: &std::path::Path) {
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let post = PostParams::default();
-    let account = serde_json::from_value(json!({"metadata": {"name": "podbay"}})).unwrap();
-    accounts.create(&post, &account).await.unwrap();
-    let request: TokenRequest =
-        serde_json::from_value(json!({"metadata": {}, "spec": {"audiences": []}})).unwrap();
-    let token = accounts
-        .create_token_request("podbay", &post, &request)
-        .await
-        .unwrap();
-    let token = token.status.unwrap().token;
-    let mut config: serde_json::Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(&namespace.cluster.kubeconfig).unwrap()).unwrap();
-    for user in config["users"].as_array_mut().unwrap() {
-        user["user"] = json!({"token": token});
-    }
-    // JSON is YAML.
-    std::fs::write(file, config.to_string()).unwrap();
-}
-
-/// Sets what the service account may do.
-async fn grant(namespace: &Namespace, rules: &[PolicyRule]) {
-    let roles: Api<Role> = namespace.api();
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-        "metadata": {"name": "podbay"}, "rules": rules});
-    roles
-        .patch("podbay", &PatchParams::apply("test").force(), &Patch::Apply(role))
-        .await
-        .unwrap();
-}
+/// The service account, and its Role.
+const ACCOUNT: &str = "podbay";
 
 /// Everything that Podbay does, once; the first step that fails, and how.
 async fn everything(namespace: &Namespace, podbay: &Podbay, routes: bool) -> Result<(), String> {
@@ -144,10 +115,13 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
     in_namespace("rights", async |namespace| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("kubeconfig");
-        kubeconfig(&namespace, &file).await;
+        let accounts: Api<ServiceAccount> = namespace.api();
+        let account = serde_json::from_value(json!({"metadata": {"name": ACCOUNT}})).unwrap();
+        accounts.create(&PostParams::default(), &account).await.unwrap();
+        account::kubeconfig(&namespace, ACCOUNT, &file).await;
         let role: Role = serde_saphyr::from_str(ROLE).unwrap();
         let rules = role.rules.unwrap();
-        grant(&namespace, &rules).await;
+        account::grant(&namespace, ACCOUNT, &rules).await;
         let bindings: Api<RoleBinding> = namespace.api();
         let binding = json!({"metadata": {"name": "podbay"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "podbay"},
@@ -173,7 +147,7 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
                 less[n].verbs.retain(|other| other != verb);
                 // A rule without a verb is not valid.
                 less.retain(|rule| !rule.verbs.is_empty());
-                grant(&namespace, &less).await;
+                account::grant(&namespace, ACCOUNT, &less).await;
                 let failed = everything(&namespace, &podbay, routes).await;
                 // Roles of earlier versions don't have them: a service needs the watch, the command line goes on without; an agent
                 // is reached by exec.
@@ -186,7 +160,7 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
                     assert!(failed.is_err(), "nothing fails without {verb} {resource}");
                     assert!(said.contains("forbidden"), "without {verb} {resource}: {said}");
                 }
-                grant(&namespace, &rules).await;
+                account::grant(&namespace, ACCOUNT, &rules).await;
                 let _ = namespace.podbay().run(&["close", "--all", "--wait"]).await;
                 let _ = namespace.podbay().run(&["delete", "s", "j", "--wait"]).await;
                 // Else the next round would not have to make it.

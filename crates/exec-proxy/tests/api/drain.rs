@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use podbay_fake_cluster::ScriptedCluster;
-use podbay_k8s_client::Kind;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::agents;
-use crate::world::{World, stock};
+use crate::world::{World, pods, stock};
 
 /// A session whose agent answers an action while the switch says so; and what is asked to pause it.
 async fn busy(world: &World) -> Value {
@@ -24,14 +23,6 @@ fn cluster(is_busy: &Arc<AtomicBool>) -> ScriptedCluster {
     let is_busy = Arc::clone(is_busy);
     agents::answer_busy(&cluster, || true, move || is_busy.load(Ordering::Relaxed));
     cluster
-}
-
-fn pods(cluster: &ScriptedCluster) -> usize {
-    cluster
-        .count("default")
-        .get(&Kind::Pod)
-        .copied()
-        .unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::agents;
-use crate::world::{ALICE, BOB, World, stock};
+use crate::world::{ALICE, BOB, World, pods, stock};
 
 const IMAGE: &str = "debian:12";
 
@@ -21,14 +21,6 @@ fn cluster() -> ScriptedCluster {
     let cluster = ScriptedCluster::new();
     agents::answer(&cluster, || true);
     cluster
-}
-
-fn pods(cluster: &ScriptedCluster) -> usize {
-    cluster
-        .count("default")
-        .get(&Kind::Pod)
-        .copied()
-        .unwrap_or_default()
 }
 
 fn named(session: &Value) -> Value {

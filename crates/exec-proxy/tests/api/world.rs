@@ -12,7 +12,7 @@ use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
 use podbay_exec_proxy::sessions::ServiceSessions;
 use podbay_fake_cluster::{EPOCH, ScriptedCluster};
-use podbay_k8s_client::ClusterClient;
+use podbay_k8s_client::{ClusterClient, Kind};
 use podbay_manifests::SessionOwner;
 use podbay_runtime::{Backend, Config, Podbay, WatchPolicy};
 use serde_json::{Value, json};
@@ -183,4 +183,13 @@ pub(crate) fn stock(id: &str, image: &str) -> Value {
         "session_id": id,
         "resource_factor": 1,
     })
+}
+
+/// How many pods there are.
+pub(crate) fn pods(cluster: &ScriptedCluster) -> usize {
+    cluster
+        .count("default")
+        .get(&Kind::Pod)
+        .copied()
+        .unwrap_or_default()
 }
