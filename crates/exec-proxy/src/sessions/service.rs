@@ -30,10 +30,12 @@ use crate::telemetry::audit::{self, Action};
 
 /// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long after a pause nothing wakes: what arrives then was on its way before.
-const QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// The same where watches tell: for what they do not, such as whether its server answers.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// How long after a pause nothing wakes: what arrives then was on its way before.
+const QUIET: SignedDuration = SignedDuration::from_secs(5);
+/// How long the watches may take to tell of a pause before whoever asked for it is answered all the same.
+const PAUSE_TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 /// States by their words, as lists have them.
 const STATES: [&str; 11] = [
@@ -268,7 +270,28 @@ impl ServiceSessions {
         if let Some(id) = &known.record.runtime_id {
             self.pauses().paused(id, Instant::now());
         }
+        self.until_told_as_paused(known).await;
         Ok(())
+    }
+
+    /// Waits until the index knows of a pause that is done, for a while at most: its watches are a little behind, and whoever is told of
+    /// the pause has to find it so.
+    async fn until_told_as_paused(&self, known: &Known) {
+        let Some(index) = &self.index else { return };
+        let mut receiver = index.watch(&known.record.spec.names());
+        let told = async {
+            loop {
+                let view = receiver.view();
+                let is_this = view.record().is_some_and(|record| record.uid == known.record.uid);
+                if !is_this || view.state(self.now()) == Some(SessionState::Paused) {
+                    return;
+                }
+                receiver.changed().await;
+            }
+        };
+        if tokio::time::timeout(PAUSE_TOLD_WITHIN, told).await.is_err() {
+            tracing::debug!(session = %known.record.id(), "the pause is done, and the watches have not told of it");
+        }
     }
 
     /// Removes failed sessions whose time is over (`podbay.failed_session_ttl_seconds`). Nothing is asked while there is none.

@@ -154,9 +154,9 @@ async fn a_flood_of_requests_wakes_a_session_once() {
     let id = runtime_id(&begun);
     // Right after the pause nothing wakes, and on no replica: what arrives was on its way before.
     assert_eq!(sessions.wake(&id).await, Err(NotWoken::JustPaused));
-    assert_eq!(pods(&cluster), 0);
     let sessions = sessions.with_clock(clock());
     tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(pods(&cluster), 0);
     let woken = join_all((0..500).map(|_| sessions.wake(&id))).await;
     assert!(woken.iter().all(Result::is_ok), "{woken:?}");
     world.until("a", "running").await;

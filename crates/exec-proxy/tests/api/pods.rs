@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use podbay_exec_proxy::sessions::ServiceSessions;
-use podbay_fake_cluster::{Fault, FaultyCluster, ImageTrouble, On, Script, ScriptedCluster, Trouble, When};
+use podbay_fake_cluster::{
+    Fault, FaultyCluster, ImageTrouble, On, Operation, Script, ScriptedCluster, Trouble, When,
+};
 use podbay_k8s_client::Kind;
 use serde_json::json;
 use tokio::time::Instant;
@@ -148,6 +150,26 @@ async fn a_pause_frees_the_pod_and_a_resume_brings_the_same_session_back() {
         begun["runtime_id"]
     );
     world.until(ID, "running").await;
+}
+
+/// OpenHands' SDK looks right after a pause, while the watches of a busy API server are behind.
+#[tokio::test(start_paused = true)]
+async fn who_is_told_of_a_pause_finds_it_paused() {
+    let cluster = running();
+    let lagging = FaultyCluster::new(Arc::new(cluster.clone()));
+    let lag = Fault::Lag(Duration::from_millis(500));
+    lagging.inject(On::any().operation(Operation::Watch), lag);
+    let world = World::by(Arc::new(lagging), &cluster, |_| {});
+    let begun = world.start(&stock(ID, IMAGE)).await;
+    world.until(ID, "running").await;
+    let id = json!({"runtime_id": begun["runtime_id"]});
+    assert_eq!(world.post("/pause", &id).await.0, 200);
+    let (_, found) = world.get(&format!("/sessions/{ID}")).await;
+    assert_eq!(
+        (&found["status"], &found["pod_status"]),
+        (&json!("paused"), &json!("not found"))
+    );
+    assert_eq!(world.get("/list").await.1, json!({"runtimes": []}));
 }
 
 #[tokio::test(start_paused = true)]
