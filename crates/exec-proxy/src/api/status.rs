@@ -22,12 +22,11 @@ pub(crate) fn status(state: &SessionState, answers: bool) -> Status {
         SessionState::Starting(StartPhase::Creating | StartPhase::Scheduling | StartPhase::Preparing) => {
             ("starting", "pending")
         }
-        // To V0's client a pod that runs is not yet ready.
-        SessionState::Starting(StartPhase::Starting) | SessionState::Ready(Some(_)) => {
+        SessionState::Ready(None) if answers => ("running", "ready"),
+        // To V0's client a pod that runs is not yet ready. One that is, it asks at once, and gives up where nobody answers yet.
+        SessionState::Starting(StartPhase::Starting | StartPhase::Ready) | SessionState::Ready(_) => {
             ("starting", "running")
         }
-        SessionState::Ready(None) if answers => ("running", "ready"),
-        SessionState::Starting(StartPhase::Ready) | SessionState::Ready(None) => ("starting", "ready"),
         // Neither a failure to V0's client, nor a start to older app servers.
         SessionState::Paused => ("paused", "not found"),
         SessionState::Stopping => ("stopped", "not found"),
@@ -85,8 +84,8 @@ mod tests {
             (SessionState::Starting(Scheduling), false, ("starting", "pending")),
             (SessionState::Starting(Preparing), false, ("starting", "pending")),
             (SessionState::Starting(Starting), false, ("starting", "running")),
-            (SessionState::Starting(Ready), false, ("starting", "ready")),
-            (SessionState::Ready(None), false, ("starting", "ready")),
+            (SessionState::Starting(Ready), false, ("starting", "running")),
+            (SessionState::Ready(None), false, ("starting", "running")),
             (SessionState::Ready(None), true, ("running", "ready")),
             (SessionState::Ready(Some(silent)), true, ("starting", "running")),
             (SessionState::Paused, true, ("paused", "not found")),
