@@ -15,3 +15,4 @@ mod styles;
 mod support;
 mod tls;
 mod upgrades;
+mod vscode;
