@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -12,6 +13,20 @@ import urllib.request
 import uuid
 
 CASES = []
+
+# Names below `localhost` are this machine (RFC 6761, 6.3), as systemd's resolver and libnss-myhostname have it, and glibc alone does not:
+# the resolver of this process, for sessions with hosts of their own.
+resolve = socket.getaddrinfo
+
+
+def resolve_localhost(host, *more, **named):
+    name = host.decode() if isinstance(host, bytes) else host
+    if name is not None and name.endswith('.localhost'):
+        host = '127.0.0.1'
+    return resolve(host, *more, **named)
+
+
+socket.getaddrinfo = resolve_localhost
 
 
 class Skip(Exception):
@@ -56,8 +71,8 @@ def causes(error):
     return '\n'.join(told)
 
 
-def run_all(options, make_client):
-    """Runs the cases that are chosen, or all, each with a client and a directory of its own; ends the process."""
+def run_all(options, make_client, end=lambda: None):
+    """Runs the cases that are chosen, or all, each with a client and a directory of its own; ends what they share, and the process."""
     options.measured = {}
     failed = False
     chosen = [function for function in CASES if not options.cases or function.__name__ in options.cases]
@@ -76,6 +91,7 @@ def run_all(options, make_client):
         finally:
             client.clean()
             shutil.rmtree(options.scratch, ignore_errors=True)
+    end()
     print(f'MEASURED {json.dumps(options.measured)}', flush=True)
     # Clients register themselves to be closed at the end of the process; all are stopped.
     sys.stdout.flush()

@@ -172,8 +172,6 @@ def two_sessions_have_servers_of_their_own(client):
 
 @case
 def a_source_target_is_the_same_server(client):
-    if client.options.image != 'host':
-        raise Skip('the image has no /agent-server')
     workspace = client.workspace(session_id(), target_type='source')
     assert run(workspace, 'echo source') == 'source'
 
@@ -251,6 +249,7 @@ def main():
     parser.add_argument('key')
     parser.add_argument('image')
     parser.add_argument('--other-key')
+    parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
     parser.add_argument('--work', help='the working directory; one of the case, where sessions are of this machine')
     parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
     parser.add_argument('cases', nargs='*')

@@ -5,6 +5,7 @@
 //!   service.rs  a running `podbay serve`
 //!   local.rs    over sessions of this machine
 //!   cluster.rs  over pods of a real cluster
+//!   warm.rs     what OpenHands' app is offered
 //! ```
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
@@ -17,3 +18,4 @@ mod cluster;
 mod local;
 mod python;
 mod service;
+mod warm;

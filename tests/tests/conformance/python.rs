@@ -8,6 +8,21 @@ use crate::service::{KEY, OTHER_KEY, Service};
 /// What `install` exits with where there is no Python 3.12, or nothing is installed.
 const NONE: i32 = 3;
 
+/// The cases of the V0 client that its own server can pass: not that of Python cells, which are a plugin of OpenHands' own image.
+pub(crate) const STOCK_V0_SERVER: &[&str] = &[
+    "start_run_copy_close",
+    "a_second_client_attaches",
+    "attaching_to_nothing_is_not_found",
+    "pause_and_resume",
+    "run_wakes_a_paused_session",
+    "list_files_and_copy_to_wake_a_paused_session",
+    "parallel_starts_of_one_id_are_one_session",
+    "one_id_of_two_owners_is_two_sessions",
+    "a_bad_image_is_told_in_seconds",
+    "the_url_of_a_stopped_session_keeps_answering",
+    "a_wrong_session_key_is_refused",
+];
+
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
 }
@@ -19,6 +34,8 @@ pub(crate) enum Generation {
     V0,
     /// `APIRemoteWorkspace` of openhands-workspace 1.58.2, and the agent-server of that version.
     V1,
+    /// The app server of openhands-ai 1.11.0, and the agent-server that it pins.
+    App,
 }
 
 impl Generation {
@@ -26,6 +43,7 @@ impl Generation {
         match self {
             Self::V0 => "v0",
             Self::V1 => "v1",
+            Self::App => "app",
         }
     }
 }
@@ -53,7 +71,8 @@ pub(crate) fn python(generation: Generation) -> Option<PathBuf> {
 pub(crate) fn all_pass(python: &Path, program: &str, service: &Service, image: &str, more: &[&str]) {
     let output = Command::new(python)
         .arg(directory().join(program))
-        .args([service.url(), KEY, image, "--other-key", OTHER_KEY])
+        .args([service.url(), KEY, image, "--other-key", OTHER_KEY, "--pid-file"])
+        .arg(service.pid_file())
         .args(more)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONWARNINGS", "ignore")

@@ -1,8 +1,10 @@
 //! A running `podbay serve`.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use podbay_tests::program;
 use sha2::{Digest as _, Sha256};
@@ -12,15 +14,20 @@ pub(crate) const KEY: &str = "the key of the first owner";
 /// The key of another owner.
 pub(crate) const OTHER_KEY: &str = "the key of the second owner";
 
-/// A running service. Dropped, it ends.
+/// Starts the service again whenever it ends, as a cluster or systemd does, and writes down its process id.
+const KEEPER: &str = r#"while :; do "$@" & echo $! >pid; wait $!; done"#;
+
+/// A running service, which is started again when it is killed. Dropped, it ends.
 pub(crate) struct Service {
     child: Child,
+    /// Open as long as it runs: it writes a line whenever it starts.
+    _output: BufReader<ChildStdout>,
     url: String,
     directory: tempfile::TempDir,
 }
 
 impl Service {
-    /// Starts one with these arguments and variables, on a port that the system chooses.
+    /// Starts one with these arguments and variables, on a port that is free.
     pub(crate) fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "run", "tmp"] {
@@ -32,9 +39,14 @@ impl Service {
             .collect();
         let keys = format!(r#"[{{"name": "other", "owner": "other", "sha256": "{hash}"}}]"#);
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let mut child = Command::new(program::binary())
-            .args(["serve", "--listen", "127.0.0.1:0"])
+        // The one that is started again has to have the same.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", KEEPER, "sh"])
+            .arg(program::binary())
+            .args(["serve", "--listen", &free.to_string()])
             .args(args)
+            .process_group(0)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", directory.path().join("home"))
@@ -50,12 +62,12 @@ impl Service {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let service = |url: &str| Self {
             url: url.to_owned(),
             child,
+            _output: output,
             directory,
         };
         match line.trim().strip_prefix("listening on ") {
@@ -66,6 +78,11 @@ impl Service {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The file with its process id.
+    pub(crate) fn pid_file(&self) -> PathBuf {
+        self.directory.path().join("pid")
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -87,7 +104,8 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         // Sessions that a failed test has left go with their directories, which their agents watch.
-        let _ = self.child.kill();
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
 }
