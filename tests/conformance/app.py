@@ -249,6 +249,7 @@ def main():
     parser.add_argument('image')
     parser.add_argument('--other-key')
     parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
+    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
     parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
     parser.add_argument('--most', type=int, default=2, help='sandboxes at once')
     parser.add_argument('cases', nargs='*')

@@ -151,7 +151,7 @@ def by_kubectl(options, pods, pod, number):
     kubectl('-n', options.namespace, 'run', name, '--image', image, '--restart', 'Never', '--overrides', overrides)
     ready = pods.until_ready(name)
     parts = {'kubectl run to ready': ready - claimed, 'kubectl claim and run to ready': ready - begun}
-    created = created_at(options.audit, name)
+    created = created_at(options, name)
     if created is not None:
         parts['pod asked for to ready, by kubectl'] = ready - created
     kubectl('-n', options.namespace, 'delete', 'pod', name, '--wait=false', '--grace-period=1')
@@ -160,17 +160,18 @@ def by_kubectl(options, pods, pod, number):
     return parts
 
 
-def created_at(audit, name):
+def created_at(options, name):
     """When the API server was asked for a pod, as its audit log tells."""
-    if audit is None:
+    if options.audit is None:
         return None
-    with open(audit) as log:
-        log.seek(max(0, os.path.getsize(audit) - (4 << 20)))
+    with open(options.audit) as log:
+        log.seek(max(0, os.path.getsize(options.audit) - (4 << 20)))
         for line in log:
             if f'"name":"{name}"' not in line or '"resource":"pods"' not in line:
                 continue
             event = json.loads(line)
-            if event['verb'] == 'create' and 'subresource' not in event['objectRef']:
+            of = event['objectRef']
+            if event['verb'] == 'create' and of['namespace'] == options.namespace and 'subresource' not in of:
                 stamp = event['requestReceivedTimestamp'].removesuffix('Z')
                 whole, _, fraction = stamp.partition('.')
                 return calendar.timegm(time.strptime(whole, '%Y-%m-%dT%H:%M:%S')) + float(f'0.{fraction or 0}')

@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
+import hashlib
+import json
 import os
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -276,6 +279,95 @@ def a_service_that_is_killed_in_the_midst_of_a_command_is_not_noticed(client):
     assert run(runtime, f'cat {place}/begun') == 'begun'
 
 
+@case
+def a_key_is_replaced(client):
+    keys, other_key = client.options.keys_file, client.options.other_key
+    if keys is None or other_key is None:
+        raise Skip('which keys there are is not known: no --keys-file')
+    sid = session_id()
+    old = client.connected(sid, key=other_key)
+    run(old, 'export STAYS=yes')
+    with open(keys) as file:
+        before = file.read()
+    new_key = 'the new key of the other owner'
+    (entry,) = json.loads(before)
+    entry |= {'name': 'new', 'sha256': hashlib.sha256(new_key.encode()).hexdigest()}
+    try:
+        start_with_keys(client, json.dumps([entry]))
+        try:
+            client.connected(sid, key=other_key)
+        except Exception as error:
+            assert '401' in causes(error), causes(error)
+        else:
+            raise AssertionError('connected with a key that was replaced')
+        # What is there already goes on, and the new key finds it.
+        assert run(old, 'echo $STAYS') == 'yes'
+        new = client.connected(sid, key=new_key)
+        assert (new.runtime_id, new.session_api_key) == (old.runtime_id, old.session_api_key)
+        assert run(new, 'echo $STAYS') == 'yes'
+        assert client.api('POST', '/stop', {'runtime_id': new.runtime_id}, key=new_key)[0] == 200
+    finally:
+        start_with_keys(client, before)
+
+
+def start_with_keys(client, keys):
+    """Has the service started again with other keys."""
+    with open(client.options.keys_file, 'w') as file:
+        file.write(keys)
+    kill_the_service(client)
+    end = time.monotonic() + 20
+    while True:
+        try:
+            if request(f'{client.options.url}/ready', timeout=5)[0] == 200:
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < end, 'the service is not started again'
+        time.sleep(0.1)
+
+
+@case
+def a_sandbox_that_is_killed_comes_back_on_its_workspace(client):
+    sid = session_id()
+    runtime = client.connected(sid, keep=True)
+    work = run(runtime, 'pwd')
+    run(runtime, f'export OLD=yes; echo kept > {work}/kept')
+    kill_the_sandbox(client, runtime, sid)
+    begun = time.monotonic()
+    try:
+        answered = run(runtime, 'echo "[$OLD]"')
+    except Exception as error:
+        # The agent of this machine stays dead until somebody starts the session again: the client is told.
+        assert type(error).__name__ == 'AgentRuntimeDisconnectedError', causes(error)
+        status, session = client.api('GET', f'/sessions/{sid}')
+        assert (status, session['status']) == (200, 'error') and session['status_detail'], session
+    else:
+        # A pod that was deleted is made again, and the request is held until its agent answers.
+        assert answered == '[]' and client.options.namespace is not None, answered
+    assert time.monotonic() - begun < 60
+    again = client.connected(sid, keep=True)
+    assert (again.runtime_id, again.session_api_key) == (runtime.runtime_id, runtime.session_api_key)
+    assert run(again, f'cat {work}/kept') == 'kept'
+
+
+def kill_the_sandbox(client, runtime, sid):
+    if client.options.namespace is None:
+        # The agent of a session of this machine is above its shell.
+        pid, agent = int(run(runtime, 'echo $$')), None
+        while pid > 1:
+            with open(f'/proc/{pid}/cmdline') as file:
+                if file.read().split('\0')[0].endswith('podbay-agent'):
+                    agent = pid
+            with open(f'/proc/{pid}/status') as file:
+                pid = int(next(line for line in file if line.startswith('PPid:')).split()[1])
+        os.kill(agent, signal.SIGKILL)
+        return
+    kubectl = ['kubectl', '-n', client.options.namespace]
+    pods = json.loads(subprocess.run([*kubectl, 'get', 'pods', '-o', 'json'], check=True, capture_output=True).stdout)['items']
+    (name,) = (pod['metadata']['name'] for pod in pods if pod['metadata']['annotations'].get('podbay.dev/session-id') == sid)
+    subprocess.run([*kubectl, 'delete', 'pod', name, '--grace-period=1'], check=True, capture_output=True)
+
+
 def kill_the_service(client):
     """Whoever has started it starts it again."""
     with open(pid_file(client)) as file:
@@ -363,6 +455,8 @@ def main():
     parser.add_argument('image')
     parser.add_argument('--other-key')
     parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
+    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
+    parser.add_argument('--namespace', help='of the pods, which `kubectl` of the search path deletes')
     parser.add_argument('--work', default='/workspace')
     parser.add_argument('--server', choices=('agent', 'image'), default='agent', help='who serves: what `serve.v0_server` says')
     parser.add_argument('--as-root', action='store_true', help='commands are run by root, and not by OpenHands\' own user')

@@ -20,7 +20,8 @@ async fn a_stock_v0_client_uses_pods() {
     in_namespace("conformance", |namespace| async move {
         let agent = agent::static_agent();
         let service = over_pods(&namespace, &[], &[("PODBAY_AGENT_BINARY", &agent)]);
-        all_pass(&python, "v0.py", &service, "podbay/debian:12", &[]);
+        let more = ["--namespace", &namespace.name];
+        all_pass(&python, "v0.py", &service, "podbay/debian:12", &more);
         assert!(!service.log().contains(KEY), "{}", service.log());
     })
     .await;
@@ -33,7 +34,7 @@ async fn long_a_stock_v0_client_uses_the_stock_server_of_pods() {
         return;
     };
     in_namespace("conformance", |namespace| async move {
-        let server = ("PODBAY_SERVE_V0_SERVER", image.as_str());
+        let server = ("PODBAY_SERVE_V0_SERVER", "image");
         let service = over_pods(&namespace, &["--url-style", "host"], &[server]);
         let more = [&["--server", "image"], STOCK_V0_SERVER].concat();
         all_pass(&python, "v0.py", &service, &image, &more);

@@ -8,14 +8,14 @@ use crate::service::{KEY, OTHER_KEY, Service};
 /// What `install` exits with where there is no Python 3.12, or nothing is installed.
 const NONE: i32 = 3;
 
-/// The cases of the V0 client that its own server can pass: not that of Python cells, which are a plugin of OpenHands' own image.
+/// The cases of the V0 client that its own server can pass: not that of Python cells, which are a plugin of OpenHands' own image, and not
+/// that of `list_files` on a paused session, which the client gives ten seconds, in which the server need not have started.
 pub(crate) const STOCK_V0_SERVER: &[&str] = &[
     "start_run_copy_close",
     "a_second_client_attaches",
     "attaching_to_nothing_is_not_found",
     "pause_and_resume",
     "run_wakes_a_paused_session",
-    "list_files_and_copy_to_wake_a_paused_session",
     "parallel_starts_of_one_id_are_one_session",
     "one_id_of_two_owners_is_two_sessions",
     "a_bad_image_is_told_in_seconds",
@@ -73,6 +73,8 @@ pub(crate) fn all_pass(python: &Path, program: &str, service: &Service, image: &
         .arg(directory().join(program))
         .args([service.url(), KEY, image, "--other-key", OTHER_KEY, "--pid-file"])
         .arg(service.pid_file())
+        .arg("--keys-file")
+        .arg(service.keys_file())
         .args(more)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONWARNINGS", "ignore")

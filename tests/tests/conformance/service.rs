@@ -38,6 +38,7 @@ impl Service {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let keys = format!(r#"[{{"name": "other", "owner": "other", "sha256": "{hash}"}}]"#);
+        std::fs::write(directory.path().join("keys.json"), keys).unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         // The one that is started again has to have the same.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -53,7 +54,7 @@ impl Service {
             .env("TMPDIR", directory.path().join("tmp"))
             .env("XDG_RUNTIME_DIR", directory.path().join("run"))
             .env("PODBAY_API_KEY", KEY)
-            .env("PODBAY_SERVE_KEYS", keys)
+            .env("PODBAY_SERVE_KEYS_FILE", "keys.json")
             .envs(env.iter().copied())
             .current_dir(directory.path())
             .stdin(Stdio::null())
@@ -83,6 +84,11 @@ impl Service {
     /// The file with its process id.
     pub(crate) fn pid_file(&self) -> PathBuf {
         self.directory.path().join("pid")
+    }
+
+    /// The file with the key of the other owner, which it reads when it starts.
+    pub(crate) fn keys_file(&self) -> PathBuf {
+        self.directory.path().join("keys.json")
     }
 
     pub(crate) fn directory(&self) -> &Path {
