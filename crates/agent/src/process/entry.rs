@@ -3,15 +3,15 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use podbay_protocol::{
-    EndRecord, Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, StreamName, TerminalSize,
-};
+use podbay_protocol::{Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, StreamName, TerminalSize};
 use rustix::termios::{Winsize, tcsetwinsize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::error::{AcknowledgeError, ReadError};
-use super::input::Input;
+use super::input::{Input, Stdin};
+use super::kept::{KeptRecord, Words};
 use super::log::{At, Attendance, StreamLog};
 use super::request::{Digest, Request};
 use super::settings::ProcessSettings;
@@ -26,23 +26,20 @@ pub(super) enum Command {
     Kill,
 }
 
-/// A process.
+/// A process. Once it has ended, all that was needed only while it ran is given back.
 pub(super) struct Entry {
-    pub(super) id: ProcessId,
+    pub(super) id: Arc<ProcessId>,
     pub(super) digest: Digest,
-    argv: Vec<String>,
-    shell: Option<String>,
+    argv: Words,
+    shell: Option<Box<str>>,
     pub(super) started: Instant,
-    pub(super) input: Option<Input>,
     pub(super) has_terminal: bool,
     pub(super) spool: Arc<Spool>,
-    /// To the task that looks after it.
-    pub(super) commands: mpsc::UnboundedSender<Command>,
     state: Mutex<State>,
     /// Told when there is something new to read.
-    written: watch::Sender<()>,
+    written: Notify,
     /// Told when a reader took something, came or went.
-    taken: watch::Sender<()>,
+    taken: Notify,
 }
 
 /// What changes of it.
@@ -55,7 +52,10 @@ pub(super) struct State {
     terminal: Option<OwnedFd>,
     /// A size that was set before there was a terminal.
     size: Option<TerminalSize>,
-    end: Option<EndRecord>,
+    input: Option<Stdin>,
+    /// To the task that looks after it; none when nothing is left to look after.
+    commands: Option<mpsc::UnboundedSender<Command>>,
+    end: Option<Box<KeptRecord>>,
     ended: Option<Instant>,
 }
 
@@ -80,15 +80,13 @@ impl Entry {
             file: None,
         };
         Self {
-            id: spec.id.clone(),
+            id: Arc::new(spec.id.clone()),
             digest,
-            argv: spec.argv.clone(),
-            shell: spec.shell.clone(),
+            argv: Words::new(&spec.argv),
+            shell: spec.shell.as_deref().map(Box::from),
             started: now,
-            input,
             has_terminal: spec.terminal.is_some(),
             spool,
-            commands,
             state: Mutex::new(State {
                 stdout: stream(),
                 stderr: stream(),
@@ -96,11 +94,13 @@ impl Entry {
                 pid: None,
                 terminal: None,
                 size: None,
+                input: input.map(|input| Stdin::Open(Arc::new(input))),
+                commands: Some(commands),
                 end: None,
                 ended: None,
             }),
-            written: watch::Sender::new(()),
-            taken: watch::Sender::new(()),
+            written: Notify::new(),
+            taken: Notify::new(),
         }
     }
 
@@ -110,33 +110,47 @@ impl Entry {
 
     /// Tells those who read that there is something new.
     pub(super) fn tell_readers(&self) {
-        self.written.send_replace(());
+        self.written.notify_waiters();
     }
 
     /// Tells those who write that something was taken.
     pub(super) fn tell_writers(&self) {
-        self.taken.send_replace(());
+        self.taken.notify_waiters();
     }
 
-    pub(super) fn news(&self) -> watch::Receiver<()> {
-        self.written.subscribe()
+    /// Ready when there is something new to read, from now on.
+    pub(super) fn news(&self) -> Notified<'_> {
+        self.written.notified()
     }
 
-    pub(super) fn room(&self) -> watch::Receiver<()> {
-        self.taken.subscribe()
+    /// Ready when a reader takes something, comes or goes, from now on.
+    pub(super) fn room(&self) -> Notified<'_> {
+        self.taken.notified()
+    }
+
+    /// Its standard input, if it has one.
+    pub(super) fn stdin(&self) -> Option<Stdin> {
+        self.lock().input.clone()
+    }
+
+    /// Gives an order to the task that looks after it. Whether something is left to look after.
+    pub(super) fn order(&self, command: Command) -> bool {
+        let state = self.lock();
+        let commands = state.commands.as_ref();
+        commands.is_some_and(|commands| commands.send(command).is_ok())
     }
 
     pub(super) fn info(&self) -> ProcessInfo {
         let state = self.lock();
         let mut info = ProcessInfo::new(
-            self.id.clone(),
-            self.argv.clone(),
+            (*self.id).clone(),
+            self.argv.to_vec(),
             state.offsets(StreamLog::written),
-            state.end.clone(),
+            state.end.as_ref().map(|record| record.to_record()),
         );
-        info.shell.clone_from(&self.shell);
+        info.shell = self.shell.as_deref().map(str::to_owned);
         info.first = Some(state.offsets(StreamLog::first));
-        info.stdin = self.input.as_ref().map(Input::taken);
+        info.stdin = state.input.as_ref().map(Stdin::taken);
         info.pid = state.pid;
         let now = Instant::now();
         let until = state.ended.unwrap_or(now);
@@ -151,18 +165,29 @@ impl Entry {
     }
 
     /// The record of its end is complete, and nothing more comes.
-    pub(super) fn end(self: &Arc<Self>, record: EndRecord) {
+    pub(super) fn end(self: &Arc<Self>, record: KeptRecord) {
         let mut state = self.lock();
-        state.end = Some(record);
+        state.end = Some(Box::new(record));
         state.ended = Some(Instant::now());
         state.terminal = None;
-        drop(state);
-        if let Some(input) = &self.input {
+        if let Some(Stdin::Open(input)) = &state.input {
             input.end();
         }
+        drop(state);
         self.settle();
         self.tell_readers();
         self.tell_writers();
+    }
+
+    /// Nothing is left of it. Called after [`Entry::end`].
+    pub(super) fn is_gone(&self) {
+        let mut state = self.lock();
+        state.commands = None;
+        if let Some(Stdin::Open(input)) = &state.input
+            && let Some(taken) = input.close_ended()
+        {
+            state.input = Some(Stdin::Ended { taken });
+        }
     }
 
     /// A reader has taken output for good.
@@ -174,7 +199,7 @@ impl Entry {
         let mut state = self.lock();
         if !state.attendance.saw(reader, Instant::now()) {
             return Err(AcknowledgeError::OtherReader {
-                id: self.id.clone(),
+                id: (*self.id).clone(),
                 reader: reader.clone(),
             });
         }
@@ -185,7 +210,7 @@ impl Entry {
             let written = state.stream(stream).log.written();
             if asked > written {
                 return Err(AcknowledgeError::Ahead {
-                    id: self.id.clone(),
+                    id: (*self.id).clone(),
                     stream,
                     asked,
                     written,
@@ -247,7 +272,7 @@ impl Entry {
             match log.at(asked, 0) {
                 At::Gone { first } => {
                     return Err(ReadError::Gone {
-                        id: self.id.clone(),
+                        id: (*self.id).clone(),
                         stream,
                         asked,
                         first,
@@ -255,7 +280,7 @@ impl Entry {
                 }
                 At::Ahead => {
                     return Err(ReadError::Ahead {
-                        id: self.id.clone(),
+                        id: (*self.id).clone(),
                         stream,
                         asked,
                         written: log.written(),
@@ -320,8 +345,8 @@ impl State {
         }
     }
 
-    pub(super) const fn end(&self) -> Option<&EndRecord> {
-        self.end.as_ref()
+    pub(super) fn end(&self) -> Option<&KeptRecord> {
+        self.end.as_deref()
     }
 
     fn offsets(&self, of: impl Fn(&StreamLog) -> u64) -> Offsets {

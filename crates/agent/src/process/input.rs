@@ -1,5 +1,6 @@
 //! A process's standard input: a log of offsets, so that nothing is written twice, and the task that writes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,69 @@ const AHEAD: u64 = 4 << 20;
 const OVERTAKEN_BY: Duration = Duration::from_secs(1);
 /// Ctrl-D, a terminal's end-of-file character unless it was changed (termios(3), `VEOF`).
 const END_OF_FILE: u8 = 0x04;
+
+/// A process's standard input, as long as it is written, and after.
+#[derive(Clone)]
+pub(super) enum Stdin {
+    Open(Arc<Input>),
+    /// The process has ended, and nobody was writing.
+    Ended {
+        taken: u64,
+    },
+}
+
+impl Stdin {
+    /// How many bytes were taken.
+    pub(super) fn taken(&self) -> u64 {
+        match self {
+            Self::Open(input) => input.taken(),
+            Self::Ended { taken } => *taken,
+        }
+    }
+
+    /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some.
+    pub(super) async fn write(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, StdinError> {
+        match self {
+            Self::Open(input) => input.write(id, offset, bytes).await,
+            Self::Ended { taken } => ended(id, *taken, &untaken(id, *taken, offset, bytes)?),
+        }
+    }
+
+    /// Takes bytes after whatever was taken before. Dropped in between, it has taken some.
+    pub(super) async fn append(&self, id: &ProcessId, bytes: Bytes) -> Result<u64, StdinError> {
+        match self {
+            Self::Open(input) => input.append(id, bytes).await,
+            Self::Ended { taken } => ended(id, *taken, &bytes),
+        }
+    }
+
+    /// Ends the input.
+    pub(super) async fn close(&self) {
+        if let Self::Open(input) = self {
+            input.close().await;
+        }
+    }
+}
+
+/// What of `bytes`, which begin at `offset`, was not taken yet.
+fn untaken(id: &ProcessId, taken: u64, offset: u64, mut bytes: Bytes) -> Result<Bytes, StdinError> {
+    let known = taken.checked_sub(offset).ok_or_else(|| StdinError::Gap {
+        id: id.clone(),
+        taken,
+        offset,
+    })?;
+    let known = usize::try_from(known).map_or(bytes.len(), |known| known.min(bytes.len()));
+    Ok(bytes.split_off(known))
+}
+
+/// Nothing more is taken: what is repeated was taken.
+fn ended(id: &ProcessId, taken: u64, more: &Bytes) -> Result<u64, StdinError> {
+    if more.is_empty() {
+        return Ok(taken);
+    }
+    let id = id.clone();
+    Err(StdinError::Closed { id, taken })
+}
 
 /// Where a process's standard input is written.
 pub(super) struct Input {
@@ -56,6 +120,14 @@ impl Input {
         self.ended.send_replace(true);
     }
 
+    /// Closes the input of a process that has ended, unless somebody is writing: he is told of the end in a moment. How many
+    /// bytes were taken, for good.
+    pub(super) fn close_ended(&self) -> Option<u64> {
+        let mut sender = self.sender.try_lock().ok()?;
+        *sender = None;
+        Some(self.taken())
+    }
+
     /// Waits until all before `offset` was taken, if that is on its way.
     async fn turn(&self, offset: u64) {
         let mut taken = self.taken.subscribe();
@@ -78,24 +150,10 @@ impl Input {
 
     /// Takes what of `bytes`, which begin at `offset`, was not taken yet. Dropped in between, it has taken some. One that
     /// overtook the one before it waits for that.
-    pub(super) async fn write(
-        &self,
-        id: &ProcessId,
-        offset: u64,
-        mut bytes: Bytes,
-    ) -> Result<u64, StdinError> {
+    pub(super) async fn write(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, StdinError> {
         self.turn(offset).await;
         let sender = self.sender.lock().await;
-        let taken = self.taken();
-        let Some(known) = taken.checked_sub(offset) else {
-            return Err(StdinError::Gap {
-                id: id.clone(),
-                taken,
-                offset,
-            });
-        };
-        let known = usize::try_from(known).map_or(bytes.len(), |known| known.min(bytes.len()));
-        let _ = bytes.split_to(known);
+        let bytes = untaken(id, self.taken(), offset, bytes)?;
         self.push(id, sender.as_ref(), bytes).await
     }
 
@@ -267,6 +325,37 @@ mod tests {
         assert_eq!(input.write(&id, 0, all.clone()).await, Ok(all.len() as u64));
         input.close().await;
         assert_eq!(reader.await.unwrap(), all.len());
+    }
+
+    #[tokio::test]
+    async fn after_the_end_it_says_what_was_taken() {
+        let (input, mut pieces) = Input::new();
+        let input = Arc::new(input);
+        assert_eq!(write(&input, 0, "abc").await, Ok(3));
+        let writing = input.sender.lock().await;
+        assert_eq!(input.close_ended(), None);
+        drop(writing);
+        let taken = input.close_ended().unwrap();
+        let id = id();
+        for stdin in [Stdin::Ended { taken }, Stdin::Open(Arc::clone(&input))] {
+            input.end();
+            let write =
+                |offset, text: &'static str| stdin.write(&id, offset, Bytes::from_static(text.as_bytes()));
+            assert_eq!((stdin.taken(), write(0, "abc").await), (3, Ok(3)));
+            assert_eq!(write(3, "").await, Ok(3));
+            let closed = Err(StdinError::Closed {
+                id: id.clone(),
+                taken: 3,
+            });
+            assert_eq!(write(1, "bcd").await, closed);
+            assert_eq!(stdin.append(&id, Bytes::from_static(b"d")).await, closed);
+            assert!(matches!(
+                write(4, "e").await,
+                Err(StdinError::Gap { taken: 3, .. })
+            ));
+        }
+        assert_eq!(pieces.recv().await.unwrap(), "abc");
+        assert!(pieces.recv().await.is_none());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 //!   registry    which processes there are, and for how long (pure)
 //!   log/        what is kept of an output, and who is waited for (pure)
 //!   end         how a process ended, from what was seen (pure)
-//!   entry       one process, shared by all who deal with it
+//!   entry       one process, shared by all who deal with it; kept what is kept of an ended one
 //!   driver      the task that looks after it; record what it writes in the end
 //!   carried     its streams, in tasks of their own
 //!   pump        an output on its way into the log; spool the files it may go to
@@ -26,6 +26,7 @@ mod end;
 mod entry;
 mod error;
 mod input;
+mod kept;
 mod log;
 mod processes;
 mod pump;

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use podbay_protocol::{
-    EndRecord, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget,
-    TerminalSize,
+    Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -18,7 +17,8 @@ use super::entry::{Command, Entry};
 use super::error::{
     AcknowledgeError, ReadError, ResizeError, SignalError, StartRefusal, StdinError, UnknownProcess,
 };
-use super::input::Input;
+use super::input::{Input, Stdin};
+use super::kept::KeptRecord;
 use super::reader::OutputReader;
 use super::record::not_started;
 use super::registry::Registry;
@@ -123,7 +123,7 @@ impl Processes {
             }
             // Counted while the table is locked, so that a shutdown that begins now waits for it.
             shared.alive.send_modify(|alive| *alive += 1);
-            table.registry.insert(spec.id.clone(), Arc::clone(&entry))
+            table.registry.insert(Arc::clone(&entry.id), Arc::clone(&entry))
         };
         let given = Given {
             children: shared.children.clone(),
@@ -170,7 +170,7 @@ impl Processes {
     pub fn forget(&self, id: &ProcessId) -> Result<(), UnknownProcess> {
         let entry = self.0.table().registry.remove(id);
         let entry = entry.ok_or_else(|| UnknownProcess { id: id.clone() })?;
-        entry.commands.send(Command::Kill).ok(); // Nobody obeys where nothing is left.
+        entry.order(Command::Kill);
         Ok(())
     }
 
@@ -200,34 +200,19 @@ impl Processes {
     /// Writes to a process's standard input what of `bytes`, which begin at `offset`, it has not taken yet; waits while
     /// it is slower. Returns how much it has taken then. Dropped, it may have taken some of them.
     pub async fn write_stdin(&self, id: &ProcessId, offset: u64, bytes: Bytes) -> Result<u64, StdinError> {
-        let entry = self.entry(id)?;
-        let input = entry
-            .input
-            .as_ref()
-            .ok_or_else(|| StdinError::None { id: id.clone() })?;
-        input.write(id, offset, bytes).await
+        self.stdin(id)?.write(id, offset, bytes).await
     }
 
     /// Writes to a process's standard input, after whatever others wrote; waits while it is slower. Dropped, it may have taken some of
     /// `bytes`.
     pub async fn append_stdin(&self, id: &ProcessId, bytes: Bytes) -> Result<u64, StdinError> {
-        let entry = self.entry(id)?;
-        let input = entry
-            .input
-            .as_ref()
-            .ok_or_else(|| StdinError::None { id: id.clone() })?;
-        input.append(id, bytes).await
+        self.stdin(id)?.append(id, bytes).await
     }
 
     /// Ends a process's standard input: it reads an end of file once it has read what was written. Closing it again
     /// changes nothing.
     pub async fn close_stdin(&self, id: &ProcessId) -> Result<(), StdinError> {
-        let entry = self.entry(id)?;
-        let input = entry
-            .input
-            .as_ref()
-            .ok_or_else(|| StdinError::None { id: id.clone() })?;
-        input.close().await;
+        self.stdin(id)?.close().await;
         Ok(())
     }
 
@@ -242,8 +227,10 @@ impl Processes {
             return Err(ended());
         }
         let number = signal.number();
-        let sent = entry.commands.send(Command::Signal { number, tree });
-        sent.map_err(|_| ended())
+        if !entry.order(Command::Signal { number, tree }) {
+            return Err(ended());
+        }
+        Ok(())
     }
 
     /// Sets the size of a process's terminal.
@@ -299,6 +286,11 @@ impl Processes {
         directory.unwrap_or_else(|| std::env::current_dir().unwrap_or_else(|_| "/".into()))
     }
 
+    fn stdin(&self, id: &ProcessId) -> Result<Stdin, StdinError> {
+        let stdin = self.entry(id)?.stdin();
+        stdin.ok_or_else(|| StdinError::None { id: id.clone() })
+    }
+
     fn entry(&self, id: &ProcessId) -> Result<Arc<Entry>, UnknownProcess> {
         let table = self.0.table();
         let entry = table.registry.get(id).cloned();
@@ -327,7 +319,7 @@ impl Alive {
             loop {
                 let order = *closing.borrow_and_update();
                 if let Some(order) = order {
-                    self.entry.commands.send(order).ok(); // Nobody obeys where nothing is left.
+                    self.entry.order(order);
                 }
                 if closing.changed().await.is_err() {
                     return std::future::pending::<()>().await;
@@ -351,10 +343,11 @@ impl Drop for Alive {
         if !self.entry.has_ended() {
             // The supervisor sees by its socket that nobody looks after its command any more, and kills it.
             let message = "the agent's task that looked after it ended early, and it was killed";
-            self.entry.end(EndRecord::new(ProcessEnd::Lost {
+            self.entry.end(KeptRecord::new(ProcessEnd::Lost {
                 message: message.to_owned(),
             }));
         }
+        self.entry.is_gone();
         self.note_end();
         self.shared.alive.send_modify(|alive| *alive -= 1);
     }

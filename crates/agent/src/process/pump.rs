@@ -1,6 +1,5 @@
 //! Carrying an output from its pipe or terminal into its log.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::entry::Entry;
+use super::kept::Hash;
 use super::log::Place;
 
 /// The most that is read in one piece: a pipe's capacity on Linux (pipe(7)).
@@ -32,7 +32,7 @@ pub(super) enum Phase {
 
 /// What there is to say of an output that has ended.
 pub(super) struct Pumped {
-    pub(super) sha256: String,
+    pub(super) sha256: Hash,
     /// Whether its end was not seen.
     pub(super) was_cut: bool,
 }
@@ -58,11 +58,10 @@ pub(super) async fn carry(
         // Read on, so that what the process left behind is not killed by a closed pipe.
         tokio::spawn(discard(source));
     }
-    let mut sha256 = String::with_capacity(64);
-    for byte in hash.finalize() {
-        let _ = write!(sha256, "{byte:02x}"); // Writing to a String can't fail.
+    Pumped {
+        sha256: hash.finalize().into(),
+        was_cut,
     }
-    Pumped { sha256, was_cut }
 }
 
 struct Pump {
@@ -222,9 +221,8 @@ fn append(entry: &Entry, name: StreamName, piece: &[u8]) -> usize {
 
 /// Waits until the process may write; when its reader has been away for too long, it may. How many bytes.
 async fn wait_for_room(entry: &Entry, name: StreamName) -> usize {
-    let mut taken = entry.room();
     loop {
-        taken.mark_unchanged();
+        let taken = entry.room();
         let over = {
             let mut state = entry.lock();
             let room = state.stream(name).log.room();
@@ -245,7 +243,7 @@ async fn wait_for_room(entry: &Entry, name: StreamName) -> usize {
             }
         };
         tokio::select! {
-            _ = taken.changed() => {}
+            () = taken => {}
             () = grace_is_over => {}
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use podbay_protocol::{EndRecord, Offsets, ReaderId, StreamName};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::entry::Entry;
@@ -13,7 +12,7 @@ use super::log::At;
 use super::spool::SpoolFile;
 
 /// The most that comes in one piece, in bytes.
-const PIECE: usize = 128 * 1024;
+const PIECE: usize = 96 * 1024;
 
 /// A piece of what a process wrote, or how it ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +43,6 @@ pub struct OutputReader {
     entry: Arc<Entry>,
     reader: Option<ReaderId>,
     next: Offsets,
-    news: watch::Receiver<()>,
     /// Which output is looked at first: each in its turn, so that none starves the other.
     first: StreamName,
     is_over: bool,
@@ -69,7 +67,6 @@ impl OutputReader {
             entry.tell_writers();
         }
         Self {
-            news: entry.news(),
             entry,
             reader,
             next: from,
@@ -80,8 +77,9 @@ impl OutputReader {
 
     /// The next piece; waits for one. `None` after the last. Nothing is lost if it is dropped while it waits.
     pub async fn next(&mut self) -> Option<Piece> {
+        let entry = Arc::clone(&self.entry);
         while !self.is_over {
-            self.news.mark_unchanged();
+            let news = entry.news();
             match self.step() {
                 Step::Piece(piece) => return Some(self.pass(piece)),
                 Step::FromFile {
@@ -106,8 +104,7 @@ impl OutputReader {
                     };
                     return Some(self.pass(piece));
                 }
-                // An error would be the entry's end, which is held here.
-                Step::Wait => drop(self.news.changed().await),
+                Step::Wait => news.await,
             }
         }
         None
@@ -148,7 +145,7 @@ impl OutputReader {
             }
         }
         state.end().map_or(Step::Wait, |record| {
-            Step::Piece(Piece::End(Box::new(record.clone())))
+            Step::Piece(Piece::End(Box::new(record.to_record())))
         })
     }
 

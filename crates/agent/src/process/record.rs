@@ -2,11 +2,13 @@
 
 use std::io;
 
-use podbay_protocol::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd, StreamName};
+use podbay_protocol::{ProcessEnd, ResourceUsage, StreamName};
+use sha2::{Digest as _, Sha256};
 
 use super::driver::Watched;
 use super::end::conclude;
 use super::entry::Entry;
+use super::kept::{KeptRecord, KeptStream};
 use super::pump::Pumped;
 use crate::supervise::reason;
 
@@ -15,7 +17,7 @@ pub(super) fn record(
     entry: &Entry,
     watched: &Watched,
     outputs: &[(StreamName, Option<Pumped>)],
-) -> EndRecord {
+) -> KeptRecord {
     let end = match &watched.not_started {
         Some((reason, message)) => ProcessEnd::NotStarted {
             reason: reason.clone(),
@@ -28,7 +30,7 @@ pub(super) fn record(
         },
         None => conclude(&watched.seen),
     };
-    let mut record = EndRecord::new(end);
+    let mut record = KeptRecord::new(end);
     record.seconds = Some(entry.started.elapsed().as_secs_f64());
     record.oom_kills = watched.seen.oom_kills;
     record.usage = watched.usage.map(|used| {
@@ -44,29 +46,27 @@ pub(super) fn record(
 }
 
 /// What there is to say of an output. A process that has no such stream, or was not started, has not written to it.
-fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> StreamEnd {
-    /// SHA-256 of nothing.
-    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> KeptStream {
     let state = entry.lock();
     let log = &state.stream(name).log;
     let output = outputs.iter().find(|(this, _)| *this == name);
     let (sha256, was_cut) = match output.map(|(_, pumped)| pumped) {
-        None => (Some(EMPTY.to_owned()), false),
-        Some(Some(pumped)) => (Some(pumped.sha256.clone()), pumped.was_cut),
+        None => (Some(Sha256::digest([]).into()), false),
+        Some(Some(pumped)) => (Some(pumped.sha256), pumped.was_cut),
         Some(None) => (None, true),
     };
-    let mut end = StreamEnd::default();
-    end.bytes = Some(log.written());
-    end.sha256 = sha256;
-    end.truncated = was_cut || log.is_truncated();
-    end.first = log.first();
-    end.spooled = log.went_on();
-    end
+    KeptStream {
+        bytes: Some(log.written()),
+        sha256,
+        truncated: was_cut || log.is_truncated(),
+        first: log.first(),
+        spooled: log.went_on(),
+    }
 }
 
 /// The record of a process whose supervisor could not be started.
-pub(super) fn not_started(entry: &Entry, error: &io::Error) -> EndRecord {
-    let mut record = EndRecord::new(ProcessEnd::NotStarted {
+pub(super) fn not_started(entry: &Entry, error: &io::Error) -> KeptRecord {
+    let mut record = KeptRecord::new(ProcessEnd::NotStarted {
         reason: reason(error),
         message: format!("starting its supervisor: {error}"),
     });

@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use podbay_protocol::ProcessId;
@@ -15,9 +16,9 @@ const EXPIRED: usize = 10_000;
 /// Values by process id, dropped some time after their process's end.
 #[derive(Debug)]
 pub(super) struct Registry<T> {
-    entries: HashMap<ProcessId, Entry<T>>,
+    entries: HashMap<Arc<ProcessId>, Entry<T>>,
     /// The ended ones, the oldest first. A forgotten one may still stand here.
-    ended: VecDeque<(Instant, u64, ProcessId)>,
+    ended: VecDeque<(Instant, u64, Arc<ProcessId>)>,
     expired: HashSet<u64>,
     expired_order: VecDeque<u64>,
     next: u64,
@@ -63,7 +64,7 @@ impl<T> Registry<T> {
     }
 
     /// Adds one. Gives the number by which its end is told.
-    pub(super) fn insert(&mut self, id: ProcessId, value: T) -> u64 {
+    pub(super) fn insert(&mut self, id: Arc<ProcessId>, value: T) -> u64 {
         let number = self.next;
         self.next += 1;
         let entry = Entry {
@@ -81,13 +82,13 @@ impl<T> Registry<T> {
     }
 
     /// A process has ended. Told again, it changes nothing.
-    pub(super) fn ended(&mut self, id: &ProcessId, number: u64, now: Instant) {
+    pub(super) fn ended(&mut self, id: &Arc<ProcessId>, number: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(id)
             && entry.number == number
             && !entry.has_ended
         {
             entry.has_ended = true;
-            self.ended.push_back((now, number, id.clone()));
+            self.ended.push_back((now, number, Arc::clone(id)));
         }
         self.purge(now);
     }
@@ -138,8 +139,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn id(text: &str) -> ProcessId {
-        text.parse().unwrap()
+    fn id(text: &str) -> Arc<ProcessId> {
+        Arc::new(text.parse().unwrap())
     }
 
     #[test]

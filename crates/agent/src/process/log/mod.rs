@@ -2,11 +2,12 @@
 //! Values and time go in, decisions come out; nothing here reads, writes or waits.
 //!
 //! ```text
-//!   stream       one output: what is kept, and where
+//!   stream       one output: what is kept, and where; blocks what is in memory of it
 //!   attendance   whether the reader that a process waits for is there
 //! ```
 
 mod attendance;
+mod blocks;
 #[cfg(test)]
 mod model;
 mod stream;

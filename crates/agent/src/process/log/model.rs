@@ -173,7 +173,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_come_out_of_both_parts_of_the_ring() {
+fn a_tail_of_single_bytes_is_in_order() {
     let mut log = StreamLog::new(Retention::Tail, 8);
     for number in 0..20u8 {
         log.append(&[number]);

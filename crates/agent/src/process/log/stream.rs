@@ -1,9 +1,9 @@
 //! One output of a process: what is kept of it, and where.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use podbay_protocol::Retention;
+
+use super::blocks::Blocks;
 
 /// Output that goes to a file anyway stays in memory up to here: most processes write less, and need no file then.
 const SMALL: usize = 64 * 1024;
@@ -30,7 +30,7 @@ pub(crate) struct StreamLog {
 #[derive(Debug)]
 enum Kept {
     /// The last bytes.
-    Memory(VecDeque<u8>),
+    Memory(Blocks),
     /// All bytes from this one on.
     File { first: u64 },
     /// None.
@@ -89,7 +89,7 @@ impl StreamLog {
             window,
             written: 0,
             acknowledged: 0,
-            kept: Kept::Memory(VecDeque::new()),
+            kept: Kept::Memory(Blocks::new()),
             truncated: false,
             went_on: false,
         }
@@ -173,7 +173,7 @@ impl StreamLog {
             }
             Retention::Backpressure | Retention::Spool => 0,
         };
-        bytes.drain(..droppable);
+        bytes.drop_front(droppable);
     }
 
     /// What is in memory, to be moved to a file.
@@ -186,7 +186,7 @@ impl StreamLog {
         };
         Memory {
             first: self.first(),
-            bytes: copy(bytes, 0, bytes.len()),
+            bytes: bytes.copy(0, bytes.len()),
         }
     }
 
@@ -222,11 +222,9 @@ impl StreamLog {
         let length = usize::try_from(self.written - offset).map_or(limit, |left| left.min(limit));
         let position = offset - first;
         match &self.kept {
-            Kept::Memory(bytes) => At::Bytes(copy(
-                bytes,
-                usize::try_from(position).unwrap_or(usize::MAX),
-                length,
-            )),
+            Kept::Memory(bytes) => {
+                At::Bytes(bytes.copy(usize::try_from(position).unwrap_or(usize::MAX), length))
+            }
             Kept::File { .. } => At::File { position, length },
             Kept::Nothing => At::Gone { first },
         }
@@ -247,7 +245,7 @@ impl StreamLog {
                 false
             }
             Kept::Memory(bytes) => {
-                bytes.shrink_to_fit();
+                bytes.shrink();
                 bytes.len() > SMALL_ENDED && !self.truncated
             }
             Kept::File { .. } if is_taken => {
@@ -262,20 +260,6 @@ impl StreamLog {
     pub(crate) const fn is_in_file(&self) -> bool {
         matches!(self.kept, Kept::File { .. })
     }
-}
-
-/// Copies out of a ring; less where it has less.
-fn copy(bytes: &VecDeque<u8>, from: usize, length: usize) -> Bytes {
-    let (front, back) = bytes.as_slices();
-    let end = from.saturating_add(length).min(bytes.len());
-    let part = |slice: &[u8], start: usize| -> Vec<u8> {
-        let low = from.saturating_sub(start).min(slice.len());
-        let high = end.saturating_sub(start).min(slice.len());
-        slice[low..high.max(low)].to_vec()
-    };
-    let mut copied = part(front, 0);
-    copied.extend_from_slice(&part(back, front.len()));
-    copied.into()
 }
 
 #[cfg(test)]
