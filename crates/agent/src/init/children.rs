@@ -44,7 +44,14 @@ pub struct Spawned {
 /// Once it exists, nothing else in the program may wait for a child (`std::process::Child::wait`, `Command::output`,
 /// `tokio::process`): it would find that the child's end was already taken, or take that of another.
 #[derive(Clone, Debug)]
-pub struct Children(Arc<Mutex<Table>>);
+pub struct Children(Arc<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    table: Mutex<Table>,
+    /// Processes of others that may become our children. Locked for moments alone, after `table` where both are.
+    watched: Mutex<HashMap<Pid, oneshot::Sender<ChildEnd>>>,
+}
 
 /// Held over each spawn and each wait: a child whose end is told before it is in the table would be taken for an
 /// orphan; and the standard library itself waits for a child whose program could not be executed, and must find it.
@@ -88,13 +95,13 @@ impl Children {
     /// Asks for the end of a process that may become our child when its parent dies.
     pub(crate) fn watch(&self, pid: Pid) -> oneshot::Receiver<ChildEnd> {
         let (sender, end) = oneshot::channel();
-        self.table().waiting.insert(pid, sender);
+        self.watched().insert(pid, sender);
         end
     }
 
     /// Takes [`Children::watch`] back: its parent has waited for it, and the id may become another's.
     pub(crate) fn unwatch(&self, pid: Pid) {
-        self.table().waiting.remove(&pid);
+        self.watched().remove(&pid);
     }
 
     /// How many children that were not started here have been waited for.
@@ -111,7 +118,8 @@ impl Children {
                     let Some(end) = ChildEnd::from_status(status) else {
                         continue;
                     };
-                    match table.waiting.remove(&pid) {
+                    let waiting = table.waiting.remove(&pid);
+                    match waiting.or_else(|| self.watched().remove(&pid)) {
                         // Whoever asked may have stopped waiting.
                         Some(sender) => drop(sender.send(end)),
                         None => table.orphans += 1,
@@ -169,6 +177,10 @@ impl Children {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<Pid, oneshot::Sender<ChildEnd>>> {
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -64,6 +64,7 @@ async fn run(program: &Path, argv: Vec<OsString>, grace: Duration) -> io::Result
         tokio::select! {
             told = supervisor.told() => match told {
                 Told::Event(Event::Started { pid }, _) => command = Pid::from_raw(pid),
+                Told::Event(Event::NotItsToKill, _) => {} // Nobody has more rights here.
                 Told::Event(Event::Ended { code, signal, .. }, _) => {
                     break code.or_else(|| signal.map(|signal| BY_SIGNAL + signal)).unwrap_or(FAILED);
                 }

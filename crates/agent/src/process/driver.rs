@@ -19,7 +19,7 @@ use super::record::record;
 use super::request::{Request, Timeout};
 use crate::cgroup::oom_kills;
 use crate::init::{ChildEnd, Children};
-use crate::supervise::{Event, Order, Supervisor, Told, Usage, kill_left};
+use crate::supervise::{Event, Order, Spare, Supervisor, Told, Usage, kill_left};
 
 /// SIGKILL.
 const KILL: i32 = 9;
@@ -46,7 +46,7 @@ pub(super) struct Given {
     pub(super) children: Children,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) input: Option<Pieces>,
-    pub(super) program: std::path::PathBuf,
+    pub(super) spare: Spare,
     pub(super) linger: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Driver {
         }
         let oom_kills_before = oom_kills();
         let descriptors: Vec<BorrowedFd<'_>> = theirs.iter().map(OwnedFd::as_fd).collect();
-        let supervisor = Supervisor::start(&given.children, &given.program, &request.launch, &descriptors)?;
+        let supervisor = given.spare.supervise(&request.launch, &descriptors)?;
         Ok(Self {
             entry,
             children: given.children,
@@ -213,6 +213,7 @@ impl Watched {
                         self.not_started = Some((reason, message));
                         return End::OfCommand;
                     }
+                    Event::NotItsToKill => self.kill_group(),
                     Event::Ended { code, signal, usage } => {
                         if let Some(pid) = self.pid {
                             children.unwatch(pid);
@@ -263,14 +264,19 @@ impl Watched {
         loop {
             match self.next().await {
                 Next::Told(Told::Gone) => break,
+                Next::Told(Told::Event(Event::NotItsToKill, _)) => self.kill_group(),
                 Next::Told(Told::Event(..)) => {}
                 Next::Command(command) => self.obey(command).await,
                 Next::Deadline => self.kill_rest().await,
             }
         }
         let pid = self.pid;
+        let group = self.supervisor.take_group();
         if !self.supervisor.ended().await {
             kill_rest_of_lost(pid, mark).await;
+        }
+        if let Some(group) = group {
+            group.clear().await;
         }
         if let Some(pid) = pid {
             children.unwatch(pid);
@@ -281,6 +287,11 @@ impl Watched {
     async fn kill_rest(&mut self) {
         self.deadline = None;
         self.supervisor.order(Order::Kill).await;
+    }
+
+    /// Kills all at once, the supervisor too: it can't.
+    fn kill_group(&mut self) {
+        self.seen.group_killed |= self.supervisor.kill_group();
     }
 
     async fn obey(&mut self, command: Command) {
@@ -299,9 +310,14 @@ impl Watched {
 
     /// The supervisor is gone and has not told how the command ended: it was killed.
     async fn lost(&mut self, children: &Children, mark: &[u8]) {
-        tracing::warn!("the supervisor of a process was killed; what it had started is killed too");
+        if !self.seen.group_killed {
+            tracing::warn!("the supervisor of a process was killed; what it had started is killed too");
+        }
         self.seen.supervisor_lost = true;
         kill_rest_of_lost(self.pid, mark).await;
+        if let Some(group) = self.supervisor.take_group() {
+            group.clear().await;
+        }
         if let Some(orphan) = self.orphan.take() {
             let end = tokio::time::timeout(LOST_WITHIN, orphan).await;
             self.seen.command = end.ok().and_then(Result::ok);

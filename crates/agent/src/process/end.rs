@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) oom_kills: u64,
     /// Whether the supervisor was killed before it told the end.
     pub(super) supervisor_lost: bool,
+    /// Whether all was killed as a whole on order, the supervisor with it.
+    pub(super) group_killed: bool,
 }
 
 /// How it ended.
@@ -39,10 +41,12 @@ pub(super) fn conclude(seen: &Seen) -> ProcessEnd {
     }
     match seen.command {
         // Once the supervisor is dead, the agent itself kills what is left: that tells nothing of the command.
-        Some(ChildEnd::Signaled(KILL)) | None if seen.supervisor_lost => ProcessEnd::Lost {
-            message: "the process's supervisor was killed, and the agent then killed what it had started"
-                .to_owned(),
-        },
+        Some(ChildEnd::Signaled(KILL)) | None if seen.supervisor_lost && !seen.group_killed => {
+            ProcessEnd::Lost {
+                message: "the process's supervisor was killed, and the agent then killed what it had started"
+                    .to_owned(),
+            }
+        }
         Some(ChildEnd::Exited(code)) => ProcessEnd::Exited { code },
         Some(ChildEnd::Signaled(signal)) => ProcessEnd::Signaled { signal },
         None => ProcessEnd::Lost {
@@ -110,6 +114,13 @@ mod tests {
             ..lost.clone()
         };
         assert!(matches!(conclude(&killed), ProcessEnd::Lost { .. }));
+        // Unless that was the order, and its end was seen.
+        let on_order = Seen {
+            was_killed: true,
+            group_killed: true,
+            ..killed
+        };
+        assert_eq!(conclude(&on_order), ProcessEnd::Signaled { signal: 9 });
         let memory = Seen { oom_kills: 1, ..lost };
         assert_eq!(conclude(&memory), ProcessEnd::OutOfMemory);
     }

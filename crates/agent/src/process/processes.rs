@@ -25,7 +25,9 @@ use super::registry::Registry;
 use super::request::{Digest, request};
 use super::settings::ProcessSettings;
 use super::spool::Spool;
+use crate::cgroup::Groups;
 use crate::init::Children;
+use crate::supervise::Spare;
 
 /// SIGTERM.
 const TERM: i32 = 15;
@@ -40,6 +42,7 @@ struct Shared {
     settings: ProcessSettings,
     children: Children,
     spool: Arc<Spool>,
+    spare: Spare,
     table: Mutex<Table>,
     /// How many processes something is left of, forgotten ones too.
     alive: watch::Sender<usize>,
@@ -69,6 +72,8 @@ impl Processes {
             settings.spool_limit,
             settings.stream_limit,
         );
+        let groups = settings.cgroups.then(Groups::find).flatten();
+        let spare = Spare::new(children.clone(), settings.program.clone(), settings.spare, groups);
         let table = Table {
             registry: Registry::new(settings.kept, settings.kept_for),
             is_closing: false,
@@ -77,6 +82,7 @@ impl Processes {
             settings,
             children,
             spool,
+            spare,
             table: Mutex::new(table),
             alive: watch::Sender::new(0),
             closing: watch::Sender::new(None),
@@ -129,7 +135,7 @@ impl Processes {
             children: shared.children.clone(),
             commands: orders,
             input: pieces,
-            program: shared.settings.program.clone(),
+            spare: shared.spare.clone(),
             linger: shared.settings.linger,
         };
         let alive = Alive {
@@ -137,7 +143,9 @@ impl Processes {
             entry: Arc::clone(&entry),
             number,
         };
-        match Driver::start(Arc::clone(&entry), &request, given) {
+        let driver = Driver::start(Arc::clone(&entry), &request, given);
+        shared.spare.refill();
+        match driver {
             Ok(driver) => drop(tokio::spawn(alive.look_after(driver))),
             Err(error) => {
                 entry.end(not_started(&entry, &error));
@@ -148,6 +156,11 @@ impl Processes {
             info: entry.info(),
             created: true,
         })
+    }
+
+    /// Begins what makes the first process start as fast as the others. Within a tokio runtime.
+    pub(crate) fn prepare(&self) {
+        self.0.spare.refill();
     }
 
     /// A process.
@@ -259,20 +272,12 @@ impl Processes {
     pub async fn shut_down(&self, grace: Duration) {
         let shared = &self.0;
         shared.table().is_closing = true;
-        let mut alive = shared.alive.subscribe();
-        shared.closing.send_replace(Some(Command::Signal {
+        let end = Command::Signal {
             number: TERM,
             tree: true,
-        }));
-        let none = alive.wait_for(|alive| *alive == 0);
-        if tokio::time::timeout(grace, none).await.is_ok() {
-            return;
-        }
-        shared.closing.send_replace(Some(Command::Kill));
-        let none = alive.wait_for(|alive| *alive == 0);
-        if tokio::time::timeout(KILLED_WITHIN, none).await.is_err() {
-            tracing::warn!("processes are left that can't be killed");
-        }
+        };
+        shared.closing.send_replace(Some(end));
+        tokio::join!(shared.spare.close(), shared.all_end(grace));
     }
 
     /// Those of which something is left, counted.
@@ -299,6 +304,20 @@ impl Processes {
 }
 
 impl Shared {
+    /// Waits for the end of all that were told to end, and kills what is left after `grace`.
+    async fn all_end(&self, grace: Duration) {
+        let mut alive = self.alive.subscribe();
+        let none = alive.wait_for(|alive| *alive == 0);
+        if tokio::time::timeout(grace, none).await.is_ok() {
+            return;
+        }
+        self.closing.send_replace(Some(Command::Kill));
+        let none = alive.wait_for(|alive| *alive == 0);
+        if tokio::time::timeout(KILLED_WITHIN, none).await.is_err() {
+            tracing::warn!("processes are left that can't be killed");
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

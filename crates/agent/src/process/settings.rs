@@ -33,6 +33,12 @@ pub struct ProcessSettings {
     /// The agent's own program, which supervises each process in its mode `supervise`. By default the program that
     /// runs; a program that uses the agent as a library names the agent's.
     pub program: PathBuf,
+    /// Whether a supervisor is started ahead, so that the next process starts faster: a process of this agent that waits
+    /// while there is nothing to do. By default not.
+    pub spare: bool,
+    /// Whether each process is put into a cgroup of its own and killed with that as a whole, where the agent may make cgroups
+    /// and no limit stands in its own, which would be hidden by that. By default not.
+    pub cgroups: bool,
     /// The variables that each process gets, unless it brings its own. By default none.
     pub environment: Vec<(OsString, OsString)>,
     /// The directory that a process starts in if it names none. `None` is the agent's.
@@ -71,6 +77,8 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             program: OWN_PROGRAM.into(),
+            spare: false,
+            cgroups: false,
             environment: Vec::new(),
             directory: None,
             user: None,

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use super::channel::{Received, pair, receive, send};
 use super::launch::Launch;
 use super::message::{Event, Order};
-use crate::init::{ChildEnd, Children};
+use crate::cgroup::{Group, Groups};
+use crate::init::{ChildEnd, Children, Spawned};
 
 /// The mode of the program that supervises.
 pub(crate) const MODE: &str = "supervise";
@@ -27,6 +28,54 @@ pub(crate) struct Supervisor {
     control: UnixDatagram,
     /// How it ends itself.
     end: oneshot::Receiver<ChildEnd>,
+    /// The cgroup that it is in with all below it, if they have one of their own.
+    group: Option<Group>,
+}
+
+/// A supervisor that was told nothing yet. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    control: OwnedFd,
+    end: oneshot::Receiver<ChildEnd>,
+    group: Option<Group>,
+}
+
+impl Waiting {
+    /// Starts the supervisor `program`, in a cgroup of its own if there are `groups`. The kernel may take some 20 ms to move the
+    /// first process for a while.
+    pub(super) fn start(children: &Children, program: &Path, groups: Option<&Groups>) -> io::Result<Self> {
+        let (control, theirs) = pair()?;
+        let mut command = Command::new(program);
+        command
+            .arg(MODE)
+            .env_clear() // The agent's key may be in ours.
+            .stdin(Stdio::from(theirs))
+            .process_group(0); // What our terminal sends to our group is not for it.
+        let Spawned { pid, end } = children.spawn(&mut command)?;
+        let group = groups.and_then(|groups| groups.put(pid));
+        Ok(Self { control, end, group })
+    }
+
+    /// Has it start the command that the file `launch` describes and whose streams are `descriptors`. Within a tokio runtime.
+    pub(super) fn begin(self, launch: &OwnedFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<Supervisor> {
+        let with: Vec<BorrowedFd<'_>> = std::iter::once(launch.as_fd())
+            .chain(descriptors.iter().copied())
+            .collect();
+        send(&self.control, &Order::Start, &with)?;
+        let control = std::os::unix::net::UnixDatagram::from(self.control);
+        control.set_nonblocking(true)?;
+        Ok(Supervisor {
+            control: UnixDatagram::from_std(control)?,
+            end: self.end,
+            group: self.group,
+        })
+    }
+
+    /// Ends it.
+    pub(super) async fn end(self) {
+        drop(self.control);
+        self.end.await.ok(); // Nobody waits for children any more.
+    }
 }
 
 /// What a supervisor tells.
@@ -47,23 +96,7 @@ impl Supervisor {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Self> {
         let launch = launch.to_file()?;
-        let (here, there) = pair()?;
-        let with: Vec<BorrowedFd<'_>> = std::iter::once(launch.as_fd())
-            .chain(descriptors.iter().copied())
-            .collect();
-        // Nobody else has a hold on the other end yet: what is sent waits in the socket.
-        send(&here, &Order::Start, &with)?;
-        let here = std::os::unix::net::UnixDatagram::from(here);
-        here.set_nonblocking(true)?;
-        let control = UnixDatagram::from_std(here)?;
-        let mut command = Command::new(program);
-        command
-            .arg(MODE)
-            .env_clear() // The agent's key may be in ours.
-            .stdin(Stdio::from(there))
-            .process_group(0); // What our terminal sends to our group is not for it.
-        let end = children.spawn(&mut command)?.end;
-        Ok(Self { control, end })
+        Waiting::start(children, program, None)?.begin(&launch, descriptors)
     }
 
     /// Waits for what it tells next.
@@ -103,6 +136,16 @@ impl Supervisor {
                 Ok(()) | Err(_) => return,
             }
         }
+    }
+
+    /// Kills it with all that is in its cgroup. Whether it has one.
+    pub(crate) fn kill_group(&self) -> bool {
+        self.group.as_ref().map(Group::kill).is_some()
+    }
+
+    /// Its cgroup, for what may be left in it when it is gone.
+    pub(crate) fn take_group(&mut self) -> Option<Group> {
+        self.group.take()
     }
 
     /// Waits for its own end, once it is gone. Whether it ended as it should.

@@ -36,6 +36,8 @@ pub(crate) enum Event {
         /// What was tried, and the system's words.
         message: String,
     },
+    /// Some of what it was ordered to kill is another user's, and not its to kill.
+    NotItsToKill,
     /// The command has ended.
     Ended {
         /// Its exit code, if it exited.

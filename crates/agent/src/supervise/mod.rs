@@ -19,7 +19,7 @@
 //!   user       users of the image, from its files (pure)
 //!   start      starting the command
 //!   run        the supervisor's loop; what is below it is found by `podbay_process::descent`
-//!   handle     the supervisor as the agent holds it
+//!   handle     the supervisor as the agent holds it; spare one that was started ahead
 //! ```
 
 mod channel;
@@ -27,6 +27,7 @@ mod handle;
 mod launch;
 mod message;
 mod run;
+mod spare;
 mod start;
 mod user;
 
@@ -34,5 +35,6 @@ pub(crate) use handle::{Supervisor, Told, kill_left};
 pub(crate) use launch::{Launch, Manner, Streams, UserChoice, variable};
 pub(crate) use message::{Event, Order, Usage};
 pub use run::supervise;
+pub(crate) use spare::Spare;
 pub(crate) use start::reason;
 pub(crate) use user::user_name;

@@ -78,6 +78,7 @@ fn run() -> io::Result<()> {
         command: Some(pid),
         is_killing: !agent_is_there,
         agent_is_there,
+        asked_for_help: false,
     }
     .watch()
 }
@@ -121,6 +122,8 @@ struct Supervisor<'a> {
     command: Option<Pid>,
     is_killing: bool,
     agent_is_there: bool,
+    /// Whether the agent was told that something is not ours to kill.
+    asked_for_help: bool,
 }
 
 impl Supervisor<'_> {
@@ -237,14 +240,25 @@ impl Supervisor<'_> {
     }
 
     /// Kills all that is there now.
-    fn kill(&self) {
+    fn kill(&mut self) {
         if proc_fs::is_ours() {
             for process in descent::below(getpid()) {
-                descent::send(&process, Signal::KILL).ok(); // Not ours to kill (set-user-id), or gone.
+                // Of another user (set-user-id), or gone.
+                if matches!(descent::send(&process, Signal::KILL), Err(Errno::PERM)) {
+                    self.ask_for_help();
+                }
             }
         } else if let Some(command) = self.command {
             // Without /proc nobody tells who is below: the command and what is in its process group.
             kill_process_group(command, Signal::KILL).ok();
+        }
+    }
+
+    /// Tells the agent, once, that something is not ours to kill.
+    fn ask_for_help(&mut self) {
+        if !self.asked_for_help && self.agent_is_there {
+            self.asked_for_help = true;
+            send(self.control, &Event::NotItsToKill, &[]).ok(); // It has its own way to see that we are killed.
         }
     }
 }

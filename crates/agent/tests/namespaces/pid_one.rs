@@ -245,8 +245,10 @@ async fn within_exit_codes_and_orphans() {
     processes
         .start(shell("lost", "sleep 89 & (setsid sleep 88 &); echo ready; wait"))
         .unwrap();
+    // What it writes may be read before it is told that it was started.
     until("it is ready", || {
-        processes.info(&id("lost")).unwrap().written.stdout > 0
+        let info = processes.info(&id("lost")).unwrap();
+        info.written.stdout > 0 && info.pid.is_some()
     })
     .await;
     let pid = processes.info(&id("lost")).unwrap().pid.unwrap();

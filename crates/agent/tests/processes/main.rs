@@ -9,5 +9,7 @@
 
 mod bugs_of_others;
 mod clients;
+mod groups;
+mod spare;
 mod support;
 mod terminals;

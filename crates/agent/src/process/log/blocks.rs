@@ -13,7 +13,7 @@ const BLOCK: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Blocks {
     /// None is empty, and all but the last are full.
-    blocks: VecDeque<Vec<u8>>,
+    list: VecDeque<Vec<u8>>,
     /// How many bytes of the first block are dropped: fewer than it has.
     dropped: usize,
     length: usize,
@@ -22,7 +22,7 @@ pub(super) struct Blocks {
 impl Blocks {
     pub(super) const fn new() -> Self {
         Self {
-            blocks: VecDeque::new(),
+            list: VecDeque::new(),
             dropped: 0,
             length: 0,
         }
@@ -35,7 +35,7 @@ impl Blocks {
     /// Adds bytes at the end.
     pub(super) fn extend(&mut self, mut piece: &[u8]) {
         self.length += piece.len();
-        if let Some(last) = self.blocks.back_mut() {
+        if let Some(last) = self.list.back_mut() {
             let (more, rest) = piece.split_at(piece.len().min(BLOCK - last.len()));
             let needed = last.len() + more.len();
             if needed > last.capacity() {
@@ -46,11 +46,11 @@ impl Blocks {
             piece = rest;
         }
         // The first may stay small; after it, much comes.
-        let least = if self.blocks.is_empty() { 0 } else { BLOCK };
+        let least = if self.list.is_empty() { 0 } else { BLOCK };
         for block in piece.chunks(BLOCK) {
             let mut last = Vec::with_capacity(block.len().max(least));
             last.extend_from_slice(block);
-            self.blocks.push_back(last);
+            self.list.push_back(last);
         }
     }
 
@@ -59,11 +59,11 @@ impl Blocks {
         let count = count.min(self.length);
         self.length -= count;
         self.dropped += count;
-        while let Some(first) = self.blocks.front()
+        while let Some(first) = self.list.front()
             && self.dropped >= first.len()
         {
             self.dropped -= first.len();
-            self.blocks.pop_front();
+            self.list.pop_front();
         }
     }
 
@@ -73,7 +73,7 @@ impl Blocks {
         let mut copied = Vec::with_capacity(length);
         let start = self.dropped + from;
         let mut skipped = start % BLOCK;
-        for block in self.blocks.iter().skip(start / BLOCK) {
+        for block in self.list.iter().skip(start / BLOCK) {
             if copied.len() == length {
                 break;
             }
@@ -86,15 +86,15 @@ impl Blocks {
 
     /// Gives back what is reserved for more.
     pub(super) fn shrink(&mut self) {
-        if self.blocks.len() == 1 && self.dropped > 0 {
+        if self.list.len() == 1 && self.dropped > 0 {
             let rest = self.copy(0, self.length);
             *self = Self::new();
             self.extend(&rest);
         }
-        if let Some(last) = self.blocks.back_mut() {
+        if let Some(last) = self.list.back_mut() {
             last.shrink_to_fit();
         }
-        self.blocks.shrink_to_fit();
+        self.list.shrink_to_fit();
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
                     Step::Shrink => blocks.shrink(),
                 }
                 prop_assert_eq!(blocks.len(), model.len());
-                prop_assert!(blocks.blocks.iter().all(|block| !block.is_empty() && block.capacity() <= BLOCK));
+                prop_assert!(blocks.list.iter().all(|block| !block.is_empty() && block.capacity() <= BLOCK));
                 let part: Vec<u8> = model.iter().copied().skip(from).take(length).collect();
                 prop_assert_eq!(blocks.copy(from, length), part);
                 let all: Vec<u8> = model.iter().copied().collect();
@@ -157,10 +157,10 @@ mod tests {
         blocks.drop_front(1);
         blocks.shrink();
         assert_eq!(
-            (blocks.blocks[0].capacity(), blocks.copy(0, 9)),
+            (blocks.list[0].capacity(), blocks.copy(0, 9)),
             (2, Bytes::from("bc"))
         );
         blocks.drop_front(9);
-        assert_eq!((blocks.len(), blocks.blocks.len()), (0, 0));
+        assert_eq!((blocks.len(), blocks.list.len()), (0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel says of this program's cgroup (cgroups(7)), in either of its two versions.
+//! What the kernel says of this program's cgroup, in either of the two versions.
 
 use std::fs;
 use std::path::PathBuf;
