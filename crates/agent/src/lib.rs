@@ -8,6 +8,7 @@
 //! * [`serve`]: the program's mode that is PID 1 of a sandbox.
 //! * [`key`]: the session's key, which clients present and hostile code must not get.
 //! * [`bridge`]: the program's mode that is a connection over standard streams.
+//! * [`log`]: log lines on standard error.
 //! * [`init`]: waiting for children, orphans too, in one place; signals that end the sandbox.
 //! * [`supervise`]: the process of its own that stands above each command.
 //!
@@ -21,6 +22,7 @@ pub mod bridge;
 pub mod files;
 pub mod init;
 pub mod key;
+pub mod log;
 pub mod process;
 pub mod serve;
 pub mod server;

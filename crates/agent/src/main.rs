@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use podbay_agent::bridge::{self, BridgeError};
 use podbay_agent::init::run_main_command;
+use podbay_agent::log::Level;
 use podbay_agent::serve::{self, ServeError};
 use podbay_agent::supervise::supervise;
 
@@ -33,7 +34,10 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     match words.split_first() {
-        Some((mode, [])) if mode == "supervise" => supervise(),
+        Some((mode, [])) if mode == "supervise" => {
+            Level::default().install(); // Its environment is empty.
+            supervise()
+        }
         Some((mode, rest)) if mode == "serve" => serve(rest),
         Some((mode, rest)) if mode == "init" => match init_arguments(rest) {
             Some((grace, argv)) => init(grace, argv),
@@ -73,6 +77,7 @@ fn init_arguments(words: &[OsString]) -> Option<(Duration, Vec<OsString>)> {
 }
 
 fn init(grace: Duration, argv: Vec<OsString>) -> ExitCode {
+    Level::from_environment().install();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(run_main_command(Path::new(OWN_PROGRAM), argv, grace)),

@@ -9,6 +9,7 @@ use super::python::Python;
 use super::refusal::Refusal;
 use super::request::{Action, Asked, Edit, Read};
 use super::shell::{Kind, Session, ShellSettings};
+use super::vscode::{VsCode, VsCodeSettings};
 use super::{files, listing};
 use crate::files::{Disk, FileError};
 use crate::process::Processes;
@@ -25,6 +26,8 @@ pub struct ActionSettings {
     pub path: Option<String>,
     /// The shells that are tried, in this order.
     pub shells: Vec<Kind>,
+    /// VS Code in the browser. Where it says nothing, it is started in `directory` and sought on `path`.
+    pub vscode: VsCodeSettings,
 }
 
 impl Default for ActionSettings {
@@ -35,6 +38,7 @@ impl Default for ActionSettings {
             no_change_seconds: shell.no_change_seconds,
             path: None,
             shells: shell.kinds,
+            vscode: VsCodeSettings::default(),
         }
     }
 }
@@ -44,6 +48,7 @@ pub struct Actions {
     directory: PathBuf,
     session: Session,
     python: Python,
+    vscode: VsCode,
     editor: Arc<Editor>,
     disk: Disk,
 }
@@ -55,6 +60,9 @@ impl Actions {
             .directory
             .or_else(|| std::env::current_dir().ok())
             .unwrap_or_else(|| "/".into());
+        let mut vscode = settings.vscode;
+        vscode.directory.get_or_insert_with(|| directory.clone());
+        vscode.path = vscode.path.or_else(|| settings.path.clone());
         let shell = ShellSettings {
             directory: Some(directory.clone()),
             no_change_seconds: settings.no_change_seconds,
@@ -63,6 +71,7 @@ impl Actions {
         };
         Self {
             python: Python::new(processes.clone()),
+            vscode: VsCode::new(processes.clone(), vscode),
             session: Session::new(processes, shell),
             editor: Arc::new(Editor::new(Some(directory.clone()))),
             directory,
@@ -97,7 +106,19 @@ impl Actions {
 
     /// How many processes wait for the next action, and do nothing else.
     pub fn resting(&self) -> usize {
-        usize::from(self.session.is_resting()) + usize::from(self.python.is_resting())
+        [
+            self.session.is_resting(),
+            self.python.is_resting(),
+            self.vscode.is_resting(),
+        ]
+        .map(usize::from)
+        .iter()
+        .sum()
+    }
+
+    /// The token of VS Code, which is started if the image has it; `None` if not.
+    pub async fn vscode_token(&self) -> Option<String> {
+        self.vscode.token().await
     }
 
     /// The names in a directory; a relative path is seen from the session's directory.

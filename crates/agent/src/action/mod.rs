@@ -9,6 +9,7 @@
 //!   shell/       commands, in a shell that stays
 //!   python/      cells of Python, in an interpreter that stays
 //!   editor/      files, as an agent's editor changes them
+//!   vscode       VS Code in the browser, where the image has it
 //!   files        files, read and written
 //!   listing      names in a directory; archive zip files; transfer both ways; multipart forms (pure)
 //!   held         what is looked for in bytes that come in pieces (pure)
@@ -33,9 +34,11 @@ pub mod repeats;
 pub mod request;
 pub mod shell;
 mod transfer;
+mod vscode;
 
 pub use actions::{ActionSettings, Actions};
 pub use delivery::{Deliveries, Delivery};
 pub use refusal::Refusal;
 pub use repeats::Ending;
 pub use transfer::{Download, Upload};
+pub use vscode::VsCodeSettings;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::log::Level;
+
 /// How the process says to the one that takes its place that the key comes through standard input.
 pub(super) const KEY_ON_STDIN: &str = "--key-on-stdin";
 
@@ -13,7 +15,7 @@ pub(super) const KEY_ON_STDIN: &str = "--key-on-stdin";
 pub(crate) const USAGE: &str = "\
 podbay-agent serve [--port PORT] [--address ADDRESS] [--key-file FILE] [--pod-uid UID] [--directory DIRECTORY]
                    [--spool DIRECTORY] [--spool-limit BYTES] [--grace SECONDS] [--no-new-privileges] [--mark TEXT]
-                   [--socket PATH] [--lock FILE]";
+                   [--socket PATH] [--lock FILE] [--log LEVEL]";
 
 /// The arguments of the mode `serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub struct Arguments {
     /// The file that is locked for as long as this process lives: by it, others of its user know that it does. Once the file
     /// is gone, so is what this serves, and it ends.
     pub lock: Option<PathBuf>,
+    /// What is written to the log. `None` is as the environment says ([`VARIABLE`](crate::log::VARIABLE)).
+    pub log: Option<Level>,
 }
 
 /// The arguments can't be read.
@@ -73,6 +77,7 @@ impl Default for Arguments {
             mark: None,
             socket: None,
             lock: None,
+            log: None,
         }
     }
 }
@@ -106,6 +111,7 @@ impl Arguments {
                 "--mark" => arguments.mark = Some(read(&name, &value()?)?),
                 "--socket" => arguments.socket = Some(value()?.into()),
                 "--lock" => arguments.lock = Some(value()?.into()),
+                "--log" => arguments.log = Some(read(&name, &value()?)?),
                 "--grace" => {
                     let seconds = read(&name, &value()?)?;
                     arguments.grace = Duration::try_from_secs_f64(seconds)
@@ -167,6 +173,7 @@ mod tests {
             "--socket",
             "/d/socket",
             "--lock=/d/lock",
+            "--log=debug",
         ]);
         let expected = Arguments {
             port: 0,
@@ -182,6 +189,7 @@ mod tests {
             mark: Some("m".to_owned()),
             socket: Some("/d/socket".into()),
             lock: Some("/d/lock".into()),
+            log: Some("debug".parse().unwrap()),
         };
         assert_eq!(arguments.unwrap(), expected);
     }
@@ -195,6 +203,7 @@ mod tests {
             &["--address", "host.example"],
             &["--grace", "-1"],
             &["--grace", "nan"],
+            &["--log", "loud"],
             &["--key", "secret"],
             &["--no-new-privileges=false"],
             &["serve"],

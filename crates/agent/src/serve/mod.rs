@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ use crate::key::handover::{self, Sources};
 use crate::key::protect::protect_process;
 use crate::key::source::VARIABLES;
 use crate::key::{KeyError, SessionKey};
+use crate::log::Level;
 use crate::process::{ProcessSettings, Processes};
 use crate::server::{self, Limits, Listener, NeedsKey, Services};
 use life::Life;
@@ -33,6 +35,11 @@ const BLOCKING_THREADS: usize = 64;
 
 /// The variable that says after how many seconds without output a command is told of that may go on.
 const NO_CHANGE: &str = "NO_CHANGE_TIMEOUT_SECONDS";
+
+/// The variables that say which port VS Code has, and below which path; and where OpenVSCode Server is.
+const VSCODE_PORTS: [&str; 2] = ["OH_VSCODE_PORT", "VSCODE_PORT"];
+const VSCODE_BASE_PATHS: [&str; 2] = ["OH_VSCODE_BASE_PATH", "OPENVSCODE_SERVER_BASE_PATH"];
+const VSCODE_ROOT: &str = "OPENVSCODE_SERVER_ROOT";
 
 /// Why the server did not run.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +72,7 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 /// Serves with these arguments until it is told to end. Must be called before any thread is started.
 pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
     let arguments = Arguments::parse(words)?;
+    arguments.log.unwrap_or_else(Level::from_environment).install();
     let sources = Sources {
         stdin: arguments.key_on_stdin,
         file: arguments.key_file.as_deref(),
@@ -117,6 +125,7 @@ async fn serve(
     processes: Processes,
     (ending, life): (&mut EndingSignals, Option<&Life>),
 ) {
+    processes.prepare();
     let services =
         Services::new(key, arguments.pod_uid.clone(), processes.clone()).with_actions(actions(arguments));
     let ends = async {
@@ -150,9 +159,22 @@ fn announce(listener: &Listener, socket: Option<&Path>) -> io::Result<()> {
     }
 }
 
-/// How OpenHands' actions are carried out: the variable is the one that its own server reads.
+/// How OpenHands' actions are carried out: the variables are those that its own servers read.
 fn actions(arguments: &Arguments) -> ActionSettings {
     let mut actions = ActionSettings::default();
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let port = VSCODE_PORTS
+        .iter()
+        .find_map(|name| variable(name)?.trim().parse().ok());
+    actions.vscode.port = port.unwrap_or(actions.vscode.port);
+    actions.vscode.root = variable(VSCODE_ROOT).map(Into::into);
+    actions.vscode.base_path = VSCODE_BASE_PATHS.iter().find_map(|name| variable(name));
+    if let Some(spool) = &arguments.spool {
+        actions.vscode.private.clone_from(spool);
+    }
+    if arguments.socket.is_some() {
+        actions.vscode.address = Ipv4Addr::LOCALHOST.into();
+    }
     actions.directory.clone_from(&arguments.directory);
     actions.path = std::env::var("PATH").ok();
     let seconds = std::env::var(NO_CHANGE)
@@ -171,6 +193,8 @@ fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
     let defaults = ProcessSettings::default();
     let spool_limit = arguments.spool_limit.unwrap_or(defaults.spool_limit);
     ProcessSettings {
+        spare: true,
+        cgroups: true,
         environment,
         open_files,
         no_new_privileges: arguments.no_new_privileges,

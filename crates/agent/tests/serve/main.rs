@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::disallowed_methods, reason = "nothing reaps here but the test itself")]
 
+mod groups;
 mod memory;
 mod socket;
 
@@ -185,4 +186,89 @@ fn a_signal_ends_all_processes_and_then_the_server() {
     assert!(std::fs::exists(format!("/proc/{pid}")).unwrap());
     assert_eq!(served.terminate().code(), Some(0));
     assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap());
+}
+
+/// One that is started ahead knows nothing, and goes with the server, however that ends.
+#[test]
+fn the_supervisor_that_waits_ends_with_the_server() {
+    let mut served = Served::start(command(&[]).env("SESSION_API_KEY", KEY).stdin(Stdio::null()));
+    let server = served.child.id();
+    let waiting = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        pids.filter(|pid| {
+            let stat = stat(*pid);
+            let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split(' ').nth(2));
+            parent == Some(server.to_string().as_str())
+        })
+        .collect::<Vec<_>>()
+    };
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !holds() {
+            assert!(tokio::time::Instant::now() < deadline, "still not: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    until("one waits", &|| waiting().len() == 1);
+    let pid = waiting()[0];
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(
+        words.ends_with(b"\0supervise\0"),
+        "{}",
+        String::from_utf8_lossy(&words)
+    );
+    assert_eq!(std::fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
+    // A command gets one that was waiting, once that is ready, and another one takes its place.
+    let mut runs = 0;
+    loop {
+        let there = waiting();
+        let found = run(&served, &format!("p-{runs}"), "echo of $PPID.");
+        if there.iter().any(|pid| found.contains(&format!("of {pid}."))) {
+            break;
+        }
+        runs += 1;
+        assert!(runs < 100, "{found}, none of {there:?}");
+    }
+    until("another one waits", &|| !waiting().is_empty());
+    let last = waiting();
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    for pid in last {
+        until("it is gone", &|| {
+            !std::path::Path::new(&format!("/proc/{pid}")).exists()
+        });
+    }
+}
+
+/// What it has to say stands in the container's log.
+#[test]
+fn a_warning_stands_on_standard_error() {
+    for (level, told) in [(None, true), (Some("off"), false)] {
+        let mut command = command(&[]);
+        if let Some(level) = level {
+            command.args(["--log", level]);
+        }
+        let mut served = Served::start(
+            command
+                .env("SESSION_API_KEY", KEY)
+                .env_remove("PODBAY_AGENT_LOG")
+                .stdin(Stdio::null())
+                .stderr(Stdio::piped()),
+        );
+        // Its supervisor is killed.
+        run(&served, "p", "kill -9 $PPID; sleep 60");
+        let stderr = served.child.stderr.take().unwrap();
+        served.terminate();
+        let text = std::io::read_to_string(stderr).unwrap();
+        assert_eq!(
+            text.contains(
+                "podbay-agent: WARN podbay_agent::process::driver: the supervisor of a process was killed"
+            ),
+            told,
+            "{text}"
+        );
+        assert!(!text.contains(KEY));
+    }
 }

@@ -180,9 +180,41 @@ async fn any_text_is_run_as_it_is() {
     );
 }
 
+/// What was exported stays, whatever is in it; what was not goes with the shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_shell_has_what_the_last_one_exported() {
+    for kind in [Kind::Bash, Kind::Sh] {
+        let agent = agent_with(|settings| settings.shells = vec![kind]).await;
+        let set = r#"export ONE="it's  \"x\" \$HOME" TWO=; PLAIN=1; export THREE="a
+b""#;
+        assert_eq!(run(&agent, set).await.0, 0);
+        for end in ["exit 3", "set -u; exit 4", "sh -c 'kill -9 $PPID'"] {
+            run(&agent, end).await;
+            if end.contains("kill") {
+                // It could say nothing.
+                assert_eq!(
+                    run(&agent, "echo \"[$ONE]\"").await,
+                    (0, "[]".to_owned()),
+                    "{kind:?}"
+                );
+                continue;
+            }
+            let told = run(&agent, "echo \"$ONE|${TWO-unset}|${PLAIN-unset}|$THREE|$?\"").await;
+            assert_eq!(
+                told,
+                (0, "it's  \"x\" $HOME||unset|a\nb|0".to_owned()),
+                "{kind:?} {end}"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_bash_there_is_sh() {
-    let agent = agent_with(|settings| settings.shells = vec![Kind::Sh]).await;
+    sh_does(agent_with(|settings| settings.shells = vec![Kind::Sh]).await).await;
+}
+
+async fn sh_does(agent: Agent) {
     assert_eq!(run(&agent, "echo $0; (exit 7)").await, (7, "sh".to_owned()));
     assert_eq!(run(&agent, "echo $?").await, (0, "7".to_owned()));
     run(&agent, "cd / && export A=1 && f() { echo \"f $A\"; }").await;

@@ -15,3 +15,4 @@ mod resumed;
 mod terminals;
 mod transfers;
 mod trees;
+mod vscode;

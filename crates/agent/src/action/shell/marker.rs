@@ -10,8 +10,8 @@
 
 use crate::action::held::{find, overlap};
 
-/// The longest body: a directory, and what the shell says of itself.
-const LONGEST: usize = 64 << 10;
+/// The longest body: all that a shell exports.
+const LONGEST: usize = 256 << 10;
 
 /// What a stream is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]

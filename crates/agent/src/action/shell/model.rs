@@ -41,6 +41,7 @@ pub struct Model {
     screen: Screen,
     prompt: Prompt,
     path: Option<String>,
+    exports: Option<String>,
     /// The last probe that was answered, and the one whose prompt is still to come.
     probe: u64,
     probed: u64,
@@ -59,6 +60,7 @@ impl Model {
             screen: Screen::default(),
             prompt: Prompt::default(),
             path: None,
+            exports: None,
             probe: 0,
             probed: 0,
             changed: now,
@@ -92,6 +94,7 @@ impl Model {
                 self.changed = now;
             }
             "path" => self.path = Some(rest.to_owned()),
+            "exports" => self.exports = Some(rest.replace("\r\n", "\n")),
             "probe" => self.probed = rest.parse().unwrap_or(self.probed),
             "prompt" => {
                 // The terminal has made `\r\n` of a line end in a directory's name.
@@ -141,6 +144,11 @@ impl Model {
     /// Its search path, if it has told.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
+    }
+
+    /// What it exported when it ended, as commands, if it told.
+    pub fn take_exports(&mut self) -> Option<String> {
+        self.exports.take()
     }
 
     /// The last probe that was answered, and whose prompt has come.

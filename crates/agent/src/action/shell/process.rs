@@ -170,6 +170,20 @@ impl Shell {
         self.wait(ATTENTION, begun).await.ok_or(Inattentive)
     }
 
+    /// Takes on what another shell exported. Whether it did, and waits for a command again.
+    pub(super) async fn take_on(&mut self, exports: &str) -> bool {
+        let begun = self.begin(&typed::exported(exports)).await.is_ok();
+        let is_over = |model: &Model| matches!(model.place(), Place::Idle | Place::Ended);
+        let over = begun && self.wait(ATTENTION, is_over).await.is_some();
+        self.model().take_screen(); // What can't be set again says so.
+        over
+    }
+
+    /// Which shell it is.
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Waits until the shell takes what is typed.
     async fn settle(&mut self) -> Result<(), Inattentive> {
         self.set_terminal(raw);

@@ -56,6 +56,18 @@ struct Current {
     started: u64,
     /// What was shown of a command that is not over.
     told: Option<String>,
+    /// What the shell before exported, and which shell said so.
+    exports: Option<(Kind, String)>,
+}
+
+impl Current {
+    /// The shell has ended.
+    fn ended(&mut self) {
+        if let Some(shell) = self.shell.take() {
+            let exports = shell.model().take_exports();
+            self.exports = exports.map(|exports| (shell.kind(), exports));
+        }
+    }
 }
 
 /// How long a command is waited for.
@@ -281,7 +293,7 @@ impl Session {
         metadata.working_dir = Some(prompt.directory);
         drop(model);
         if ended.is_some() {
-            current.shell = None;
+            current.ended();
         }
         observed(content, run.command.trim(), metadata, run.hidden)
     }
@@ -359,7 +371,7 @@ impl Session {
             if shell.model().place() != Place::Ended {
                 return Ok(());
             }
-            current.shell = None;
+            current.ended();
         }
         let mut directory = directory.filter(|directory| Path::new(directory).is_dir());
         let mut failures = Vec::new();
@@ -370,7 +382,15 @@ impl Session {
                 let started =
                     Shell::start(&self.processes, &name, *kind, reads_rc, directory.as_deref()).await;
                 match started {
-                    Ok(shell) => {
+                    Ok(mut shell) => {
+                        if let Some((of, exports)) = current.exports.take()
+                            && of == *kind
+                            && !shell.take_on(&exports).await
+                        {
+                            failures.push(format!("{kind:?} did not take what was exported before"));
+                            shell.kill();
+                            continue;
+                        }
                         current.shell = Some(shell);
                         return Ok(());
                     }

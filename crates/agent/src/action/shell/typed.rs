@@ -19,6 +19,10 @@ pub fn greeting(kind: Kind, nonce: &str) -> String {
     let begin = format!(
         "__podbay_r() {{ \\printf '\\033]7770;{nonce};begin;{nonce}\\007' >/dev/tty; \\return \"$1\"; }} 2>/dev/null;"
     );
+    // A later shell goes on with what was exported. A command that sets a trap of its own for the end takes this one's place.
+    let end = format!(
+        "trap '{{ \\printf \"\\033]7770;{nonce};exports;\"; \\export -p; \\printf \";{nonce}\\007\"; }} >/dev/tty 2>/dev/null' EXIT;"
+    );
     match kind {
         Kind::Bash => {
             let path = format!(
@@ -29,13 +33,13 @@ pub fn greeting(kind: Kind, nonce: &str) -> String {
             );
             // The code is taken first: all else changes it.
             format!(
-                " set +H +o history; history -c; \\unset HISTFILE PROMPT_COMMAND; PS1= PS2= __podbay_s= __podbay_v=; {begin} \
+                " set +H +o history; history -c; \\unset HISTFILE PROMPT_COMMAND; PS1= PS2= __podbay_s= __podbay_v=; {begin} {end} \
                  __podbay_p='{{ __podbay_e=${{__podbay_s:-$?}}; {path}; __podbay_s=$__podbay_e; {prompt}; }} 2>/dev/null'; \
                  PROMPT_COMMAND=$__podbay_p\n"
             )
         }
         Kind::Sh => format!(
-            " {begin} PS2= __podbay_s=; __podbay_q='\x1b]7770;{nonce};prompt;${{__podbay_s:-$?}};${{!:-}};$PWD;{nonce}\x07'; \
+            " {begin} {end} PS2= __podbay_s=; __podbay_q='\x1b]7770;{nonce};prompt;${{__podbay_s:-$?}};${{!:-}};$PWD;{nonce}\x07'; \
              PS1=$__podbay_q\n"
         ),
     }
@@ -60,6 +64,12 @@ pub fn command(kind: Kind, nonce: &str, text: &str) -> String {
          {before}__podbay_r \"$__podbay_l\"; }} 2>/dev/null; \\eval \"$__podbay_c\"; \
          {{ __podbay_s=$?; {prompts}; }} 2>/dev/null\n"
     )
+}
+
+/// What a shell runs first that takes another one's place: `exports` is what `export -p` said there. The directory it was started
+/// in counts, and not the variable of the other one.
+pub fn exported(exports: &str) -> String {
+    format!("{exports}\n\\cd . 2>/dev/null")
 }
 
 /// Typed to see whether the shell takes what is typed: after an interrupt it may have dropped some.

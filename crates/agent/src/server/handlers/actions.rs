@@ -174,10 +174,11 @@ fn is_true(flag: &[u8]) -> bool {
     matches!(flag.as_slice(), b"true" | b"1" | b"yes" | b"on" | b"t" | b"y")
 }
 
-/// There is no editor in the browser that this server has started.
-pub(super) fn vscode_token(_services: &Services, asked: Asked) -> Result<Answer, AgentError> {
+/// The token is null where the image has no editor for the browser.
+pub(super) async fn vscode_token(services: &Services, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
-    Ok(answer::json(StatusCode::OK, &json!({"token": null})))
+    let token = services.actions.vscode_token().await;
+    Ok(answer::json(StatusCode::OK, &json!({ "token": token })))
 }
 
 /// Servers of the Model Context Protocol that are programs are not run: the client is told which.

@@ -51,7 +51,7 @@ pub(super) async fn handle(services: &Services, route: Route, asked: Asked) -> R
         Route::UploadFile => actions::upload(services, asked).await,
         Route::DownloadFiles => actions::download(services, asked).await,
         Route::ListFiles => actions::list(services, asked).await,
-        Route::VscodeToken => actions::vscode_token(services, asked),
+        Route::VscodeToken => actions::vscode_token(services, asked).await,
         Route::UpdateMcpServers => actions::update_mcp_servers(asked).await,
     }
 }

@@ -1,0 +1,285 @@
+//! VS Code in the browser, where the image has one of its servers: OpenVSCode Server or code-server. It is started when a client
+//! asks for its token for the first time, since it takes much memory, and again if it has ended by then.
+//!
+//! Clients lead a browser to its port with the token as `tkn` (OpenHands' `get_vscode_token`). OpenVSCode Server takes it from there;
+//! code-server asks for a password, which is the token too.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use podbay_protocol::{ProcessId, ProcessSpec, Retention};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use crate::process::Processes;
+
+/// Where OpenHands' images have it.
+const ROOT: &str = "/openhands/.openvscode-server";
+/// The file of the token, where it is told.
+const TOKEN_FILE: &str = "vscode-token";
+/// How long it is waited for: a client waits for 10 s.
+const READY: Duration = Duration::from_secs(8);
+/// The pause between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Which VS Code is started, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct VsCodeSettings {
+    /// The directory of OpenVSCode Server, tried before others.
+    pub root: Option<PathBuf>,
+    /// The search path for the programs.
+    pub path: Option<String>,
+    /// The address that it listens on.
+    pub address: IpAddr,
+    /// The port that it listens on. By default 8081, OpenHands' own.
+    pub port: u16,
+    /// The path below which it serves; `/` if there is none.
+    pub base_path: Option<String>,
+    /// The directory that it is started in.
+    pub directory: Option<PathBuf>,
+    /// Where a file with its token is put for as long as it takes to start.
+    pub private: PathBuf,
+}
+
+impl Default for VsCodeSettings {
+    fn default() -> Self {
+        Self {
+            root: None,
+            path: None,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            port: 8081,
+            base_path: None,
+            directory: None,
+            private: std::env::temp_dir(),
+        }
+    }
+}
+
+/// A server of VS Code that an image may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Program {
+    OpenVsCode(PathBuf),
+    CodeServer(PathBuf),
+}
+
+/// The server of VS Code of a sandbox.
+pub(super) struct VsCode {
+    processes: Processes,
+    settings: VsCodeSettings,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    running: Option<Running>,
+    started: u64,
+}
+
+struct Running {
+    id: ProcessId,
+    token: String,
+}
+
+impl VsCode {
+    pub(super) fn new(processes: Processes, settings: VsCodeSettings) -> Self {
+        Self {
+            processes,
+            settings,
+            current: Mutex::default(),
+        }
+    }
+
+    /// Its token, once it can be reached. `None` where the image has none, or it does not start.
+    pub(super) async fn token(&self) -> Option<String> {
+        let mut current = self.current.lock().await;
+        if let Some(running) = &current.running
+            && self.lives(&running.id)
+        {
+            return Some(running.token.clone());
+        }
+        let program = find(&self.settings, is_program)?;
+        let token = format!("{:032x}", rand::random::<u128>());
+        current.started += 1;
+        let name = format!("vscode-{}-{}", current.started, &token[..4]);
+        let started = self.start(&name, &program, &token).await;
+        match started {
+            Ok(id) => {
+                let token = token.clone();
+                current.running = Some(Running { id, token });
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?program, "VS Code was not started");
+                return None;
+            }
+        }
+        Some(token)
+    }
+
+    /// Whether it runs: nobody has to wait for its end.
+    pub(super) fn is_resting(&self) -> bool {
+        let current = self.current.try_lock();
+        current.is_ok_and(|current| {
+            let running = current.running.as_ref();
+            running.is_some_and(|running| self.lives(&running.id))
+        })
+    }
+
+    fn lives(&self, id: &ProcessId) -> bool {
+        self.processes.info(id).is_some_and(|info| info.end.is_none())
+    }
+
+    /// Starts it and waits until it listens.
+    async fn start(&self, name: &str, program: &Program, token: &str) -> io::Result<ProcessId> {
+        let id: ProcessId = name.parse().map_err(io::Error::other)?;
+        let file = self.settings.private.join(format!("{TOKEN_FILE}-{name}"));
+        let mut spec = ProcessSpec::new(id.clone(), argv(program, &self.settings, &file));
+        spec.retention = Retention::Tail;
+        spec.directory = self
+            .settings
+            .directory
+            .as_ref()
+            .map(|directory| directory.display().to_string());
+        match program {
+            Program::OpenVsCode(_) => write_private(&file, token)?,
+            Program::CodeServer(_) => spec.environment = [("PASSWORD", token)].into_iter().collect(),
+        }
+        let listens = match self.processes.start(spec) {
+            Ok(_) => self.listens(&id).await,
+            Err(refused) => Err(io::Error::other(refused)),
+        };
+        if matches!(program, Program::OpenVsCode(_)) {
+            fs::remove_file(&file).ok(); // It has been read, or nobody will.
+        }
+        listens.map(|()| id)
+    }
+
+    async fn listens(&self, id: &ProcessId) -> io::Result<()> {
+        let deadline = Instant::now() + READY;
+        let port = (Ipv4Addr::LOCALHOST, self.settings.port);
+        while TcpStream::connect(port).await.is_err() {
+            if !self.lives(id) {
+                return Err(io::Error::other("it ended before it listened"));
+            }
+            if Instant::now() >= deadline {
+                return Ok(()); // It is slow; the browser can try again.
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+/// The server that the image has.
+fn find(settings: &VsCodeSettings, is_program: impl Fn(&Path) -> bool) -> Option<Program> {
+    const OPEN: &str = "openvscode-server";
+    const CODE: &str = "code-server";
+    let path = settings.path.as_deref().unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    let on_path = |name: &'static str| std::env::split_paths(path).map(move |directory| directory.join(name));
+    let roots = settings.root.as_deref().into_iter().chain([Path::new(ROOT)]);
+    let open = roots
+        .map(|root| root.join("bin").join(OPEN))
+        .chain(on_path(OPEN))
+        .find(|program| is_program(program))
+        .map(Program::OpenVsCode);
+    open.or_else(|| {
+        on_path(CODE)
+            .find(|program| is_program(program))
+            .map(Program::CodeServer)
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// Its words. The token is in none of them: everybody sees these.
+fn argv(program: &Program, settings: &VsCodeSettings, token_file: &Path) -> Vec<String> {
+    let (address, port) = (settings.address, settings.port);
+    match program {
+        Program::OpenVsCode(program) => {
+            let mut words = vec![
+                program.display().to_string(),
+                "--host".to_owned(),
+                address.to_string(),
+                "--port".to_owned(),
+                port.to_string(),
+                "--connection-token-file".to_owned(),
+                token_file.display().to_string(),
+                "--disable-workspace-trust".to_owned(),
+            ];
+            if let Some(base_path) = &settings.base_path {
+                words.extend(["--server-base-path".to_owned(), base_path.clone()]);
+            }
+            words
+        }
+        Program::CodeServer(program) => vec![
+            program.display().to_string(),
+            "--bind-addr".to_owned(),
+            format!("{address}:{port}"),
+            "--auth".to_owned(),
+            "password".to_owned(),
+            "--disable-telemetry".to_owned(),
+        ],
+    }
+}
+
+/// Writes a file that its user alone can read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_s_own_is_found() {
+        let mut settings = VsCodeSettings {
+            path: Some("/a:/b".to_owned()),
+            ..VsCodeSettings::default()
+        };
+        let found = |settings: &VsCodeSettings, there: &[&str]| {
+            find(settings, |path| there.iter().any(|one| Path::new(one) == path))
+        };
+        let open = |path: &str| Some(Program::OpenVsCode(path.into()));
+        assert_eq!(found(&settings, &[]), None);
+        let code = Some(Program::CodeServer("/b/code-server".into()));
+        assert_eq!(found(&settings, &["/b/code-server"]), code);
+        let both = ["/b/code-server", "/b/openvscode-server"];
+        assert_eq!(found(&settings, &both), open("/b/openvscode-server"));
+        let image = "/openhands/.openvscode-server/bin/openvscode-server";
+        assert_eq!(found(&settings, &[image, "/a/openvscode-server"]), open(image));
+        settings.root = Some("/r".into());
+        assert_eq!(
+            found(&settings, &[image, "/r/bin/openvscode-server"]),
+            open("/r/bin/openvscode-server")
+        );
+        settings.path = None;
+        assert_eq!(
+            found(&settings, &["/usr/bin/code-server"]),
+            Some(Program::CodeServer("/usr/bin/code-server".into()))
+        );
+    }
+
+    #[test]
+    fn the_base_path_is_passed_on() {
+        let settings = VsCodeSettings {
+            base_path: Some("/x/vscode".to_owned()),
+            ..VsCodeSettings::default()
+        };
+        let words = argv(&Program::OpenVsCode("/o".into()), &settings, Path::new("/t"));
+        assert_eq!(words[words.len() - 2..], ["--server-base-path", "/x/vscode"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! VS Code beside the agent: a program that stands in for its servers.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use podbay_agent::action::ActionSettings;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::client::{Agent, PATIENCE};
+
+/// Writes down what it was started with, and listens.
+const STAND_IN: &str = r#"#!/usr/bin/env python3
+import json, os, socket, sys
+words = sys.argv[1:]
+said = dict(zip(words, words[1:]))
+token = os.environ.get("PASSWORD")
+if "--connection-token-file" in said:
+    token = open(said["--connection-token-file"]).read()
+port = int((said.get("--port") or said["--bind-addr"]).rsplit(":", 1)[-1])
+with open("started.new", "w") as file:
+    json.dump({"words": words, "token": token, "pid": os.getpid()}, file)
+os.rename("started.new", "started")
+server = socket.create_server(("127.0.0.1", port))
+while True:
+    server.accept()[0].close()
+"#;
+
+async fn agent_with(name: &str) -> Agent {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    Agent::start_as(
+        |_| {},
+        |services, directory| {
+            let program = directory.join("programs").join(name);
+            std::fs::create_dir(directory.join("programs")).unwrap();
+            std::fs::write(&program, STAND_IN).unwrap();
+            std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+            let mut settings = ActionSettings::default();
+            settings.directory = Some(directory.to_owned());
+            settings.vscode.path = Some(directory.join("programs").display().to_string());
+            settings.vscode.port = port;
+            directory.clone_into(&mut settings.vscode.private);
+            services.with_actions(settings)
+        },
+    )
+    .await
+}
+
+async fn token(agent: &Agent) -> Option<String> {
+    let answer: Value = agent.get("/vscode/connection_token").await.ok().json();
+    assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
+    answer["token"].as_str().map(str::to_owned)
+}
+
+fn started(agent: &Agent) -> Value {
+    serde_json::from_slice(&std::fs::read(agent.at("started")).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_is_that_of_the_one_that_runs() {
+    for name in ["openvscode-server", "code-server"] {
+        let agent = agent_with(name).await;
+        let first = token(&agent).await.unwrap();
+        assert_eq!(first.len(), 32);
+        let seen = started(&agent);
+        assert_eq!(seen["token"], first, "{name}");
+        assert!(!seen["words"].to_string().contains(&first), "{seen}");
+        assert_eq!(token(&agent).await.unwrap(), first);
+        assert_eq!(started(&agent), seen, "it was started once");
+        // What told it the token is gone, and it is no sign that somebody needs the sandbox.
+        let left = std::fs::read_dir(agent.at("")).unwrap();
+        assert!(
+            !left
+                .into_iter()
+                .any(|entry| entry.unwrap().file_name().to_string_lossy().contains("token"))
+        );
+        let figures: Value = agent.get("/podbay/v1/figures").await.ok().json();
+        let signals = figures["idle"]["signals"].as_array().unwrap();
+        let now = |signal: &&Value| signal["signal"] == "processes" && signal["seconds"] == 0.0;
+        assert!(!signals.iter().any(|signal| now(&signal)), "{figures}");
+        // One that has ended is started again.
+        let pid = Pid::from_raw(seen["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+        let path = format!("/proc/{}", pid.as_raw_nonzero());
+        let gone = async {
+            while Path::new(&path).exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, gone).await.unwrap();
+        let second = token(&agent).await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!(started(&agent)["token"], second);
+        agent.ends().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_without_it_has_no_token() {
+    let agent = agent_with("something-else").await;
+    assert_eq!(token(&agent).await, None);
+}
