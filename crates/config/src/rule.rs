@@ -25,7 +25,7 @@ const MOST_SECONDS: u64 = 31_536_000;
 /// Beyond what one API server serves; it keeps the arithmetic of rate limiters (nanoseconds a request) exact.
 const MOST_REQUESTS: u32 = 1_000_000;
 /// Far more than a cluster runs pods (150,000 is the tested limit of Kubernetes).
-const MOST_SESSIONS: u32 = 1_000_000;
+pub(crate) const MOST_SESSIONS: u32 = 1_000_000;
 
 /// Of a value as a whole.
 pub(crate) fn accept(right: bool) -> Result<(), Mismatch> {

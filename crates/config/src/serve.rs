@@ -115,7 +115,9 @@ settings! {
 
     /// API keys, each with a name, the owner of the sessions that are started with it, and the key's SHA-256 in hexadecimal
     /// (`printf %s "$KEY" | sha256sum`): tables of `name`, `owner` and `sha256`. Several keys may have one owner, so that a key
-    /// can be replaced without losing a session.
+    /// can be replaced without losing a session. Three fields more may be left out: `namespace` is where the sessions of the key are, and
+    /// the only place where it finds any, for which the service needs its rights there, too; `max_sessions` and `starts_per_minute` stand
+    /// for this key in place of `max_sessions_per_owner` and `starts_per_minute`.
     keys: Vec<ApiKeyEntry> = Vec::new(), API_KEYS;
 
     /// A file with more such keys: a JSON list of objects with the fields of `keys`.
@@ -126,8 +128,8 @@ settings! {
     /// for `sysbox-runc` unless told otherwise.
     runtime_classes: BTreeMap<String, String> = [("sysbox-runc".to_owned(), String::new())].into(), TEXT_TABLE;
 
-    /// How many sessions one owner may have at once. Those that are paused or have failed do not count; one that is brought back does, also
-    /// by a request. When it is not set, `kubernetes.max_sessions` alone holds.
+    /// How many sessions one owner may have at once in a namespace. Those that are paused or have failed do not count; one that is brought
+    /// back does, also by a request. When it is not set, `kubernetes.max_sessions` alone holds. A key may have its own (`keys`).
     max_sessions_per_owner: Option<u32> = None, OPTIONAL_SESSIONS;
 
     /// How many sessions may be started with one API key in a minute, at each replica. More are answered with 429, which OpenHands' V0

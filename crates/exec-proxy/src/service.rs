@@ -9,19 +9,19 @@ use crate::api::Api;
 use crate::body::Body;
 use crate::listen::{Answer, Arrival};
 use crate::routing::{Routed, Router};
-use crate::sessions::ServiceSessions;
+use crate::sessions::AllSessions;
 use crate::telemetry::{Handler, Metrics, RequestId};
 
 /// The service.
 pub struct Service {
     api: Api,
-    router: Router<ServiceSessions>,
+    router: Router<AllSessions>,
     metrics: Metrics,
 }
 
 impl Service {
     /// The API, and the ways to its sessions.
-    pub fn new(api: Api, router: Router<ServiceSessions>) -> Self {
+    pub fn new(api: Api, router: Router<AllSessions>) -> Self {
         Self {
             api,
             router,
@@ -36,7 +36,7 @@ impl Service {
     }
 
     /// The ways to sessions.
-    pub const fn router(&self) -> &Router<ServiceSessions> {
+    pub const fn router(&self) -> &Router<AllSessions> {
         &self.router
     }
 

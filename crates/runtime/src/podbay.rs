@@ -165,6 +165,29 @@ impl Podbay {
         Self(Backing::Cluster(Arc::new(ctx)), None)
     }
 
+    /// The same for the sessions of another namespace: with the same client and configuration, and watches and connections of its own.
+    ///
+    /// [`Error::Unsupported`] where sessions are processes of this machine, which have no namespaces.
+    pub fn in_namespace(&self, namespace: &str) -> Result<Self, Error> {
+        let Backing::Cluster(ctx) = &self.0 else {
+            return Err(Error::Unsupported {
+                what: "a namespace",
+                why: "sessions of this machine have none".to_owned(),
+            });
+        };
+        if let Err(error) = namespace.parse::<podbay_manifests::DnsLabel>() {
+            return Err(Error::Setting {
+                key: "kubernetes.namespace",
+                message: format!("{namespace:?}: {error}"),
+            });
+        }
+        let (client, config) = (Arc::clone(&ctx.client), ctx.config.clone());
+        let of_owner = self.1.clone();
+        let mut other = Self::new(client, config, namespace.to_owned(), ctx.scope, ctx.policy, ctx.in_cluster);
+        other.1 = of_owner;
+        Ok(other)
+    }
+
     /// What sessions run on.
     pub fn kind(&self) -> BackendKind {
         self.0.kind()

@@ -15,7 +15,7 @@ use podbay_exec_proxy::routing::ports::PortRange;
 use podbay_exec_proxy::routing::url::UrlStyle as UrlsBy;
 use podbay_exec_proxy::routing::{Access, Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
-use podbay_exec_proxy::sessions::ServiceSessions;
+use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
 use podbay_exec_proxy::style::{Surroundings, choose};
 use podbay_exec_proxy::telemetry::{Exposition, Metrics};
 use podbay_manifests::SessionOwner;
@@ -149,12 +149,12 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     };
     let (keys, made) = ApiKeys::gather(sources).map_err(|error| usage(&error))?;
     let adopts = adopts(&config)?;
-    let podbay = connect(global, config.clone()).await?;
+    let podbay = connect(global, config.clone(), &keys).await?;
     let metrics = Metrics::default();
     let sessions = ServiceSessions::new(podbay, adopts)?
         .with_owner_limit(config.serve.max_sessions_per_owner)
         .with_metrics(metrics.clone());
-    let sessions = Arc::new(sessions);
+    let sessions = AllSessions::of_keys(sessions, &keys)?;
     let here = Surroundings {
         listen: address,
         resolves_localhost: resolves_localhost().await,
@@ -162,7 +162,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     let style = choose(&config.serve, here).map_err(|error| usage(&error))?;
     let limits = Limits::of(&config.serve);
     let ports = (style == UrlsBy::Port).then(|| {
-        let sessions = Arc::clone(&sessions);
+        let sessions = Arc::new(sessions.clone());
         Arc::new(PortListeners::new(sessions, range, kept_ports(), limits))
     });
     let urls: Arc<dyn Urls> = match &ports {
@@ -174,13 +174,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         Some(path) => WarmConfigs::of_file(path).map_err(|error| usage(&error))?,
         None => WarmConfigs::default(),
     };
-    let api = Api::new(Arc::clone(&sessions), urls, keys, &config.serve)
+    let api = Api::new(sessions.clone(), urls, keys, &config.serve)
         .with_warm_configs(warm)
         .with_registries(registries);
-    let exposed = Exposition::new(&metrics, Arc::clone(&sessions), env!("CARGO_PKG_VERSION"));
-    let sessions_to_sweep = Arc::clone(&sessions);
+    let exposed = Exposition::new(&metrics, sessions.clone(), env!("CARGO_PKG_VERSION"));
+    let sessions_to_sweep = sessions.clone();
     let routing = RoutingSettings::of(&config.serve, style.clone());
-    let router = Router::new(sessions, routing)
+    let router = Router::new(Arc::new(sessions), routing)
         .with_access(access)
         .with_metrics(metrics.clone());
     let service = Arc::new(Service::new(api, router).with_metrics(metrics.clone()));
@@ -275,7 +275,7 @@ fn tell(format: LogFormat, line: &str) {
 }
 
 /// Removes what failed long ago, from time to time.
-async fn sweep(sessions: Arc<ServiceSessions>) {
+async fn sweep(sessions: AllSessions) {
     loop {
         tokio::time::sleep(SWEEP).await;
         sessions.remove_expired().await;
@@ -325,7 +325,7 @@ fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
 }
 
 /// A cluster; this machine only where that is spelled out.
-async fn connect(global: &GlobalArgs, config: Config) -> Result<Podbay, Failure> {
+async fn connect(global: &GlobalArgs, config: Config, keys: &ApiKeys) -> Result<Podbay, Failure> {
     let backend = match global.backend {
         BackendName::Local => Backend::Local,
         BackendName::Auto | BackendName::Cluster => Backend::Cluster,
@@ -334,16 +334,31 @@ async fn connect(global: &GlobalArgs, config: Config) -> Result<Podbay, Failure>
         .backend(backend)
         .watch_policy(WatchPolicy::Persist);
     let podbay = builder.connect().await?;
-    let rights = podbay.missing_rights().await?;
-    if !rights.is_empty() {
-        let namespace = podbay.namespace().to_owned();
-        return Err(Error::Rights { namespace, rights }.into());
+    has_its_rights(&podbay).await?;
+    for namespace in keys.namespaces() {
+        let podbay = podbay.in_namespace(namespace).map_err(|error| Failure::Usage {
+            message: format!(
+                "an API key names the namespace {namespace:?}: {}",
+                error.chain()
+            ),
+        })?;
+        has_its_rights(&podbay).await?;
     }
     Ok(if podbay.kind() == BackendKind::Local {
         warned(podbay)
     } else {
         podbay
     })
+}
+
+/// Refuses to serve a namespace without a right that the service needs in it.
+async fn has_its_rights(podbay: &Podbay) -> Result<(), Error> {
+    let rights = podbay.missing_rights().await?;
+    if rights.is_empty() {
+        return Ok(());
+    }
+    let namespace = podbay.namespace().to_owned();
+    Err(Error::Rights { namespace, rights })
 }
 
 #[cfg(test)]

@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::SignedDuration;
 use podbay_exec_proxy::listen::{Limits, Listening, serve};
 use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
 use podbay_exec_proxy::routing::{Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
-use podbay_exec_proxy::sessions::ServiceSessions;
-use podbay_fake_cluster::{EPOCH, ScriptedCluster};
+use podbay_fake_cluster::ScriptedCluster;
 use podbay_k8s_client::{ClusterClient as _, Kind, Object, WatchEvent, WatchPolicy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,14 +28,14 @@ pub(crate) async fn live_after_ready() {
     agents::answer(&cluster, || true);
     // One replica starts them, another one is asked.
     let starter = World::on(&cluster, |config| config.hold_milliseconds = 0);
-    let World { api, podbay } = World::on(&cluster, |_| {});
+    let World {
+        api,
+        podbay,
+        sessions,
+    } = World::on(&cluster, |_| {});
     let ready = Moments::default();
     let namespace = podbay.namespace().to_owned();
     let watching = tokio::spawn(watch(cluster.clone(), namespace.clone(), Arc::clone(&ready)));
-    let clock = cluster.clone();
-    let sessions = ServiceSessions::new(podbay, None)
-        .unwrap()
-        .with_clock(move || EPOCH + SignedDuration::try_from(clock.age()).unwrap());
     let style = UrlStyle::Host {
         scheme: Scheme::Https,
         domain: "run.example".parse().unwrap(),

@@ -20,25 +20,25 @@ impl Api {
     pub(super) async fn settled(&self, caller: &Caller, mut known: Known, since: Instant) -> (Known, bool) {
         let deadline = since + self.hold;
         loop {
-            let answers = self.sessions.answers(&known).await;
+            let answers = self.sessions.of(caller).answers(&known).await;
             if is_settled(&known.state, answers) || Instant::now() >= deadline {
                 return (known, answers);
             }
-            let waited = tokio::time::timeout_at(deadline, self.sessions.changes(&known)).await;
-            match self.sessions.find(&caller.owner, known.record.id()).await {
+            let waited = tokio::time::timeout_at(deadline, self.sessions.of(caller).changes(&known)).await;
+            match self.sessions.of(caller).find(&caller.owner, known.record.id()).await {
                 Ok(Some(found)) => known = found,
                 // What was known before is told.
                 Ok(None) | Err(_) => return (known, answers),
             }
             if waited.is_err() {
-                let answers = self.sessions.answers(&known).await;
+                let answers = self.sessions.of(caller).answers(&known).await;
                 return (known, answers);
             }
         }
     }
 
     /// The answer of a session whose server was seen to answer or not.
-    pub(super) async fn describe(&self, known: &Known, answers: bool) -> Result<SessionAnswer, Refusal> {
+    pub(super) async fn describe(&self, caller: &Caller, known: &Known, answers: bool) -> Result<SessionAnswer, Refusal> {
         let record = &known.record;
         let Some(id) = &record.runtime_id else {
             return Err(Refusal::new(
@@ -50,7 +50,7 @@ impl Api {
             Refusal::unavailable("all ports of this machine that sessions may have are taken")
         })?;
         let Status { status, pod_status } = status(&known.state, answers);
-        let key = match self.sessions.session_key(known).await {
+        let key = match self.sessions.of(caller).session_key(known).await {
             Ok(key) => Some(key.expose_secret().to_owned()),
             Err(error) => {
                 tracing::warn!(session = %record.id(), error = error.chain(), "the session's key can't be read");
@@ -67,7 +67,7 @@ impl Api {
         let (restart_count, reason) = known.restarts.clone();
         let failed_with = known.state.verdict();
         let told = if failed_with.is_some() || matches!(known.state, SessionState::Starting(_)) {
-            self.sessions.told(known)
+            self.sessions.of(caller).told(known)
         } else {
             Told::default()
         };

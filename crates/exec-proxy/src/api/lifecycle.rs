@@ -33,7 +33,7 @@ impl Api {
         };
         let Begun { known, differences } = about.write(caller, started)?;
         let (known, answers) = self.settled(caller, known, since).await;
-        let mut answer = self.describe(&known, answers).await?;
+        let mut answer = self.describe(caller, &known, answers).await?;
         if !differences.is_empty() && answer.status_detail.is_none() {
             answer.status_detail = Some(format!(
                 "the session was there, and stays as it is; asked was another {}",
@@ -45,7 +45,7 @@ impl Api {
 
     /// Counts a start; one that is too many in a minute is to be tried again, which OpenHands' V0 clients do by themselves.
     fn count_start(&self, caller: &Caller) -> Result<(), NotStarted> {
-        let Some(most) = self.starts_per_minute else {
+        let Some(most) = caller.starts_per_minute else {
             return Ok(());
         };
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Api {
         let drawn = Drawn::now(self.policy.on_this_machine)?;
         let request = body.request(&self.policy, &drawn)?;
         let counted = || self.count_start(caller);
-        Ok(self.sessions.start(&caller.owner, &id, request, counted).await?)
+        Ok(self.sessions.of(caller).start(caller, &id, request, counted).await?)
     }
 
     /// `POST /stop`: one that is not there is stopped, and so is nobody's: V0's clients send null after a start that failed.
@@ -75,7 +75,7 @@ impl Api {
         let Some(known) = self.known(caller, &id).await? else {
             return Ok(stopped);
         };
-        let done = self.sessions.stop(&known).await;
+        let done = self.sessions.of(caller).stop(&known).await;
         Audited::of(Action::Stop, &known).write(caller, done.map_err(|error| Refusal::from(&error)))?;
         Ok(stopped)
     }
@@ -83,8 +83,8 @@ impl Api {
     /// `POST /pause`.
     pub(super) async fn pause(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let known = self.asked(caller, body).await?;
-        let drained = self.sessions.drain(&known, self.pause_drain).await;
-        let done = self.sessions.pause(&known).await;
+        let drained = self.sessions.of(caller).drain(&known, self.pause_drain).await;
+        let done = self.sessions.of(caller).pause(&known).await;
         Audited::of(Action::Pause, &known).write(caller, done.map_err(|error| Refusal::from(&error)))?;
         let cut = match drained {
             Drained::Idle => String::new(),
@@ -103,10 +103,10 @@ impl Api {
     pub(super) async fn resume(&self, caller: &Caller, body: &[u8]) -> Result<Answer, Refusal> {
         let since = Instant::now();
         let known = self.asked(caller, body).await?;
-        let done = self.sessions.resume(&known).await;
+        let done = self.sessions.of(caller).resume(caller, &known).await;
         let known = Audited::of(Action::Resume, &known).write(caller, done.map_err(Refusal::from))?;
         let (known, answers) = self.settled(caller, known, since).await;
-        Ok(json(StatusCode::OK, &self.describe(&known, answers).await?))
+        Ok(json(StatusCode::OK, &self.describe(caller, &known, answers).await?))
     }
 
     /// The session that a body names.
@@ -120,7 +120,7 @@ impl Api {
     /// The session of a runtime id; none for a text that is no such id.
     pub(super) async fn known(&self, caller: &Caller, id: &str) -> Result<Option<Known>, Refusal> {
         match id.parse::<RuntimeId>() {
-            Ok(id) => Ok(self.sessions.find_by_runtime_id(&caller.owner, &id).await?),
+            Ok(id) => Ok(self.sessions.of(caller).find_by_runtime_id(&caller.owner, &id).await?),
             Err(_) => Ok(None),
         }
     }

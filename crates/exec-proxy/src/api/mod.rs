@@ -47,7 +47,7 @@ use podbay_config::ServeConfig;
 use crate::body::Body;
 use crate::keys::{ApiKeys, Caller, StartRate};
 use crate::registry::Registries;
-use crate::sessions::ServiceSessions;
+use crate::sessions::AllSessions;
 use answer::Answer;
 use error::Refusal;
 use pod_fields::PodPolicy;
@@ -62,7 +62,7 @@ const KEY_HEADER: &str = "x-api-key";
 
 /// The API, over the sessions of a service.
 pub struct Api {
-    sessions: Arc<ServiceSessions>,
+    sessions: AllSessions,
     urls: Arc<dyn Urls>,
     keys: ApiKeys,
     warm: WarmConfigs,
@@ -74,30 +74,29 @@ pub struct Api {
     body_limit: usize,
     /// How long a pause waits for what runs.
     pause_drain: Duration,
-    /// How many sessions one key may start in a minute.
-    starts_per_minute: Option<u32>,
     rate: Mutex<StartRate>,
 }
 
 impl Api {
     /// The API as the settings have it.
     pub fn new(
-        sessions: Arc<ServiceSessions>,
+        sessions: impl Into<AllSessions>,
         urls: Arc<dyn Urls>,
         keys: ApiKeys,
         config: &ServeConfig,
     ) -> Self {
+        let sessions = sessions.into();
+        let own = sessions.own();
         Self {
             policy: StartPolicy {
-                on_this_machine: sessions.is_on_this_machine(),
+                on_this_machine: own.is_on_this_machine(),
                 v0_server: config.v0_server.clone(),
                 persistent: config.persistent,
                 resource_factor_limit: config.resource_factor_limit,
-                pod: PodPolicy::of(sessions.config(), config),
+                pod: PodPolicy::of(own.config(), config),
             },
             hold: Duration::from_millis(config.hold_milliseconds),
             pause_drain: Duration::from_secs(config.pause_drain_seconds),
-            starts_per_minute: config.starts_per_minute,
             rate: Mutex::default(),
             body_limit: usize::try_from(config.api_body_bytes).unwrap_or(usize::MAX),
             sessions,

@@ -25,8 +25,8 @@ impl Api {
         let known = self.by_session_id(caller, id).await?;
         let known = known.ok_or_else(|| Refusal::no_session(id))?;
         let (known, answers) = self.settled(caller, known, since).await;
-        self.sessions.ask_what_is_told(&known).await;
-        Ok(json(StatusCode::OK, &self.describe(&known, answers).await?))
+        self.sessions.of(caller).ask_what_is_told(&known).await;
+        Ok(json(StatusCode::OK, &self.describe(caller, &known, answers).await?))
     }
 
     /// `GET /sessions/batch?ids=`: one entry for each id, in their order, null for one that is not known.
@@ -39,7 +39,7 @@ impl Api {
         }
         let entries = stream::iter(ids).map(|id| async move {
             match self.by_session_id(caller, &id).await? {
-                Some(known) => self.describe_now(&known).await.map(Some),
+                Some(known) => self.describe_now(caller, &known).await.map(Some),
                 None => Ok(None),
             }
         });
@@ -59,8 +59,8 @@ impl Api {
             .await?
             .ok_or_else(|| Refusal::no_runtime(id))?;
         let (known, answers) = self.settled(caller, known, since).await;
-        self.sessions.ask_what_is_told(&known).await;
-        let answer = self.describe(&known, answers).await?;
+        self.sessions.of(caller).ask_what_is_told(&known).await;
+        let answer = self.describe(caller, &known, answers).await?;
         let Some(status) = status_of_failure(&known) else {
             return Ok(json(StatusCode::OK, &answer));
         };
@@ -74,8 +74,8 @@ impl Api {
 
     /// `GET /list`: clients count every session that is listed as one that runs.
     pub(super) async fn list(&self, caller: &Caller) -> Result<Answer, Refusal> {
-        let all = self.sessions.list(&caller.owner).await?;
-        let runtimes = stream::iter(all).map(|known| async move { self.describe_now(&known).await });
+        let all = self.sessions.of(caller).list(&caller.owner).await?;
+        let runtimes = stream::iter(all).map(|known| async move { self.describe_now(caller, &known).await });
         let runtimes: Vec<_> = runtimes.buffered(AT_ONCE).collect().await;
         let runtimes: Vec<SessionAnswer> = runtimes
             .into_iter()
@@ -85,15 +85,15 @@ impl Api {
         Ok(json(StatusCode::OK, &json!({"runtimes": runtimes})))
     }
 
-    async fn describe_now(&self, known: &Known) -> Result<SessionAnswer, Refusal> {
-        let answers = self.sessions.answers(known).await;
-        self.describe(known, answers).await
+    async fn describe_now(&self, caller: &Caller, known: &Known) -> Result<SessionAnswer, Refusal> {
+        let answers = self.sessions.of(caller).answers(known).await;
+        self.describe(caller, known, answers).await
     }
 
     /// The session of a client's id; none for a text that is no such id.
     async fn by_session_id(&self, caller: &Caller, id: &str) -> Result<Option<Known>, Refusal> {
         match id.parse::<SessionId>() {
-            Ok(id) => Ok(self.sessions.find(&caller.owner, &id).await?),
+            Ok(id) => Ok(self.sessions.of(caller).find(&caller.owner, &id).await?),
             Err(_) => Ok(None),
         }
     }

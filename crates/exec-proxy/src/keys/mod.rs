@@ -3,6 +3,7 @@
 //! A key is kept as its SHA-256. Keys are made of random bits, so a hash tells nothing of one, and what was presented is hashed
 //! and compared in constant time.
 
+mod owners;
 mod rate;
 mod source;
 
@@ -12,6 +13,7 @@ use podbay_manifests::SessionOwner;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub use owners::Owners;
 pub(crate) use rate::StartRate;
 pub use source::{GeneratedKey, KeysError, Sources};
 
@@ -38,6 +40,12 @@ pub struct Caller {
     pub owner: SessionOwner,
     /// The owner's name, as the settings have it.
     pub owner_name: Arc<str>,
+    /// The namespace of these sessions; `None` is the service's own.
+    pub namespace: Option<Arc<str>>,
+    /// How many sessions the owner may have at once for one to be started or resumed with this key; `None` is any number.
+    pub max_sessions: Option<u32>,
+    /// How many sessions the key may start in a minute; `None` is any number.
+    pub starts_per_minute: Option<u32>,
 }
 
 impl ApiKeys {

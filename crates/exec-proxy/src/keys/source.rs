@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use podbay_config::{ApiKeyEntry, ServeConfig};
-use podbay_manifests::{SessionOwner, SessionOwnerError};
+use podbay_manifests::{DnsError, DnsLabel, SessionOwner, SessionOwnerError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ApiKey, ApiKeys, Caller, Hash, hash_of};
@@ -69,6 +69,17 @@ pub enum KeysError {
         #[source]
         source: SessionOwnerError,
     },
+    /// The namespace of a key is none.
+    #[error("API key {key:?}: {namespace:?} is no name of a namespace")]
+    Namespace {
+        /// The key's name.
+        key: String,
+        /// The namespace's.
+        namespace: String,
+        /// What is wrong with it.
+        #[source]
+        source: DnsError,
+    },
     /// Two keys have one name or one hash.
     #[error("API key {key:?} is there twice, by its name or by its hash")]
     Twice {
@@ -81,17 +92,23 @@ impl ApiKeys {
     /// The keys of all sources. Where there are none and the service listens on this machine alone, one is made.
     pub fn gather(sources: Sources<'_>) -> Result<(Self, Option<GeneratedKey>), KeysError> {
         let Sources { config, listen } = sources;
-        let mut entries: Vec<(String, String, Hash)> = Vec::new();
+        let mut entries: Vec<(ApiKeyEntry, Hash)> = Vec::new();
+        let unnamed = |name: &str| ApiKeyEntry {
+            name: name.to_owned(),
+            owner: config.api_key_owner.clone(),
+            ..ApiKeyEntry::default()
+        };
         let mut listed = config.keys.clone();
         if let Some(path) = &config.keys_file {
             listed.extend(of_file(path)?);
         }
-        for ApiKeyEntry { name, owner, sha256 } in listed {
-            entries.push((name, owner, from_hex(&sha256)));
+        for entry in listed {
+            let hash = from_hex(&entry.sha256);
+            entries.push((entry, hash));
         }
         if let Some(key) = &config.api_key {
             let hash = hash_of(key.expose_secret().as_bytes());
-            entries.push((OF_SETTING.to_owned(), config.api_key_owner.clone(), hash));
+            entries.push((unnamed(OF_SETTING), hash));
         }
         let mut made = None;
         if entries.is_empty() {
@@ -101,30 +118,54 @@ impl ApiKeys {
             let key: SecretString =
                 format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()).into();
             let hash = hash_of(key.expose_secret().as_bytes());
-            entries.push((MADE.to_owned(), config.api_key_owner.clone(), hash));
+            entries.push((unnamed(MADE), hash));
             made = Some(key);
         }
         let (mut names, mut hashes) = (BTreeSet::new(), BTreeSet::new());
         let mut keys = Vec::new();
-        for (name, owner, hash) in entries {
-            if !names.insert(name.clone()) || !hashes.insert(hash) {
-                return Err(KeysError::Twice { key: name });
+        for (entry, hash) in entries {
+            if !names.insert(entry.name.clone()) || !hashes.insert(hash) {
+                return Err(KeysError::Twice { key: entry.name });
             }
-            let owner_name = Arc::from(&*owner);
-            let owner = SessionOwner::of(&owner).map_err(|source| KeysError::Owner {
-                key: name.clone(),
-                owner,
-                source,
-            })?;
-            let caller = Caller {
-                key: Arc::from(name),
-                owner,
-                owner_name,
-            };
+            let caller = caller(entry, config)?;
             keys.push(ApiKey { hash, caller });
         }
         Ok((Self(keys), made))
     }
+}
+
+/// Who presents the key of an entry.
+fn caller(entry: ApiKeyEntry, config: &ServeConfig) -> Result<Caller, KeysError> {
+    let ApiKeyEntry {
+        name,
+        owner,
+        sha256: _,
+        namespace,
+        max_sessions,
+        starts_per_minute,
+    } = entry;
+    let owner_name = Arc::from(&*owner);
+    let owner = SessionOwner::of(&owner).map_err(|source| KeysError::Owner {
+        key: name.clone(),
+        owner,
+        source,
+    })?;
+    let namespace = namespace.map(|namespace| match namespace.parse::<DnsLabel>() {
+        Ok(_) => Ok(Arc::from(namespace)),
+        Err(source) => Err(KeysError::Namespace {
+            key: name.clone(),
+            namespace,
+            source,
+        }),
+    });
+    Ok(Caller {
+        namespace: namespace.transpose()?,
+        key: Arc::from(name),
+        owner,
+        owner_name,
+        max_sessions: max_sessions.or(config.max_sessions_per_owner),
+        starts_per_minute: starts_per_minute.or(config.starts_per_minute),
+    })
 }
 
 fn of_file(path: &Path) -> Result<Vec<ApiKeyEntry>, KeysError> {
@@ -162,6 +203,7 @@ mod tests {
             name: name.to_owned(),
             owner: owner.to_owned(),
             sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ..ApiKeyEntry::default()
         }
     }
 
@@ -239,6 +281,12 @@ mod tests {
             gather(&config, "127.0.0.1:1"),
             Err(KeysError::Owner { .. })
         ));
+        let config = keys(vec![ApiKeyEntry {
+            namespace: Some("No_Namespace".to_owned()),
+            ..entry("a", "x", "1")
+        }]);
+        let refused = gather(&config, "127.0.0.1:1").unwrap_err();
+        assert!(matches!(refused, KeysError::Namespace { .. }), "{refused}");
         let config = ServeConfig {
             keys_file: Some("/nowhere".into()),
             ..ServeConfig::default()

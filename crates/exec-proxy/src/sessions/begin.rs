@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use podbay_manifests::SessionOwner;
 use podbay_runtime::{Error, OpenMode, SessionId, SessionRequest, SessionState, StartPhase};
 use tokio::time::Instant;
 
@@ -12,6 +11,7 @@ use super::NotKnown;
 use super::known::{Known, SessionKey};
 use super::service::ServiceSessions;
 use super::starts::Start;
+use crate::keys::Caller;
 
 /// How long a start may take to write down what outlives this process, before its client is told to ask again.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
@@ -55,13 +55,13 @@ impl ServiceSessions {
     /// Starts a session, or finds it, which `admit` is not asked about: returns once it is written down, so that it is found by whoever asks next.
     pub async fn start(
         &self,
-        owner: &SessionOwner,
+        caller: &Caller,
         id: &SessionId,
         request: SessionRequest,
         admit: impl FnOnce() -> Result<(), NotStarted> + Send,
     ) -> Result<Begun, NotStarted> {
         let key = SessionKey {
-            owner: Some(owner.clone()),
+            owner: Some(caller.owner.clone()),
             id: id.clone(),
         };
         let turn = self.turn(&key);
@@ -84,8 +84,8 @@ impl ServiceSessions {
             }
         }
         admit()?;
-        self.has_room_here(&key).await?;
-        let start = self.begin(&key, request, mode)?;
+        self.has_room_here(&key, caller.max_sessions).await?;
+        let start = self.begin(&key, request, mode, caller.max_sessions)?;
         let known = self.stored(&key, start).await?;
         Ok(Begun { known, differences })
     }
@@ -113,7 +113,9 @@ impl ServiceSessions {
             return;
         }
         tracing::info!(session = %key.id, "a start that nobody seems to go on with is carried on");
-        if let Err(error) = self.begin(&key, SessionRequest::default(), OpenMode::Attach) {
+        // It was let in before, by who began it; where it was not, by whatever its owner may have.
+        let limit = self.limit_of(key.owner.as_ref());
+        if let Err(error) = self.begin(&key, SessionRequest::default(), OpenMode::Attach, limit) {
             tracing::warn!(session = %key.id, error = error.chain(), "the start can't be carried on");
         }
     }
@@ -134,8 +136,8 @@ impl ServiceSessions {
     }
 
     /// Refuses one session too many of an owner on this machine, where nothing else does.
-    async fn has_room_here(&self, key: &SessionKey) -> Result<(), NotStarted> {
-        let (Some(limit), Some(owner), true) = (self.owner_limit, &key.owner, self.is_on_this_machine())
+    async fn has_room_here(&self, key: &SessionKey, limit: Option<u32>) -> Result<(), NotStarted> {
+        let (Some(limit), Some(owner), true) = (limit, &key.owner, self.is_on_this_machine())
         else {
             return Ok(());
         };
@@ -151,7 +153,13 @@ impl ServiceSessions {
     }
 
     /// Begins a start that goes on by itself.
-    fn begin(&self, key: &SessionKey, request: SessionRequest, mode: OpenMode) -> Result<Start, Error> {
+    fn begin(
+        &self,
+        key: &SessionKey,
+        request: SessionRequest,
+        mode: OpenMode,
+        owner_limit: Option<u32>,
+    ) -> Result<Start, Error> {
         let starting = self
             .podbay
             .of_owner(key.owner.clone())
@@ -159,7 +167,7 @@ impl ServiceSessions {
             .request(request)
             .mode(mode)
             .keep_failed(true)
-            .owner_limit(self.owner_limit.filter(|_| key.owner.is_some()))
+            .owner_limit(owner_limit.filter(|_| key.owner.is_some()))
             .start()?;
         Ok(self.starts.keep(
             key.clone(),
@@ -167,6 +175,7 @@ impl ServiceSessions {
             self.answering.clone(),
             self.is_on_this_machine(),
             self.metrics.clone(),
+            key.owner.as_ref().and_then(|owner| self.owners.name(owner)),
         ))
     }
 
@@ -194,15 +203,19 @@ impl ServiceSessions {
     }
 
     /// Brings a session back that is paused, has failed or was lost; one that is there stays as it is.
-    pub async fn resume(&self, known: &Known) -> Result<Known, NotStarted> {
+    pub async fn resume(&self, caller: &Caller, known: &Known) -> Result<Known, NotStarted> {
         let key = known.key();
         let turn = self.turn(&key);
         let _turn = turn.lock().await;
-        self.bring_back(&key).await
+        self.bring_back(&key, caller.max_sessions).await
     }
 
     /// The same by one whose turn it is.
-    pub(super) async fn bring_back(&self, key: &SessionKey) -> Result<Known, NotStarted> {
+    pub(super) async fn bring_back(
+        &self,
+        key: &SessionKey,
+        owner_limit: Option<u32>,
+    ) -> Result<Known, NotStarted> {
         let now = self.find_by_key(key).await?;
         if let Some(now) = now
             && matches!(now.state, SessionState::Starting(_) | SessionState::Ready(_))
@@ -210,7 +223,7 @@ impl ServiceSessions {
         {
             return Ok(now);
         }
-        let start = self.begin(key, SessionRequest::default(), OpenMode::Attach)?;
+        let start = self.begin(key, SessionRequest::default(), OpenMode::Attach, owner_limit)?;
         self.stored(key, start).await
     }
 }

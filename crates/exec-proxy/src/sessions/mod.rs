@@ -1,6 +1,7 @@
 //! What the API and the routes ask of sessions, of a cluster or of this machine.
 //!
 //! ```text
+//!   namespaces.rs the sessions of all namespaces of the service
 //!   service.rs    the sessions of the service: paused, woken, ended, followed
 //!   lookup.rs     found: in the index, or by one call
 //!   begin.rs      started and brought back
@@ -21,6 +22,7 @@ mod begin;
 mod drain;
 mod known;
 mod lookup;
+mod namespaces;
 mod pauses;
 mod secrets;
 mod service;
@@ -39,6 +41,7 @@ pub use begin::{Begun, NotStarted};
 pub use drain::Drained;
 pub(crate) use known::VSCODE_PORT;
 pub use known::{Known, PUBLIC_LABEL, SessionKey};
+pub use namespaces::AllSessions;
 pub use service::ServiceSessions;
 pub(crate) use told::{Told, bounded};
 

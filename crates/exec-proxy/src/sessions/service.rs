@@ -25,13 +25,14 @@ use super::stopped::Stopped;
 use super::told::{AllTold, Told};
 use super::unknown::Questions;
 use super::{NotKnown, NotWoken, Route, Sessions};
+use crate::keys::Owners;
 use crate::telemetry::Metrics;
 use crate::telemetry::audit::{self, Action};
 
 /// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The same where watches tell: for what they do not, such as whether its server answers.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How long after a pause nothing wakes: what arrives then was on its way before.
 const QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// How long the watches may take to tell of a pause before whoever asked for it is answered all the same.
@@ -59,8 +60,10 @@ pub struct ServiceSessions {
     pub(super) index: Option<SessionIndex>,
     /// The owner to whom sessions are shown that have none.
     pub(super) adopts: Option<SessionOwner>,
-    /// How many sessions one owner may have at once.
-    pub(super) owner_limit: Option<u32>,
+    /// How many sessions an owner may have at once of whom nothing else is known.
+    owner_limit: Option<u32>,
+    /// What is known of owners.
+    pub(super) owners: Owners,
     pub(super) starts: Starts,
     pub(super) answering: Answering,
     pub(super) keys: SessionKeys,
@@ -87,6 +90,7 @@ impl ServiceSessions {
             index,
             adopts,
             owner_limit: None,
+            owners: Owners::default(),
             starts: Starts::default(),
             answering: Answering::default(),
             keys: SessionKeys::default(),
@@ -112,6 +116,37 @@ impl ServiceSessions {
     pub const fn with_owner_limit(mut self, limit: Option<u32>) -> Self {
         self.owner_limit = limit;
         self
+    }
+
+    /// The same with these owners, who have names and limits of their own.
+    #[must_use]
+    pub fn with_owners(self, owners: Owners) -> Self {
+        Self { owners, ..self }
+    }
+
+    /// Those of another namespace, with the same settings. Watches begin there.
+    pub(super) fn in_namespace(&self, name: &str) -> Result<Self, Error> {
+        let sessions = Self::new(self.podbay.in_namespace(name)?, self.adopts.clone())?;
+        let questions = self.questions().of_another_namespace();
+        Ok(Self {
+            owner_limit: self.owner_limit,
+            questions: Mutex::new(questions),
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&self.clock),
+            ..sessions
+        })
+    }
+
+    /// How many sessions this owner may have at once, where nobody presents an API key.
+    pub(super) fn limit_of(&self, owner: Option<&SessionOwner>) -> Option<u32> {
+        let own = owner.and_then(|owner| self.owners.limit(owner));
+        own.unwrap_or(self.owner_limit)
+    }
+
+    /// Whether it is known that this session is one of these, without asking anybody.
+    pub(super) fn knows(&self, id: &RuntimeId) -> bool {
+        let is_in_index = self.index.as_ref().is_some_and(|index| index.find(id).is_some());
+        is_in_index || self.starts.find(id).is_some()
     }
 
     /// The same, with what happens to them counted there.
@@ -400,13 +435,15 @@ impl Sessions for ServiceSessions {
             self.metrics.woken("too_soon");
             return Err(refused);
         }
-        let resumed = self.bring_back(&key).await;
+        let limit = self.limit_of(key.owner.as_ref());
+        let resumed = self.bring_back(&key, limit).await;
         let resumed = resumed.map(drop).map_err(|error| error.to_string());
         self.metrics
             .woken(if resumed.is_ok() { "done" } else { "refused" });
         audit::by_session_key(
             Action::Wake,
             &known.record,
+            &self.owners,
             resumed.as_ref().err().map(String::as_str),
         );
         resumed.map_err(refused)

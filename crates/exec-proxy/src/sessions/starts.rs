@@ -102,7 +102,9 @@ impl Starts {
         answering: Answering,
         is_on_this_machine: bool,
         metrics: Metrics,
+        owner_name: Option<&str>,
     ) -> Start {
+        let owner_name = owner_name.map(ToOwned::to_owned);
         let (failed, failures) = watch::channel(None);
         let mut all = self.all();
         let number = all.get(&key).map_or(0, |before| before.number + 1);
@@ -120,7 +122,13 @@ impl Starts {
         tokio::spawn(async move {
             let steps = Steps::begin(starting.state());
             let (ended, steps) = steps.until(starting.ready()).await;
-            told(&metrics, &key, ended.as_ref().map(drop), &steps);
+            told(
+                &metrics,
+                &key,
+                owner_name.as_deref(),
+                ended.as_ref().map(drop),
+                &steps,
+            );
             match ended {
                 Ok(session) => {
                     // That a local session's agent answers says nothing of its server; it may have been started anew.
@@ -163,11 +171,18 @@ impl Starts {
 }
 
 /// Counts a start that is over, and writes down how it ended.
-fn told(metrics: &Metrics, key: &SessionKey, ended: Result<(), &Error>, steps: &Steps) {
+fn told(
+    metrics: &Metrics,
+    key: &SessionKey,
+    owner_name: Option<&str>,
+    ended: Result<(), &Error>,
+    steps: &Steps,
+) {
     for (phase, took) in steps.taken() {
         metrics.step(&phase.into(), took);
     }
-    let (owner, id) = (key.owner.as_ref(), key.id.as_str());
+    let label = key.owner.as_ref().map(podbay_manifests::SessionOwner::as_str);
+    let (owner, id) = (owner_name.or(label), key.id.as_str());
     match ended {
         Ok(()) => {
             metrics.step(&Phase { phase: "total" }, steps.total());

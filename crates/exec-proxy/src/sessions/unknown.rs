@@ -1,6 +1,7 @@
 //! Runtime ids that the index does not know: how often the cluster may be asked for them. Pure; the time comes in.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use podbay_manifests::RuntimeId;
@@ -27,11 +28,20 @@ pub(super) enum Unknown {
 /// The questions of late.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
-    asked: VecDeque<Instant>,
+    /// When questions were asked, of all namespaces of this process.
+    asked: Arc<Mutex<VecDeque<Instant>>>,
     unknown: HashMap<RuntimeId, Instant>,
 }
 
 impl Questions {
+    /// Those about another namespace, which count together with these.
+    pub(super) fn of_another_namespace(&self) -> Self {
+        Self {
+            asked: Arc::clone(&self.asked),
+            unknown: HashMap::new(),
+        }
+    }
+
     /// What to do about an id at `now`. A question that may be asked is counted.
     pub(super) fn about(&mut self, id: &RuntimeId, now: Instant) -> Unknown {
         if self
@@ -41,17 +51,17 @@ impl Questions {
         {
             return Unknown::NotThere;
         }
-        while self
-            .asked
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        while asked
             .front()
             .is_some_and(|first| *first + Duration::from_secs(1) <= now)
         {
-            self.asked.pop_front();
+            asked.pop_front();
         }
-        if self.asked.len() >= A_SECOND {
+        if asked.len() >= A_SECOND {
             return Unknown::TooMany;
         }
-        self.asked.push_back(now);
+        asked.push_back(now);
         Unknown::Ask
     }
 
@@ -79,6 +89,8 @@ mod tests {
             assert_eq!(questions.about(&id(byte), now), Unknown::Ask);
         }
         assert_eq!(questions.about(&id(9), now), Unknown::TooMany);
+        let mut of_another = questions.of_another_namespace();
+        assert_eq!(of_another.about(&id(9), now), Unknown::TooMany);
         let later = now + Duration::from_millis(999);
         assert_eq!(questions.about(&id(9), later), Unknown::TooMany);
         assert_eq!(

@@ -5,7 +5,7 @@
 
 use podbay_manifests::{Record, SessionOwner};
 
-use crate::keys::Caller;
+use crate::keys::{Caller, Owners};
 
 /// The target of these lines.
 pub const TARGET: &str = "podbay::audit";
@@ -15,6 +15,8 @@ const MOST: usize = 512;
 
 /// The key of those who have none of the service's: a session's own key.
 const SESSION_KEY: &str = "the session's own";
+/// The owner of what belongs to none.
+const NOBODY: &str = "nobody";
 /// Who does what nobody asked for.
 const SERVICE: &str = "the service";
 
@@ -57,8 +59,10 @@ pub(crate) fn by_caller(
 }
 
 /// Something happened to a session by who knows its key.
-pub(crate) fn by_session_key(action: Action, record: &Record, refused: Option<&str>) {
-    let owner = hash(record.spec.owner());
+pub(crate) fn by_session_key(action: Action, record: &Record, owners: &Owners, refused: Option<&str>) {
+    let label = record.spec.owner();
+    let name = label.and_then(|owner| owners.name(owner));
+    let owner = name.or(label.map(SessionOwner::as_str)).unwrap_or(NOBODY);
     let runtime_id = record
         .runtime_id
         .as_ref()
@@ -74,21 +78,16 @@ pub(crate) fn by_session_key(action: Action, record: &Record, refused: Option<&s
     );
 }
 
-/// Something happened to a session of this owner that was begun before.
-pub(crate) fn by_service(action: Action, owner: Option<&SessionOwner>, session: &str, failed: Option<&str>) {
+/// Something happened to a session of this owner that was begun before. An owner who has no key any more is known by its label alone.
+pub(crate) fn by_service(action: Action, owner: Option<&str>, session: &str, failed: Option<&str>) {
     write(
         action,
-        hash(owner),
+        owner.unwrap_or(NOBODY),
         SERVICE,
         session,
         None,
         failed.map(|reason| (0, reason)),
     );
-}
-
-/// An owner whose name is not known here: sessions have its hash.
-fn hash(owner: Option<&SessionOwner>) -> &str {
-    owner.map_or("nobody", SessionOwner::as_str)
 }
 
 /// As much of a client's text as a line of a log has room for.

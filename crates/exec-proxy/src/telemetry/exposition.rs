@@ -1,7 +1,5 @@
 //! `GET /metrics`, on a listener of its own.
 
-use std::sync::Arc;
-
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -14,7 +12,7 @@ use super::process::Process;
 use super::sessions::OfSessions;
 use crate::body::Body;
 use crate::listen::{Answer, Arrival};
-use crate::sessions::ServiceSessions;
+use crate::sessions::AllSessions;
 
 /// OpenMetrics 1.0, for those who ask for it; Prometheus does.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,7 +25,7 @@ pub struct Exposition(Registry);
 
 impl Exposition {
     /// What these count, the sessions of the service, and this process, of this version.
-    pub fn new(metrics: &Metrics, sessions: Arc<ServiceSessions>, version: &'static str) -> Self {
+    pub fn new(metrics: &Metrics, sessions: impl Into<AllSessions>, version: &'static str) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process));
         let own = registry.sub_registry_with_prefix("podbay");
@@ -37,7 +35,7 @@ impl Exposition {
             Info::new(vec![("version", version)]),
         );
         metrics.register(own);
-        own.register_collector(Box::new(OfSessions(sessions)));
+        own.register_collector(Box::new(OfSessions(sessions.into())));
         Self(registry)
     }
 

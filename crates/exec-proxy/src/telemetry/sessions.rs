@@ -1,7 +1,6 @@
 //! Figures of the index, taken when they are asked for.
 
 use std::fmt;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -9,10 +8,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::sessions::ServiceSessions;
+use crate::sessions::AllSessions;
 
 /// The sessions of a service.
-pub(super) struct OfSessions(pub(super) Arc<ServiceSessions>);
+pub(super) struct OfSessions(pub(super) AllSessions);
 
 impl fmt::Debug for OfSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +27,7 @@ impl Collector for OfSessions {
         };
         let mut sessions = encoder.encode_descriptor(
             "sessions",
-            "Sessions of the namespace by their state, those of every owner",
+            "Sessions by their state, those of every owner",
             None,
             MetricType::Gauge,
         )?;
@@ -38,7 +37,7 @@ impl Collector for OfSessions {
         }
         let stale = encoder.encode_descriptor(
             "index_staleness",
-            "How old what is known of the namespace may be; 0 while the watches are in touch with the cluster",
+            "How old what is known of them may be; 0 while the watches are in touch with the cluster",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;

@@ -142,6 +142,49 @@ async fn a_key_that_starts_too_often_is_told_to_try_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_may_have_limits_of_its_own() {
+    let cluster = cluster();
+    let world = World::on(&cluster, |config| {
+        config.max_sessions_per_owner = Some(1);
+        config.starts_per_minute = Some(9);
+        config.keys[0].max_sessions = Some(2);
+        config.keys[0].starts_per_minute = Some(3);
+    });
+    let begun = world.start(&stock("a", IMAGE)).await;
+    world.until("a", "running").await;
+    world.start(&stock("b", IMAGE)).await;
+    world.until("b", "running").await;
+    let (status, body) = world.post("/start", &stock("c", IMAGE)).await;
+    let detail = body["detail"].as_str().unwrap_or_default();
+    assert!(
+        status == 503 && detail.contains("2 sessions that its owner may have"),
+        "{body}"
+    );
+    // That was the third in this minute.
+    let (status, body) = world.post("/start", &stock("c", IMAGE)).await;
+    assert_eq!(status, 429, "{body}");
+    // A key without any has the settings'.
+    let start_of_bob = async |id| {
+        let body = stock(id, IMAGE).to_string();
+        world.ask("POST", "/start", &[BOB], &body).await
+    };
+    assert_eq!(start_of_bob("a").await.0, 200);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let (status, body) = start_of_bob("b").await;
+    let detail = body["detail"].as_str().unwrap_or_default();
+    assert!(
+        status == 503 && detail.contains("1 sessions that its owner may have"),
+        "{body}"
+    );
+    // A request that wakes one comes without a key: what the owner's keys allow holds for it.
+    assert_eq!(world.post("/pause", &named(&begun)).await.0, 200);
+    world.until("a", "paused").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world.sessions.wake(&runtime_id(&begun)).await.unwrap();
+    world.until("a", "running").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_requests_wakes_a_session_once() {
     let cluster = cluster();
     let counted = FaultyCluster::new(Arc::new(cluster.clone()));

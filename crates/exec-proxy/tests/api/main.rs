@@ -9,6 +9,7 @@
 //!   failures.rs  what is told of sessions that do not start
 //!   images.rs    questions to registries
 //!   limits.rs    how much one owner and one key may have
+//!   namespaces.rs  keys with a namespace
 //!   kinds.rs     sessions of each kind of command
 //!   pods.rs      starts, failures, pauses and replicas on a cluster
 //!   settings.rs  each setting of the service has an effect
@@ -24,6 +25,7 @@ mod failures;
 mod images;
 mod kinds;
 mod limits;
+mod namespaces;
 mod pods;
 mod settings;
 mod telemetry;

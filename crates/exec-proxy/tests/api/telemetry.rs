@@ -10,7 +10,7 @@ use podbay_exec_proxy::listen::{Answer, Limits, Listening, serve};
 use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
 use podbay_exec_proxy::routing::{Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
-use podbay_exec_proxy::sessions::ServiceSessions;
+use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
 use podbay_exec_proxy::telemetry::{Exposition, Metrics, audit};
 use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
 use podbay_runtime::{Config, Podbay, WatchPolicy};
@@ -44,21 +44,21 @@ async fn service() -> (SocketAddr, SocketAddr) {
     let podbay = Podbay::builder(config).watch_policy(WatchPolicy::Persist);
     let metrics = Metrics::default();
     let sessions = ServiceSessions::new(podbay.with_client(Arc::new(cluster)), None).unwrap();
-    let sessions = Arc::new(sessions.with_metrics(metrics.clone()));
     let listen_address = "127.0.0.1:8000".parse().unwrap();
     let (keys, _) = ApiKeys::gather(Sources {
         config: &serve,
         listen: listen_address,
     })
     .unwrap();
+    let sessions = AllSessions::of_keys(sessions.with_metrics(metrics.clone()), &keys).unwrap();
     let style = UrlStyle::Host {
         scheme: Scheme::Http,
         domain: "run.example".parse().unwrap(),
         separator: Separator::Dot,
     };
-    let api = Api::new(Arc::clone(&sessions), Arc::new(style.clone()), keys, &serve);
-    let exposed = Exposition::new(&metrics, Arc::clone(&sessions), "1.2.3");
-    let router = Router::new(sessions, RoutingSettings::new(style)).with_metrics(metrics.clone());
+    let api = Api::new(sessions.clone(), Arc::new(style.clone()), keys, &serve);
+    let exposed = Exposition::new(&metrics, sessions.clone(), "1.2.3");
+    let router = Router::new(Arc::new(sessions), RoutingSettings::new(style)).with_metrics(metrics.clone());
     let service = Service::new(api, router).with_metrics(metrics.clone());
     let listening = Listening {
         metrics,

@@ -10,7 +10,7 @@ use podbay_config::{ApiKeyEntry, ServeConfig};
 use podbay_exec_proxy::api::Api;
 use podbay_exec_proxy::keys::{ApiKeys, Sources};
 use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
-use podbay_exec_proxy::sessions::ServiceSessions;
+use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
 use podbay_fake_cluster::{EPOCH, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient, Kind};
 use podbay_manifests::SessionOwner;
@@ -26,6 +26,7 @@ pub(crate) const BOB: &str = "key of bob";
 pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) podbay: Podbay,
+    pub(crate) sessions: AllSessions,
 }
 
 pub(crate) fn keys() -> Vec<ApiKeyEntry> {
@@ -36,6 +37,7 @@ pub(crate) fn keys() -> Vec<ApiKeyEntry> {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect(),
+        ..ApiKeyEntry::default()
     };
     vec![entry("a", "alice", ALICE), entry("b", "bob", BOB)]
 }
@@ -103,18 +105,17 @@ impl World {
             .as_deref()
             .map(|name| SessionOwner::of(name).unwrap());
         let sessions = ServiceSessions::new(podbay.clone(), adopts).unwrap();
-        let sessions = Arc::new(
-            sessions
-                .with_clock(clock)
-                .with_owner_limit(config.max_sessions_per_owner),
-        );
+        let sessions = sessions
+            .with_clock(clock)
+            .with_owner_limit(config.max_sessions_per_owner);
+        let sessions = AllSessions::of_keys(sessions, &keys).unwrap();
         let style = UrlStyle::Host {
             scheme: Scheme::Https,
             domain: "run.example".parse().unwrap(),
             separator: Separator::Dot,
         };
-        let api = Api::new(sessions, Arc::new(style), keys, &config);
-        Self { api, podbay }
+        let api = Api::new(sessions.clone(), Arc::new(style), keys, &config);
+        Self { api, podbay, sessions }
     }
 
     /// Asks with these keys.

@@ -13,6 +13,7 @@ use podbay_manifests::{Owner, SessionId};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SandboxAddress {
     session: String,
+    namespace: String,
     pod_name: String,
     uid: String,
     ip: Option<IpAddr>,
@@ -53,6 +54,7 @@ impl SandboxAddress {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref());
         Ok(Self {
             session: session.to_string(),
+            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
             pod_name: name,
             uid,
             ip: ip.and_then(|ip| ip.parse().ok()),
@@ -66,6 +68,7 @@ impl SandboxAddress {
     pub(crate) fn for_tests(session: &str, uid: &str) -> Self {
         Self {
             session: session.to_owned(),
+            namespace: "default".to_owned(),
             pod_name: format!("openhands-runtime-{session}"),
             uid: uid.to_owned(),
             ip: None,
@@ -79,6 +82,7 @@ impl SandboxAddress {
     pub fn on_this_machine(session: &str, uid: &str) -> Self {
         Self {
             session: session.to_owned(),
+            namespace: String::new(),
             pod_name: session.to_owned(),
             uid: uid.to_owned(),
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -102,6 +106,11 @@ impl SandboxAddress {
     /// The session's id.
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// The namespace of its pod; empty for a session of this machine.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The name of its pod.
