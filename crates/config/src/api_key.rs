@@ -158,12 +158,17 @@ fn text(fields: &mut BTreeMap<String, Raw>, name: &str) -> Result<String, Mismat
 fn count(fields: &mut BTreeMap<String, Raw>, name: &str) -> Result<Option<u32>, Mismatch> {
     let number = match fields.remove(name) {
         None | Some(Raw::Null) => return Ok(None),
-        Some(Raw::Integer(number)) => u32::try_from(number).ok().filter(|number| (1..=MOST_SESSIONS).contains(number)),
+        Some(Raw::Integer(number)) => u32::try_from(number)
+            .ok()
+            .filter(|number| (1..=MOST_SESSIONS).contains(number)),
         Some(_) => None,
     };
     match number {
         Some(number) => Ok(Some(number)),
-        None => Err(Mismatch::because(format!("{name} is not a whole number from 1 to {MOST_SESSIONS}")).in_field(name)),
+        None => Err(
+            Mismatch::because(format!("{name} is not a whole number from 1 to {MOST_SESSIONS}"))
+                .in_field(name),
+        ),
     }
 }
 
@@ -202,7 +207,11 @@ mod tests {
             "1b".repeat(32),
         );
         let read = ApiKeyEntry::list_of_json(&text).unwrap();
-        let own = (read[0].namespace.as_deref(), read[0].max_sessions, read[0].starts_per_minute);
+        let own = (
+            read[0].namespace.as_deref(),
+            read[0].max_sessions,
+            read[0].starts_per_minute,
+        );
         assert_eq!(own, (Some("ci"), Some(5), Some(9)));
         assert_eq!((read[1].namespace.as_ref(), read[1].max_sessions), (None, None));
         let written = read.to_json().unwrap();

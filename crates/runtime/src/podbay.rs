@@ -183,7 +183,14 @@ impl Podbay {
         }
         let (client, config) = (Arc::clone(&ctx.client), ctx.config.clone());
         let of_owner = self.1.clone();
-        let mut other = Self::new(client, config, namespace.to_owned(), ctx.scope, ctx.policy, ctx.in_cluster);
+        let mut other = Self::new(
+            client,
+            config,
+            namespace.to_owned(),
+            ctx.scope,
+            ctx.policy,
+            ctx.in_cluster,
+        );
         other.1 = of_owner;
         Ok(other)
     }

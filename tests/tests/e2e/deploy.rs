@@ -72,13 +72,18 @@ fn layer(namespace: &Namespace, folder: &Path, name: &str) -> PathBuf {
     layer
 }
 
-/// The Secret that has to be there before.
-async fn secret(namespace: &Namespace) {
+/// The list of API keys: one, for this namespace or for the service's own.
+fn keys_of(namespace: Option<&str>) -> String {
     let sha256: String = Sha256::digest(KEY)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let keys = json!([{"name": "test", "owner": "tests", "sha256": sha256}]).to_string();
+    json!([{"name": "test", "owner": "tests", "sha256": sha256, "namespace": namespace}]).to_string()
+}
+
+/// The Secret that has to be there before.
+async fn secret(namespace: &Namespace) {
+    let keys = keys_of(None);
     let secrets: Api<Secret> = namespace.api();
     let secret = json!({"metadata": {"name": "podbay-serve"},
         "stringData": {"keys.json": keys, "browser-secret": "5".repeat(64)}});
@@ -284,7 +289,16 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
 
 /// Starts the service with these rights; what it complains of, or nothing where it comes up.
 async fn complaint(namespace: &Namespace, kubeconfig: &Path) -> Option<String> {
-    let mut child = Command::new(program::binary())
+    complaint_with(namespace, kubeconfig, None).await
+}
+
+/// The same with these API keys.
+async fn complaint_with(namespace: &Namespace, kubeconfig: &Path, keys: Option<&str>) -> Option<String> {
+    let mut command = Command::new(program::binary());
+    if let Some(keys) = keys {
+        command.env("PODBAY_SERVE_KEYS", keys);
+    }
+    let mut child = command
         .args([
             "serve",
             "--backend",
@@ -330,6 +344,13 @@ async fn without_any_right_of_its_role_the_service_does_not_start() {
         }
         let file = folder.path().join("kubeconfig");
         account::kubeconfig(&namespace, ACCOUNT, &file).await;
+        // A key may name a namespace, where the account has the rights too, or the service does not start.
+        let keys = keys_of(Some("default"));
+        let told = complaint_with(&namespace, &file, Some(&keys)).await.unwrap();
+        assert!(
+            told.contains("in the namespace default: it may not create configmaps"),
+            "{told}"
+        );
         let roles: Api<Role> = namespace.api();
         let rules = roles.get("podbay-serve").await.unwrap().rules.unwrap();
         assert_eq!(complaint(&namespace, &file).await, None);

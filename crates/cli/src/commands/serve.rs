@@ -337,10 +337,7 @@ async fn connect(global: &GlobalArgs, config: Config, keys: &ApiKeys) -> Result<
     has_its_rights(&podbay).await?;
     for namespace in keys.namespaces() {
         let podbay = podbay.in_namespace(namespace).map_err(|error| Failure::Usage {
-            message: format!(
-                "an API key names the namespace {namespace:?}: {}",
-                error.chain()
-            ),
+            message: format!("an API key names the namespace {namespace:?}: {}", error.chain()),
         })?;
         has_its_rights(&podbay).await?;
     }

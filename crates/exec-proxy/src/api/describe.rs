@@ -25,7 +25,12 @@ impl Api {
                 return (known, answers);
             }
             let waited = tokio::time::timeout_at(deadline, self.sessions.of(caller).changes(&known)).await;
-            match self.sessions.of(caller).find(&caller.owner, known.record.id()).await {
+            match self
+                .sessions
+                .of(caller)
+                .find(&caller.owner, known.record.id())
+                .await
+            {
                 Ok(Some(found)) => known = found,
                 // What was known before is told.
                 Ok(None) | Err(_) => return (known, answers),
@@ -38,7 +43,12 @@ impl Api {
     }
 
     /// The answer of a session whose server was seen to answer or not.
-    pub(super) async fn describe(&self, caller: &Caller, known: &Known, answers: bool) -> Result<SessionAnswer, Refusal> {
+    pub(super) async fn describe(
+        &self,
+        caller: &Caller,
+        known: &Known,
+        answers: bool,
+    ) -> Result<SessionAnswer, Refusal> {
         let record = &known.record;
         let Some(id) = &record.runtime_id else {
             return Err(Refusal::new(

@@ -63,7 +63,11 @@ impl Api {
         let drawn = Drawn::now(self.policy.on_this_machine)?;
         let request = body.request(&self.policy, &drawn)?;
         let counted = || self.count_start(caller);
-        Ok(self.sessions.of(caller).start(caller, &id, request, counted).await?)
+        Ok(self
+            .sessions
+            .of(caller)
+            .start(caller, &id, request, counted)
+            .await?)
     }
 
     /// `POST /stop`: one that is not there is stopped, and so is nobody's: V0's clients send null after a start that failed.
@@ -106,7 +110,10 @@ impl Api {
         let done = self.sessions.of(caller).resume(caller, &known).await;
         let known = Audited::of(Action::Resume, &known).write(caller, done.map_err(Refusal::from))?;
         let (known, answers) = self.settled(caller, known, since).await;
-        Ok(json(StatusCode::OK, &self.describe(caller, &known, answers).await?))
+        Ok(json(
+            StatusCode::OK,
+            &self.describe(caller, &known, answers).await?,
+        ))
     }
 
     /// The session that a body names.
@@ -120,7 +127,11 @@ impl Api {
     /// The session of a runtime id; none for a text that is no such id.
     pub(super) async fn known(&self, caller: &Caller, id: &str) -> Result<Option<Known>, Refusal> {
         match id.parse::<RuntimeId>() {
-            Ok(id) => Ok(self.sessions.of(caller).find_by_runtime_id(&caller.owner, &id).await?),
+            Ok(id) => Ok(self
+                .sessions
+                .of(caller)
+                .find_by_runtime_id(&caller.owner, &id)
+                .await?),
             Err(_) => Ok(None),
         }
     }

@@ -26,7 +26,10 @@ impl Api {
         let known = known.ok_or_else(|| Refusal::no_session(id))?;
         let (known, answers) = self.settled(caller, known, since).await;
         self.sessions.of(caller).ask_what_is_told(&known).await;
-        Ok(json(StatusCode::OK, &self.describe(caller, &known, answers).await?))
+        Ok(json(
+            StatusCode::OK,
+            &self.describe(caller, &known, answers).await?,
+        ))
     }
 
     /// `GET /sessions/batch?ids=`: one entry for each id, in their order, null for one that is not known.

@@ -24,10 +24,10 @@ impl Owners {
         self.0.get(owner).map(|known| &*known.name)
     }
 
-    /// How many sessions the owner may have at once, where its own key says other than the setting: `None` if there is nothing to say,
-    /// `Some(None)` for any number.
-    pub(crate) fn limit(&self, owner: &SessionOwner) -> Option<Option<u32>> {
-        self.0.get(owner).map(|known| known.limit)
+    /// How many sessions the owner may have at once, where nobody presents a key; `otherwise` for one that has none. `None` is any
+    /// number.
+    pub(crate) fn limit(&self, owner: &SessionOwner, otherwise: Option<u32>) -> Option<u32> {
+        self.0.get(owner).map_or(otherwise, |known| known.limit)
     }
 }
 
@@ -84,7 +84,10 @@ mod tests {
         let key = |name: &str, owner: &str, namespace: Option<&str>, max_sessions: Option<u32>| ApiKeyEntry {
             name: name.to_owned(),
             owner: owner.to_owned(),
-            sha256: format!("{:064x}", name.as_bytes().iter().map(|byte| u32::from(*byte)).sum::<u32>()),
+            sha256: format!(
+                "{:064x}",
+                name.as_bytes().iter().map(|byte| u32::from(*byte)).sum::<u32>()
+            ),
             namespace: namespace.map(str::to_owned),
             max_sessions,
             ..ApiKeyEntry::default()
@@ -101,16 +104,23 @@ mod tests {
             ..ServeConfig::default()
         };
         let listen = "127.0.0.1:1".parse().unwrap();
-        let (keys, _) = ApiKeys::gather(Sources { config: &config, listen }).unwrap();
+        let (keys, _) = ApiKeys::gather(Sources {
+            config: &config,
+            listen,
+        })
+        .unwrap();
         assert_eq!(keys.namespaces(), ["ab", "ci"]);
         let owner = |name| SessionOwner::of(name).unwrap();
         let own = keys.owners(|namespace| namespace.is_none());
-        assert_eq!(own.limit(&owner("alice")), Some(Some(5)));
-        assert_eq!((own.name(&owner("alice")), own.name(&owner("bob"))), (Some("alice"), None));
+        assert_eq!(own.limit(&owner("alice"), None), Some(5));
+        assert_eq!(
+            (own.name(&owner("alice")), own.name(&owner("bob"))),
+            (Some("alice"), None)
+        );
         let ci = keys.owners(|namespace| namespace == Some("ci"));
-        assert_eq!(ci.limit(&owner("alice")), Some(Some(1)));
+        assert_eq!(ci.limit(&owner("alice"), None), Some(1));
         // What a key does not say, the setting does.
-        assert_eq!(ci.limit(&owner("bob")), Some(Some(3)));
-        assert_eq!(ci.limit(&owner("carol")), None);
+        assert_eq!(ci.limit(&owner("bob"), None), Some(3));
+        assert_eq!(ci.limit(&owner("carol"), Some(8)), Some(8));
     }
 }

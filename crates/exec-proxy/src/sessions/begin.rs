@@ -137,8 +137,7 @@ impl ServiceSessions {
 
     /// Refuses one session too many of an owner on this machine, where nothing else does.
     async fn has_room_here(&self, key: &SessionKey, limit: Option<u32>) -> Result<(), NotStarted> {
-        let (Some(limit), Some(owner), true) = (limit, &key.owner, self.is_on_this_machine())
-        else {
+        let (Some(limit), Some(owner), true) = (limit, &key.owner, self.is_on_this_machine()) else {
             return Ok(());
         };
         let all = self.list(owner).await?;

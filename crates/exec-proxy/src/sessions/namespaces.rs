@@ -146,7 +146,10 @@ impl Sessions for AllSessions {
         }
         for sessions in self.each() {
             let found = sessions.route(id).await;
-            if found.map_err(|error| NotWoken::Refused(error.to_string()))?.is_some() {
+            if found
+                .map_err(|error| NotWoken::Refused(error.to_string()))?
+                .is_some()
+            {
                 return sessions.wake(id).await;
             }
         }

@@ -139,8 +139,9 @@ impl ServiceSessions {
 
     /// How many sessions this owner may have at once, where nobody presents an API key.
     pub(super) fn limit_of(&self, owner: Option<&SessionOwner>) -> Option<u32> {
-        let own = owner.and_then(|owner| self.owners.limit(owner));
-        own.unwrap_or(self.owner_limit)
+        owner.map_or(self.owner_limit, |owner| {
+            self.owners.limit(owner, self.owner_limit)
+        })
     }
 
     /// Whether it is known that this session is one of these, without asking anybody.

@@ -80,7 +80,11 @@ async fn a_key_s_sessions_are_in_its_namespace_and_it_sees_no_others() {
         let route = world.sessions.route(&id_of(session)).await.unwrap().unwrap();
         let address = route.address.unwrap();
         assert_eq!(address.namespace(), namespace);
-        world.sessions.connect(&address, route.ports.server).await.unwrap();
+        world
+            .sessions
+            .connect(&address, route.ports.server)
+            .await
+            .unwrap();
     }
     let unknown = RuntimeId::from_random([7; 16]);
     assert!(world.sessions.route(&unknown).await.unwrap().is_none());
@@ -141,5 +145,8 @@ async fn sessions_of_this_machine_have_no_namespaces() {
     let Err(refused) = AllSessions::of_keys(sessions, &keys) else {
         panic!("a namespace of this machine");
     };
-    assert!(refused.to_string().contains("sessions of this machine have none"), "{refused}");
+    assert!(
+        refused.to_string().contains("sessions of this machine have none"),
+        "{refused}"
+    );
 }

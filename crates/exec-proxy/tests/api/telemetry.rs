@@ -211,11 +211,29 @@ async fn a_request_is_found_by_its_id_and_who_did_what_is_written_down() {
     let request = start(&"x".repeat(3000), ALICE);
     let answer = ask(service, &request).await;
     assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let is_of = |line: &serde_json::Value, action: &str, session: &str| {
+        line["target"] == audit::TARGET && line["action"] == action && line["session"] == session
+    };
+    let (log, lines) = loop {
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        // The start that was answered goes on, and fails.
+        if lines.iter().any(|line| is_of(line, "started", "audited")) {
+            break (log, lines);
+        }
+        tokio::task::yield_now().await;
+    };
+    let started = lines
+        .iter()
+        .find(|line| is_of(line, "started", "audited"))
+        .unwrap();
+    assert_eq!(
+        (&started["owner"], &started["key"]),
+        (&"alice".into(), &"the service".into())
+    );
     let audited: Vec<_> = lines
         .iter()
         .filter(|line| line["target"] == audit::TARGET && line["action"] == "start")

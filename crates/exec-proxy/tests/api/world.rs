@@ -115,7 +115,11 @@ impl World {
             separator: Separator::Dot,
         };
         let api = Api::new(sessions.clone(), Arc::new(style), keys, &config);
-        Self { api, podbay, sessions }
+        Self {
+            api,
+            podbay,
+            sessions,
+        }
     }
 
     /// Asks with these keys.
