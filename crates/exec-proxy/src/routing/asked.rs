@@ -22,6 +22,8 @@ pub(super) struct Asked {
     pub(super) by_browser: bool,
     /// Whether its client knows what 503 with `Retry-After` means.
     pub(super) knows_unavailable: bool,
+    /// Whether it asks no more than whether a server is there.
+    pub(super) is_probe: bool,
     /// What a page about a paused session has a person do.
     pub(super) wake_form: Option<Form>,
     /// What was presented as the session's key, with a request that brings a paused session back.
@@ -46,6 +48,7 @@ impl Asked {
         });
         Self {
             by_browser,
+            is_probe,
             wake_form: None,
             knows_unavailable: by_browser
                 || endpoint == Endpoint::Server && V1_ROUTES.iter().any(|route| path.starts_with(route)),

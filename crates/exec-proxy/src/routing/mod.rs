@@ -1,7 +1,9 @@
 //! The way from a URL to a sandbox.
 //!
 //! ```text
-//!   router.rs      a request's way to its sandbox, and the answer's way back
+//!   router.rs      what a request is for, and who answers it
+//!   letting_in.rs  whether one for what checks no key itself is let in
+//!   passing_on.rs  a request sent to its sandbox, and the answer's way back
 //!   tunnels.rs     connections that are no longer HTTP
 //!   relay.rs       bytes between two connections
 //!   entry/         who may see what checks no key itself
@@ -27,7 +29,9 @@ pub mod endpoint;
 mod entry;
 pub mod headers;
 mod hold;
+mod letting_in;
 mod page;
+mod passing_on;
 mod pool;
 pub mod ports;
 pub(crate) mod refusal;

@@ -1,0 +1,99 @@
+//! Whether a request for what checks no key itself is let in, and what a person does on our own pages.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+
+use super::asked::Asked;
+use super::endpoint::Endpoint;
+use super::entry::{Admission, Claim, Entry};
+use super::refusal::Refusal;
+use super::router::Router;
+use super::target::Target;
+use super::url::UrlStyle;
+use crate::body::Body;
+use crate::listen::request::RequestHost;
+use crate::sessions::Sessions;
+
+/// How long a form may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a form, at most.
+const SMALL: usize = 4096;
+
+impl<S: Sessions> Router<S> {
+    /// Whether a request for what checks no key itself is passed on, and the answers to those for our own paths.
+    pub(super) async fn let_in(
+        &self,
+        request: &mut Request<Incoming>,
+        host: &RequestHost,
+        target: &Target,
+        path: &PathAndQuery,
+    ) -> Result<Admission, Refusal> {
+        let style = &self.settings.style;
+        let is_for_server = target.endpoint == Endpoint::Server;
+        let is_own = self.entry.is_own_path(path.path()) && !matches!(style, UrlStyle::Port);
+        let is_wake = is_own && Entry::is_wake_path(path.path());
+        let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
+        if (is_for_server && !is_own) || is_trusted {
+            return Ok(Admission::Pass(None));
+        }
+        let mut claim = Claim::of(request.headers(), path, host, style.scheme());
+        if is_own && request.method() == Method::POST {
+            claim = claim.with_form(&small(request.body_mut()).await);
+        }
+        let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;
+        let (id, key) = (&target.id, route.key.as_ref());
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        if is_wake {
+            if request.method() != Method::POST {
+                return Ok(Admission::Refuse);
+            }
+            let admission = self.entry.wake(&claim, target.endpoint, id, key, now);
+            return Ok(admission);
+        }
+        // Its owner shows what it serves to whoever knows the URL.
+        let is_public = route.public && self.has_pages() && target.endpoint.is_work();
+        if is_public && !is_own {
+            return Ok(Admission::Pass(None));
+        }
+        Ok(if is_for_server {
+            self.entry
+                .links(&claim, style.urls(id, None), style, id, key, now)
+        } else {
+            self.entry.admit(&claim, style, id, target.endpoint, key, now)
+        })
+    }
+
+    /// Brings a session back because a person wants it, and shows what there was to see.
+    pub(super) async fn wake_by_page(&self, target: &Target, asked: &Asked) -> Response<Body> {
+        if !self.settings.hold.wake {
+            return Refusal::Paused.page(None);
+        }
+        match self.sessions.wake(&target.id).await {
+            Ok(()) => {
+                let mut answer = Response::new(Body::empty());
+                *answer.status_mut() = StatusCode::SEE_OTHER;
+                let headers = answer.headers_mut();
+                headers.insert(LOCATION, HeaderValue::from_static("/"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                answer
+            }
+            Err(refused) => Refusal::NotWoken(refused).page(asked.wake_form),
+        }
+    }
+}
+
+/// All of a body that is small; nothing of one that is not, or does not come.
+async fn small(body: &mut Incoming) -> Bytes {
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, SMALL).collect()).await;
+    match collected {
+        Ok(Ok(body)) => body.to_bytes(),
+        _ => Bytes::new(),
+    }
+}
