@@ -9,6 +9,7 @@
 //!   tar_writer.rs     archives from a script, and what is in them    archive
 //!   route_model.rs    who a host and a path mean                     routes
 //!   header_model.rs   what of a request's headers a sandbox gets     headers
+//!   start_model.rs    what of a start's body must arrive             start
 //!   archive_reader.rs what the product reads from them               archive
 //! ```
 
@@ -20,4 +21,5 @@ pub mod label;
 pub mod quantity_model;
 pub mod route_model;
 pub mod script;
+pub mod start_model;
 pub mod tar_writer;

@@ -17,12 +17,15 @@
 //!   warm.rs        configurations that clients are told of
 //!   others.rs      builds; whether the service lives
 //!   urls.rs        the URLs of a session
+//!   fuzzing.rs     the body of a start, for those who fuzz it
 //! ```
 
 mod answer;
 mod body;
 mod describe;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod images;
 mod kind;
 mod launch;
