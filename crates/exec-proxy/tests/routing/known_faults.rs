@@ -318,18 +318,22 @@ async fn the_first_event_arrives_at_once() {
     })
     .await;
     let proxy = Proxy::over(&Scripted::serving(sandbox.address)).await;
-    let mut client = proxy.client().await;
-    let begun = Instant::now();
-    client.send(get("/events")).await;
-    assert_eq!(
-        client.head().await.unwrap().get("content-type"),
-        Some("text/event-stream")
-    );
-    // One byte, in its chunk.
-    assert_eq!(client.exactly(4).await, b"1\r\nd");
-    let took = begun.elapsed();
-    // 50 ms on a quiet machine; the second byte comes after 300.
-    assert!(took < Duration::from_millis(250), "{took:?}");
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let mut client = proxy.client().await;
+        let begun = Instant::now();
+        client.send(get("/events")).await;
+        assert_eq!(
+            client.head().await.unwrap().get("content-type"),
+            Some("text/event-stream")
+        );
+        // One byte, in its chunk.
+        assert_eq!(client.exactly(4).await, b"1\r\nd");
+        times.push(begun.elapsed());
+    }
+    // The median, since other tests share the processors; the second byte comes after 300 ms.
+    times.sort_unstable();
+    assert!(times[times.len() / 2] <= Duration::from_millis(50), "{times:?}");
 }
 
 /// agent-sandbox#1574: the address of a pod that is gone was kept, and every request failed until a restart.
