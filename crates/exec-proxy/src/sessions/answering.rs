@@ -70,9 +70,11 @@ async fn is_alive(podbay: &Podbay, address: &SandboxAddress, port: u16) -> bool 
         .header("host", "sandbox")
         .body(Empty::<Bytes>::new());
     let Ok(request) = request else { return false };
-    tokio::select! {
-        answer = sender.send_request(request) => answer.is_ok_and(|answer| answer.status().is_success()),
-        // It makes the exchange, and ends before the answer only where there is none.
-        _ = connection => false,
-    }
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        // It makes the exchange. Where it ends with it, the answer is there.
+        _ = connection => answer.await,
+    };
+    answer.is_ok_and(|answer| answer.status().is_success())
 }

@@ -1,9 +1,10 @@
 //! Sessions found: in the index, by one call where it does not know them, and with what a start in this process knows better.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use podbay_config::WorkloadKind;
 use podbay_manifests::{RuntimeId, SessionNames, SessionOwner};
-use podbay_runtime::{Error, SessionId, SessionIndex, SessionState};
+use podbay_runtime::{Error, SessionId, SessionIndex, SessionState, SessionView};
 use tokio::time::Instant;
 
 use super::NotKnown;
@@ -55,7 +56,12 @@ impl ServiceSessions {
         let now = self.now();
         let mut all: Vec<Known> = if let Some(index) = &self.index {
             let all = index.list();
-            all.iter().filter_map(|view| Known::of_view(view, now)).collect()
+            let known = all.iter().filter_map(|view| {
+                let mut known = Known::of_view(view, now)?;
+                self.known_address_of_job(&mut known, view);
+                Some(known)
+            });
+            known.collect()
         } else {
             let all = self.podbay.look_at_all().await;
             let all = all.map_err(|error| not_known(&error))?;
@@ -64,6 +70,7 @@ impl ServiceSessions {
         all.retain(|known| self.may_see(owner, known.record.spec.owner()) && !self.is_stopped(known));
         for known in &mut all {
             self.tell_start(known);
+            self.look_after_server(known).await;
         }
         all.sort_by(|one, other| one.record.id().cmp(other.record.id()));
         Ok(all)
@@ -76,16 +83,20 @@ impl ServiceSessions {
                 let known = Known::of_view(&view, self.now());
                 // Two names may meet in a hash.
                 match known.filter(|known| known.key() == *key) {
-                    Some(known) => Some(known),
+                    Some(mut known) => {
+                        self.address_of_job(&mut known, &view).await;
+                        Some(known)
+                    }
                     None => self.look(key).await?,
                 }
             }
             None => self.look(key).await?,
         };
         let found = found.filter(|known| !self.is_stopped(known));
-        let found = self.with_start(key, found);
-        if let Some(known) = &found {
+        let mut found = self.with_start(key, found);
+        if let Some(known) = &mut found {
             self.carry_on(known).await;
+            self.look_after_server(known).await;
         }
         Ok(found)
     }
@@ -102,7 +113,14 @@ impl ServiceSessions {
     pub(super) async fn find_any(&self, id: &RuntimeId) -> Result<Option<Known>, NotKnown> {
         let mut found = if let Some(index) = &self.index {
             let view = index.find(id);
-            view.and_then(|view| Known::of_view(&view, self.now()))
+            let found = view.and_then(|view| Some((Known::of_view(&view, self.now())?, view)));
+            match found {
+                Some((mut known, view)) => {
+                    self.address_of_job(&mut known, &view).await;
+                    Some(known)
+                }
+                None => None,
+            }
         } else {
             let look = self.podbay.look_for(id).await;
             look.map_err(|error| not_known(&error))?.map(Known::from)
@@ -123,8 +141,69 @@ impl ServiceSessions {
         if let Some(known) = &mut found {
             self.tell_start(known);
             self.carry_on(known).await;
+            self.look_after_server(known).await;
         }
         Ok(found)
+    }
+
+    /// A server of this machine that has ended is told as the failure that it is: a pod would have ended with it, but the agent of such a
+    /// session lives on. One that answered the last time it was asked for anything is taken to run.
+    async fn look_after_server(&self, known: &mut Known) {
+        let has_server = self.is_on_this_machine() && known.record.spec.server().is_some();
+        let answered = known
+            .address
+            .as_ref()
+            .is_some_and(|address| self.answering.contains(address.uid()));
+        if !has_server || answered || !matches!(known.state, SessionState::Ready(_)) {
+            return;
+        }
+        let podbay = self.podbay.of_owner(known.record.spec.owner().cloned());
+        let ended = match podbay.existing(known.record.id().as_str()) {
+            Ok(session) => session.ended_command().await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(Some(verdict)) => known.state = SessionState::Failed(verdict),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(session = %known.record.id(), error = error.chain(), "it can't be told whether the server runs");
+            }
+        }
+    }
+
+    /// Puts in the address of a Job's pod, if it is known without asking. Returns the UID of a pod that has to be asked for.
+    fn known_address_of_job<'a>(&self, known: &mut Known, view: &'a SessionView) -> Option<&'a str> {
+        if known.address.is_some() || known.record.spec.workload() != WorkloadKind::Job {
+            return None;
+        }
+        let uid = view.pod_uid()?;
+        known.address = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).get(uid);
+        // One without an address can't be reached yet.
+        (known.address.is_none() && view.pod_ip().is_some()).then_some(uid)
+    }
+
+    /// The same, and asks the cluster.
+    async fn address_of_job(&self, known: &mut Known, view: &SessionView) {
+        let Some(uid) = self.known_address_of_job(known, view) else {
+            return;
+        };
+        let podbay = self.podbay.of_owner(known.record.spec.owner().cloned());
+        let asked = match podbay.existing(known.record.id().as_str()) {
+            Ok(session) => session.address().await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(Some(address)) if address.uid() == uid && address.ip().is_some() => {
+                let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                jobs.keep(address.clone());
+                known.address = Some(address);
+            }
+            // Another pod has taken its place, which the index will tell.
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(session = %known.record.id(), error = error.chain(), "the pod of a Job can't be asked for");
+            }
+        }
     }
 
     /// Asks the cluster for a runtime id that the index does not know, as often as it may be asked.

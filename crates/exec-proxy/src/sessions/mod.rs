@@ -6,6 +6,7 @@
 //!   lookup.rs     found: in the index, or by one call
 //!   begin.rs      started and brought back
 //!   drain.rs      what runs is waited for before a pause
+//!   jobs.rs       where the pods of Jobs are
 //!   known.rs      one of them
 //!   starts.rs     starts under way in this process, and failed ones
 //!   steps.rs      how long the steps of a start take
@@ -20,6 +21,7 @@
 mod answering;
 mod begin;
 mod drain;
+mod jobs;
 mod known;
 mod lookup;
 mod namespaces;

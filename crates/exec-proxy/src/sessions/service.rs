@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answering::Answering;
+use super::jobs::JobAddresses;
 use super::known::{Known, SessionKey};
 use super::pauses::Pauses;
 use super::secrets::SessionKeys;
@@ -69,6 +70,7 @@ pub struct ServiceSessions {
     pub(super) keys: SessionKeys,
     pub(super) questions: Mutex<Questions>,
     pub(super) pauses: Mutex<Pauses>,
+    pub(super) jobs: Mutex<JobAddresses>,
     stopped: Mutex<Stopped>,
     told: Mutex<AllTold>,
     pub(super) metrics: Metrics,
@@ -96,6 +98,7 @@ impl ServiceSessions {
             keys: SessionKeys::default(),
             questions: Mutex::default(),
             pauses: Mutex::default(),
+            jobs: Mutex::default(),
             stopped: Mutex::default(),
             told: Mutex::default(),
             metrics: Metrics::default(),
@@ -451,6 +454,11 @@ impl Sessions for ServiceSessions {
     }
 
     async fn connect(&self, address: &SandboxAddress, port: u16) -> Result<BoxIo, DialError> {
-        self.podbay.dial(address, port).await
+        let connected = self.podbay.dial(address, port).await;
+        if connected.is_err() && self.is_on_this_machine() {
+            // Its server may have ended: that is looked for when it is asked after next.
+            self.answering.forget(address.uid());
+        }
+        connected
     }
 }

@@ -73,9 +73,11 @@ async fn known(cluster: &ScriptedCluster, call: &PortCall) -> (Vec<u8>, String) 
         let key = ObjectKey::new(kind, &call.namespace, name);
         cluster.get(&key).await.unwrap().unwrap()
     };
-    let secret = get(Kind::Secret, &format!("{}-env", call.pod)).await;
-    let data = secret.into_secret().unwrap().data.unwrap();
     let pod = get(Kind::Pod, &call.pod).await;
+    // Its record, or its Job, which has the record's name.
+    let owners = pod.metadata().owner_references.as_deref().unwrap_or_default();
+    let secret = get(Kind::Secret, &format!("{}-env", owners[0].name)).await;
+    let data = secret.into_secret().unwrap().data.unwrap();
     (data["session-api-key"].0.clone(), pod.uid().to_owned())
 }
 

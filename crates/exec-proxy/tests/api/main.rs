@@ -8,6 +8,7 @@
 //!   drain.rs     what runs is waited for before a pause
 //!   failures.rs  what is told of sessions that do not start
 //!   images.rs    questions to registries
+//!   registry_tls.rs  the same over TLS
 //!   limits.rs    how much one owner and one key may have
 //!   namespaces.rs  keys with a namespace
 //!   kinds.rs     sessions of each kind of command
@@ -27,6 +28,7 @@ mod kinds;
 mod limits;
 mod namespaces;
 mod pods;
+mod registry_tls;
 mod settings;
 mod telemetry;
 mod world;

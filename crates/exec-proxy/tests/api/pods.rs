@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use podbay_exec_proxy::sessions::ServiceSessions;
+use podbay_config::WorkloadKind;
+use podbay_exec_proxy::sessions::{ServiceSessions, Sessions as _};
 use podbay_fake_cluster::{
     Fault, FaultyCluster, ImageTrouble, On, Operation, Script, ScriptedCluster, Trouble, When,
 };
 use podbay_k8s_client::Kind;
+use podbay_manifests::RuntimeId;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -203,6 +205,50 @@ async fn what_was_asked_otherwise_is_told_of_a_session_that_is_there() {
         detail.contains("stays as it is") && detail.contains("debian:13"),
         "{detail}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_a_job_runs_is_reached_and_its_job_asked_for_once() {
+    let cluster = ScriptedCluster::new();
+    agents::answer(&cluster, || true);
+    let counted = FaultyCluster::new(Arc::new(cluster.clone()));
+    let world = World::made(
+        Arc::new(counted.clone()),
+        &cluster,
+        |config| config.kubernetes.workload = WorkloadKind::Job,
+        |_| {},
+    );
+    let begun = world.start(&stock("a", "debian:12")).await;
+    world.until("a", "running").await;
+    let id: RuntimeId = begun["runtime_id"].as_str().unwrap().parse().unwrap();
+    let reads = || -> usize {
+        let counts = counted.counts().into_iter();
+        let of_jobs =
+            counts.filter(|((operation, kind), _)| *operation == Operation::Get && *kind == Some(Kind::Job));
+        of_jobs.map(|(_, count)| count).sum()
+    };
+    let before = reads();
+    // Another replica has to ask.
+    let other = World::made(
+        Arc::new(counted.clone()),
+        &cluster,
+        |config| config.kubernetes.workload = WorkloadKind::Job,
+        |_| {},
+    );
+    for _ in 0..20 {
+        let route = other.sessions.route(&id).await.unwrap().unwrap();
+        if let Some(address) = route.address {
+            other
+                .sessions
+                .connect(&address, route.ports.server)
+                .await
+                .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let route = other.sessions.route(&id).await.unwrap().unwrap();
+    assert!(route.address.is_some(), "{route:?}");
+    assert_eq!(reads() - before, 1);
 }
 
 #[tokio::test(start_paused = true)]

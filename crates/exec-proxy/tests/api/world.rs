@@ -70,7 +70,8 @@ impl World {
         Self::made(Arc::new(cluster.clone()), cluster, sessions, |_| {})
     }
 
-    fn made(
+    /// Over pods, by a client of its own, with a configuration of sessions and of the service.
+    pub(crate) fn made(
         client: Arc<dyn ClusterClient>,
         cluster: &ScriptedCluster,
         sessions: impl FnOnce(&mut Config),

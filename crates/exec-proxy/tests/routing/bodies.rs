@@ -120,6 +120,7 @@ async fn large_bodies_are_exact_both_ways_in_flat_memory() {
     let answer = sender.send_request(request("GET", 0)).await.unwrap();
     assert_eq!(answer.headers()["content-length"], size.to_string());
     assert!(hash_of(answer.into_body()).await == (expected, size));
+    sender.ready().await.unwrap();
     let answer = sender.send_request(request("POST", size)).await.unwrap();
     let hash = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(hash[..], expected);

@@ -91,6 +91,11 @@ impl SessionView {
         self.pod()?.metadata.name.as_deref()
     }
 
+    /// The UID of the pod that counts.
+    pub fn pod_uid(&self) -> Option<&str> {
+        self.pod()?.metadata.uid.as_deref()
+    }
+
     /// Where its sandbox is: the pod that counts, if it belongs to the record itself. `None` if it does not, or either is
     /// unknown. A Job's pod belongs to the Job, which is not watched: [`Session::address`](crate::Session::address) asks.
     pub fn address(&self) -> Option<SandboxAddress> {

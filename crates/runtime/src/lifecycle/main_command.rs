@@ -13,11 +13,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::agent::AgentConnection;
-use crate::agent::request::{empty, json, request, to_json};
+use crate::agent::request::{done, empty, json, request, to_json};
 use crate::error::{AgentFailure, Error};
 
 /// The process's name, by which the agent starts it once, however often it is asked.
-const ID: &str = "podbay-main";
+pub(crate) const ID: &str = "podbay-main";
 /// How long the agent may take to start a program, and how often it is asked meanwhile.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -84,6 +84,36 @@ pub(crate) async fn run_main_command(
             source: Box::new(source),
         }),
     }
+}
+
+/// Has the agent of a session of this machine start its server again, if that has ended; one that runs is left alone.
+pub(crate) async fn start_ended_server(
+    agent: &AgentConnection,
+    spec: &SessionSpec,
+    key: &SecretString,
+) -> Result<(), Error> {
+    let is_server = matches!(command(spec, true), Some((_, true)));
+    let Some(id) = ID.parse::<ProcessId>().ok().filter(|_| is_server) else {
+        return Ok(());
+    };
+    let forgotten = async {
+        let look = request(Method::GET, &path::process(&id), empty())?;
+        if json::<ProcessInfo>(agent, look).await?.end.is_some() {
+            done(agent, request(Method::DELETE, &path::process(&id), empty())?).await?;
+        }
+        Ok(())
+    };
+    match forgotten.await {
+        Ok(()) => {}
+        Err(AgentFailure::Refused { error, .. }) if error.code == AgentErrorCode::UnknownProcess => {}
+        Err(source) => {
+            return Err(Error::Agent {
+                session: spec.id().to_string(),
+                source: Box::new(source),
+            });
+        }
+    }
+    run_main_command(agent, spec, true, key).await
 }
 
 fn is_taken(failure: &AgentFailure) -> bool {

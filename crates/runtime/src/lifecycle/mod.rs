@@ -45,7 +45,7 @@ pub(crate) use apply::creation_values;
 pub use close::{Closed, RetainedClaim};
 pub(crate) use close::{close, delete};
 pub(crate) use expiry::{is_expired, remove};
-pub(crate) use main_command::run_main_command;
+pub(crate) use main_command::{ID as MAIN_COMMAND, run_main_command, start_ended_server};
 pub use open::Stored;
 pub(crate) use open::{OpenOperation, OpenOutcome, Origin};
 pub(crate) use pause::pause;

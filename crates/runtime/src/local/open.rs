@@ -16,7 +16,9 @@ use super::session::LocalSession;
 use crate::agent::AgentConnection;
 use crate::dial::{SandboxAddress, Ways};
 use crate::error::Error;
-use crate::lifecycle::{OpenMode, OpenOutcome, Origin, Stored, creation_values, run_main_command};
+use crate::lifecycle::{
+    OpenMode, OpenOutcome, Origin, Stored, creation_values, run_main_command, start_ended_server,
+};
 use crate::machine::{InProcess, Keeper, Machine};
 
 /// The port of an agent that listens on a socket.
@@ -242,12 +244,15 @@ impl LocalOpen {
         self.tell_stored(&record, &secrets);
         let has_agent = locked.has_agent().map_err(failed)?;
         let (origin, times) = if has_agent {
-            if record.paused {
+            let (origin, times) = if record.paused {
                 locked.thaw(&file).await.map_err(failed)?;
                 (Origin::Resumed, Some(times(begun, begun)))
             } else {
                 (Origin::Attached, None)
-            }
+            };
+            let key = secrets.key();
+            start_ended_server(&agent(session, sessions, &file, &key), &record.spec, &key).await?;
+            (origin, times)
         } else {
             let program = self.agent_program()?;
             locked.kill_left(&file).await.map_err(failed)?;
@@ -302,10 +307,7 @@ impl LocalOpen {
         };
         let session = self.session();
         let spec = session.read(file)?.spec;
-        let address = SandboxAddress::on_this_machine(session.id(), &file.uid);
-        let ways = Arc::new(Ways::of_socket(sessions.socket(&session.name())));
-        let agent = AgentConnection::new(ways, address, NO_PORT, key.clone());
-        run_main_command(&agent, &spec, true, &key).await
+        run_main_command(&agent(&session, sessions, file, &key), &spec, true, &key).await
     }
 
     fn agent_program(&self) -> Result<AgentProgram, Error> {
@@ -357,6 +359,18 @@ impl LocalOpen {
             goes_on,
         }
     }
+}
+
+/// A connection to the agent of a session of this machine. None is made before it is used.
+fn agent(
+    session: &LocalSession,
+    sessions: &Sessions,
+    file: &SessionFile,
+    key: &SecretString,
+) -> AgentConnection {
+    let address = SandboxAddress::on_this_machine(session.id(), &file.uid);
+    let ways = Arc::new(Ways::of_socket(sessions.socket(&session.name())));
+    AgentConnection::new(ways, address, NO_PORT, key.clone())
 }
 
 /// The seconds of a start that began then, and had made all but what runs at `made`.

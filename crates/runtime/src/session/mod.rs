@@ -4,6 +4,7 @@ mod actions;
 mod builder;
 mod cluster;
 mod describe;
+mod ended_command;
 mod figures;
 mod handle;
 mod look;

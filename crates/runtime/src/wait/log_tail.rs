@@ -11,7 +11,7 @@ use crate::context::SessionContext;
 
 /// How much of the log is told: enough for the end of a stack trace, and no more than a screen.
 const LINES: u32 = 10;
-const BYTES: usize = 2048;
+pub(crate) const BYTES: usize = 2048;
 
 /// What stands before the end of the log in a verdict's message.
 const BEFORE_LOG: &str = "; its log ends with:\n";
@@ -72,7 +72,8 @@ async fn read(session: SessionContext<'_>, pod: &str, container: &str) -> Vec<u8
     end
 }
 
-fn told(verdict: Verdict, said: &[u8]) -> Verdict {
+/// The verdict with the end of what a program wrote.
+pub(crate) fn told(verdict: Verdict, said: &[u8]) -> Verdict {
     let said: String = String::from_utf8_lossy(said)
         .chars()
         // Escape sequences would reach the terminal of whoever reads the verdict.

@@ -20,6 +20,7 @@ pub(crate) use deleted::wait_until_deleted;
 pub(crate) use final_verdict::final_verdict;
 pub(crate) use job_pod::{JobPod, wait_for_pod_of_job};
 pub use log_tail::log_tail;
+pub(crate) use log_tail::{BYTES as TAIL_BYTES, told as with_tail};
 pub(crate) use ready::{ReadyWait, wait_until_ready};
 
 /// A start that has failed. No task has run yet, so that none is to blame for what ended.
