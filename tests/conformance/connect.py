@@ -119,6 +119,7 @@ def by_the_client(client, pods):
         'client made': made - begun,
         'session looked for': at['look answered'] - at['look sent'],
         'start to ready': at['running'] - at['start sent'],
+        'start to pod asked for': (created_at(client.options, pod['metadata']['name']) or at['start sent']) - at['start sent'],
         'start to pod ready': pods.until_ready(pod['metadata']['name']) - at['start sent'],
         'start answered': at['start answered'] - at['start sent'],
         'ready to READY': at['READY'] - at['running'],
