@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of the hash that a name has, two characters each. A socket's path may have 107 characters (unix(7)), so that a name is
@@ -21,14 +22,9 @@ impl SessionName {
         hash.update(owner.unwrap_or_default());
         hash.update([SEPARATOR]);
         hash.update(id);
-        let digits = hash.finalize();
-        Self(
-            digits
-                .iter()
-                .take(BYTES)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let mut digits = to_hex(&hash.finalize());
+        digits.truncate(2 * BYTES);
+        Self(digits)
     }
 
     /// The name of a directory, if it is one of ours.

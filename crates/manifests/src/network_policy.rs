@@ -11,6 +11,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use podbay_config::NetworkMode;
+use podbay_protocol::hex::to_hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -138,8 +139,7 @@ fn tcp(port: u16) -> NetworkPolicyPort {
 
 fn label_of(spec: &SessionSpec, rules: &NetworkPolicySpec) -> String {
     // Field by field in a fixed order, so one set of rules has one text.
-    let digest = Sha256::digest(json!(rules).to_string());
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = to_hex(&Sha256::digest(json!(rules).to_string()));
     format!("{}-{}", spec.network(), &hash[..HASH_DIGITS])
 }
 

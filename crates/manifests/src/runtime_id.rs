@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::hex::{hex, is_hex};
+use podbay_protocol::hex::to_hex;
+
+use crate::hex::is_hex;
 
 /// Random bytes of an id.
 const BYTES: usize = 16;
@@ -22,7 +24,7 @@ pub struct RuntimeIdError;
 impl RuntimeId {
     /// The id made of 128 random bits. The caller draws them from a cryptographic generator.
     pub fn from_random(bytes: [u8; BYTES]) -> Self {
-        Self(hex(&bytes))
+        Self(to_hex(&bytes))
     }
 
     /// The id's text.

@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use podbay_protocol::hex::to_hex;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::environment::EnvName;
-use crate::hex::{hex, is_hex};
+use crate::hex::is_hex;
 use crate::metadata::metadata;
 use crate::owner::Owner;
 use crate::session_spec::{SessionSecrets, SessionSpec};
@@ -31,7 +32,7 @@ pub struct SessionKey(SecretString);
 impl SessionKey {
     /// The key made of 256 random bits, in hexadecimal. The caller draws them from a cryptographic generator.
     pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(hex(&bytes).into())
+        Self(to_hex(&bytes).into())
     }
 
     /// Stands for a key that is not made yet, or not shown.
@@ -63,7 +64,7 @@ pub struct KeyHashError;
 impl KeyHash {
     /// The hash of a key, as a client presented it.
     pub fn of(key: &[u8]) -> Self {
-        Self(hex(&Sha256::digest(key)))
+        Self(to_hex(&Sha256::digest(key)))
     }
 
     /// The hash of the key that a session's Secret holds; `None` if it holds none.

@@ -1,7 +1,6 @@
 //! Counts, hashes and keeps what comes out of a stream.
 
-use std::fmt::Write as _;
-
+use podbay_protocol::hex::to_hex;
 use podbay_protocol::{Content, StreamSummary};
 use sha2::{Digest as _, Sha256};
 
@@ -40,18 +39,10 @@ impl Tally {
             capacity: _,
         } = self;
         let capped = bytes > kept.len() as u64;
-        let sha256 = hash
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a String can't fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            });
         (
             StreamSummary {
                 bytes,
-                sha256,
+                sha256: to_hex(&hash.finalize()),
                 truncated,
             },
             Content { bytes: kept, capped },

@@ -4,6 +4,7 @@
 //! * [`agent`]: the native API of the server inside a sandbox.
 //! * [`code`]: the stable code of every error a user can meet.
 //! * [`field`]: what a session is asked with.
+//! * [`hex`]: bytes as hexadecimal digits.
 //! * [`hint`]: what to do about a failure.
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
@@ -21,6 +22,7 @@ pub mod agent;
 mod choices;
 pub mod code;
 pub mod field;
+pub mod hex;
 pub mod hint;
 pub mod outcome;
 pub mod phase;

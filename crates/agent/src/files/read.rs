@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;

@@ -9,7 +9,7 @@ use podbay_archive::{
     Closed, Destination, Extraction, Limits, Links, Policy, Report, Sink, Source, Stopped, tar::Owner,
 };
 use podbay_protocol::agent::files::TreeWritten;
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 

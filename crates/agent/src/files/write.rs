@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use podbay_protocol::agent::FileKind;
 use podbay_protocol::agent::files::{TransferId, Written};
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, fchmod, flock, fstat, ftruncate, openat, renameat, statat,
     unlinkat,

@@ -20,7 +20,7 @@ pub mod source;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac as _};
 use podbay_protocol::agent::proof::{self, Nonce};
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;

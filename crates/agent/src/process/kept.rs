@@ -1,6 +1,6 @@
 //! What is kept of a process that has ended, in little room: an agent keeps the last thousand.
 
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use podbay_protocol::{EndRecord, ProcessEnd, ResourceUsage, StreamEnd};
 
 /// A SHA-256.

@@ -6,8 +6,8 @@ use http::Method;
 use podbay_archive::tar::{Member, MemberKind, Owner, end_of_archive, header, padding};
 use podbay_protocol::agent::files::{TreeWritten, Written};
 use podbay_protocol::agent::process::Taken;
-use podbay_protocol::agent::raw_text::to_hex;
 use podbay_protocol::agent::{AgentErrorCode, HASH_TRAILER, KEY_HEADER, path};
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

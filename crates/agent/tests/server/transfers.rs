@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::Method;
 use podbay_protocol::agent::files::Written;
 use podbay_protocol::agent::process::Taken;
-use podbay_protocol::agent::raw_text::to_hex;
 use podbay_protocol::agent::{AgentErrorCode, HASH_TRAILER, KEY_HEADER, path};
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use http::Method;
 use podbay_archive::tar::{Member, MemberKind, Owner, end_of_archive, header, padding};
 use podbay_protocol::agent::files::TreeWritten;
-use podbay_protocol::agent::raw_text::to_hex;
 use podbay_protocol::agent::{AgentErrorCode, HASH_TRAILER, MEMBERS_TRAILER, path};
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::client::{Agent, BOTH};

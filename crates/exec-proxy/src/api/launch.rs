@@ -7,6 +7,7 @@ use std::io;
 use std::net::TcpListener;
 
 use podbay_manifests::{Launch, ServerCommand, ServerKind, SessionRequest};
+use podbay_protocol::hex::to_hex;
 use secrecy::SecretString;
 
 use super::error::Refusal;
@@ -57,9 +58,8 @@ impl Drawn {
             None
         };
         let secret_key = rand::random::<[u8; 32]>();
-        let digits = secret_key.iter().map(|byte| format!("{byte:02x}"));
         Ok(Self {
-            secret_key: digits.collect::<String>().into(),
+            secret_key: to_hex(&secret_key).into(),
             machine,
         })
     }

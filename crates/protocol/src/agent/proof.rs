@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::raw_text;
+use crate::hex::{from_hex, to_hex};
 
 /// Bytes of a nonce, at least: nobody meets the same one twice.
 pub const NONCE_MIN: usize = 16;
@@ -62,13 +62,13 @@ impl TryFrom<String> for Nonce {
     type Error = InvalidNonce;
 
     fn try_from(text: String) -> Result<Self, InvalidNonce> {
-        raw_text::from_hex(&text).ok_or(InvalidNonce).and_then(Self::new)
+        from_hex(&text).ok_or(InvalidNonce).and_then(Self::new)
     }
 }
 
 impl From<Nonce> for String {
     fn from(nonce: Nonce) -> Self {
-        raw_text::to_hex(&nonce.0)
+        to_hex(&nonce.0)
     }
 }
 

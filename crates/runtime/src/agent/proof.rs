@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, Mac as _};
 use podbay_protocol::agent::proof::{Nonce, message};
-use podbay_protocol::agent::raw_text::from_hex;
+use podbay_protocol::hex::from_hex;
 use sha2::Sha256;
 
 /// Bytes of a nonce.
@@ -25,7 +25,7 @@ pub(super) fn holds(key: &[u8], nonce: &Nonce, uid: &str, proof: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::agent::raw_text::to_hex;
+    use podbay_protocol::hex::to_hex;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use podbay_archive::{Closed, Error as ArchiveError, Packed, Packing, Sink, Source, SourceFile, Stopped};
 use podbay_protocol::agent::files::TransferId;
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;

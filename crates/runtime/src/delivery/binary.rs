@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use podbay_manifests::AGENT_SIZE_LIMIT;
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use super::elf::{self, Machine, NotStatic};
@@ -83,8 +84,7 @@ impl AgentBinary {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || {
             let bytes = std::fs::read(path)?;
-            let digest = Sha256::digest(&bytes);
-            let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = to_hex(&Sha256::digest(&bytes));
             Ok((bytes.into(), hash))
         });
         read.await.unwrap_or_else(|error| Err(io::Error::other(error)))

@@ -15,7 +15,7 @@ use podbay_fake_cluster::{PortCall, ScriptedCluster};
 use podbay_k8s_client::{Kind, Object, ObjectKey};
 use podbay_protocol::agent::path;
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest, message};
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use sha2::Sha256;
 use tokio::io::DuplexStream;
 

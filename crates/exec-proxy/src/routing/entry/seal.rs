@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, Mac as _};
 use podbay_manifests::{KeyHash, RuntimeId};
+use podbay_protocol::hex::{from_hex, to_hex};
 use secrecy::{ExposeSecret as _, SecretBox};
 use sha2::Sha256;
 
@@ -40,8 +41,8 @@ impl Sealer {
     pub(super) fn seal(&self, purpose: Purpose, subject: &Subject<'_>, until: u64, nonce: Nonce) -> String {
         let mac = self
             .mac(purpose, subject, until, &nonce)
-            .map(|mac| hex(&mac.finalize().into_bytes()));
-        format!("{until}.{}.{}", hex(&nonce), mac.unwrap_or_default())
+            .map(|mac| to_hex(&mac.finalize().into_bytes()));
+        format!("{until}.{}.{}", to_hex(&nonce), mac.unwrap_or_default())
     }
 
     /// The nonce of a text that is ours, for this purpose and subject, and still good.
@@ -79,22 +80,6 @@ impl Sealer {
         mac.update(nonce);
         Some(mac)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs
-        .iter()
-        .map(|[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok())
-        .collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use hmac::{Hmac, Mac as _};
 use hyper::server::conn::http2 as server;
 use hyper::service::service_fn;
 use podbay_protocol::agent::proof::message;
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use podbay_protocol::{ErrorCode, TransportKind};
 use sha2::Sha256;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use podbay_protocol::agent::raw_text::to_hex;
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 

@@ -194,7 +194,7 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use podbay_protocol::agent::raw_text::to_hex;
+    use podbay_protocol::hex::to_hex;
     use proptest::prelude::*;
     use sha2::{Digest as _, Sha256};
 
