@@ -321,9 +321,10 @@ impl Watched {
         if let Some(orphan) = self.orphan.take() {
             let end = tokio::time::timeout(LOST_WITHIN, orphan).await;
             self.seen.command = end.ok().and_then(Result::ok);
-        }
-        if let Some(pid) = self.pid {
-            children.unwatch(pid);
+            // Of a command whose end was told nobody watches the pid: it may be another's by now.
+            if let Some(pid) = self.pid {
+                children.unwatch(pid);
+            }
         }
     }
 }

@@ -78,7 +78,12 @@ impl<T> Registry<T> {
 
     /// Takes one out; its id is free.
     pub(super) fn remove(&mut self, id: &ProcessId) -> Option<T> {
-        self.entries.remove(id).map(|entry| entry.value)
+        let entry = self.entries.remove(id)?;
+        // What was forgotten takes no place from others.
+        if entry.has_ended {
+            self.ended.retain(|(_, number, _)| *number != entry.number);
+        }
+        Some(entry.value)
     }
 
     /// A process has ended. Told again, it changes nothing.
@@ -155,6 +160,20 @@ mod tests {
         assert!(registry.has_expired(&id("a")) && !registry.has_expired(&id("b")));
         registry.purge(start + HOUR);
         assert!(registry.list().is_empty());
+    }
+
+    #[test]
+    fn what_was_forgotten_takes_no_place() {
+        let start = Instant::now();
+        let mut registry = Registry::new(2, HOUR);
+        for name in ["kept", "a", "b", "c"] {
+            let number = registry.insert(id(name), name);
+            registry.ended(&id(name), number, start);
+            if name != "kept" {
+                assert_eq!(registry.remove(&id(name)), Some(name));
+            }
+        }
+        assert_eq!(registry.list(), [&"kept"]);
     }
 
     #[test]

@@ -153,9 +153,12 @@ fn manner(spec: &ProcessSpec, settings: &ProcessSettings) -> Result<Manner, Inva
     })
 }
 
+/// The longest time-out: what is added to a time has to be a time. A hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 fn timeout(seconds: f64) -> Result<Timeout, InvalidSpec> {
     match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(Timeout { duration, seconds }),
+        Ok(duration) if !duration.is_zero() && duration <= LONGEST => Ok(Timeout { duration, seconds }),
         _ => Err(InvalidSpec::Timeout),
     }
 }
@@ -224,7 +227,7 @@ mod tests {
             with(|spec| spec.user = Some(ProcessUser { uid: -1, gid: None })),
             InvalidSpec::UserNumber
         );
-        for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for seconds in [0.0, -1.0, 1e19, f64::NAN, f64::INFINITY] {
             let mut spec = spec(&["x"]);
             spec.timeout_seconds = Some(seconds);
             assert_eq!(refused(&spec), InvalidSpec::Timeout);

@@ -134,9 +134,8 @@ async fn a_client_that_answers_no_ping_is_closed() {
     let (client, connection) = h2::client::handshake::<_>(agent.tcp().await).await.unwrap();
     tokio::spawn(connection);
     for _ in 0..5 {
-        over_http2(client.clone(), get(path::PROCESSES), Bytes::new())
-            .await
-            .ok();
+        let reply = over_http2(client.clone(), get(path::PROCESSES), Bytes::new()).await;
+        assert_eq!(reply.status, 200);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
