@@ -83,6 +83,19 @@ pub enum ExecEnd {
     },
 }
 
+impl fmt::Display for ExecEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exit code {code}"),
+            Self::Signaled { signal } => write!(f, "signal {signal}"),
+            Self::NotStarted { reason, message } => {
+                write!(f, "it could not be started: {message} ({reason})")
+            }
+            Self::Lost { message } => write!(f, "the connection was lost: {message}"),
+        }
+    }
+}
+
 /// A command's standard input. Dropping it, or [`ExecStdin::close`], gives the command an end of file once
 /// all that was written has been sent.
 #[derive(Debug)]

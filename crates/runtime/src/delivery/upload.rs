@@ -52,7 +52,7 @@ pub(crate) enum UploadFailure {
     Timeout,
     #[error("{said}")]
     Refused { code: i32, said: String },
-    #[error("the upload ended with {0:?}")]
+    #[error("the upload ended: {0}")]
     Ended(ExecEnd),
 }
 

@@ -79,7 +79,13 @@ impl OpenOperation {
                             resource_version: version,
                             ..record.clone()
                         };
-                        mark_paused(self.session(), &resumed, true).await?;
+                        if let Err(unmarked) = mark_paused(self.session(), &resumed, true).await {
+                            tracing::warn!(
+                                session = self.spec.id().as_str(),
+                                error = unmarked.chain(),
+                                "a session without a place could not be marked as paused again"
+                            );
+                        }
                     }
                     checked
                 }
@@ -87,7 +93,13 @@ impl OpenOperation {
                     let checked = self.check_limit(&place, CountedAgainst::All, index).await;
                     if checked.is_err() {
                         // Another client may have joined the start and made the pod.
-                        self.leave_failed(record, earlier, false).await?;
+                        if let Err(unmarked) = self.leave_failed(record, earlier, false).await {
+                            tracing::warn!(
+                                session = self.spec.id().as_str(),
+                                error = unmarked.chain(),
+                                "a session without a place could not be marked as failed again"
+                            );
+                        }
                     }
                     checked
                 }

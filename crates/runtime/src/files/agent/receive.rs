@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use podbay_protocol::agent::{AgentErrorCode, HASH_TRAILER, path};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::time::Instant;
 
 use super::hash::BackgroundHash;
@@ -18,6 +18,9 @@ use crate::agent::request::{Body, answer, empty, request};
 use crate::command::backoff::Backoff;
 use crate::error::AgentFailure;
 use crate::transport::{ByteRange, Writer};
+
+/// Bytes that are written at once.
+const PIECE: usize = 256 << 10;
 
 /// Why content was not received.
 #[derive(Debug)]
@@ -40,7 +43,8 @@ impl From<AgentFailure> for NotReceived {
 
 /// Bytes that arrived: counted, hashed, written.
 struct Arriving {
-    to: Writer,
+    /// In larger pieces than they come in: each wakes whoever writes them.
+    to: BufWriter<Writer>,
     hash: BackgroundHash,
     /// Bytes that arrived.
     got: u64,
@@ -52,7 +56,7 @@ struct Arriving {
 impl Arriving {
     fn new(to: Writer, wanted: ByteRange) -> Self {
         Self {
-            to,
+            to: BufWriter::with_capacity(PIECE, to),
             hash: BackgroundHash::new(),
             got: 0,
             wanted,

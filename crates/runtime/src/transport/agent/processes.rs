@@ -1,6 +1,7 @@
 //! Processes by the agent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -57,6 +58,8 @@ pub(crate) const AGENT_CAPABILITIES: Capabilities = Capabilities {
 /// How much a reader takes before it says so, in bytes: a quarter of what the agent sends ahead of it, so that the process is
 /// not held up by a word that is on its way.
 const ACKNOWLEDGE_EVERY: u64 = 256 << 10;
+/// After how long it is told of again what could not be told.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Bytes of input in one request, at most: the agent takes no more than 256 KiB of it at once.
 const INPUT: usize = 128 << 10;
@@ -377,8 +380,14 @@ async fn acknowledge(
     taken: Arc<outputs::Taken>,
     mut told: Offsets,
 ) {
+    let mut has_failed = false;
     loop {
-        taken.changed().await;
+        // The process may wait for what could not be told: then there is no next piece.
+        if has_failed {
+            tokio::time::sleep(TELL_AGAIN).await;
+        } else {
+            taken.changed().await;
+        }
         let now = taken.offsets();
         let news = (now.stdout - told.stdout).max(now.stderr - told.stderr);
         if news < ACKNOWLEDGE_EVERY {
@@ -394,9 +403,11 @@ async fn acknowledge(
             let request = request(Method::POST, &path, to_json(&acknowledgement)?)?;
             done(&connection, request).await
         };
-        match telling.await {
+        let telling = telling.await;
+        has_failed = telling.is_err();
+        match telling {
             Ok(()) => told = now,
-            // The outputs' own connection tells what is wrong; the next piece is told of again.
+            // The outputs' own connection tells what is wrong.
             Err(error) => tracing::debug!(%error, %id, "a reader's progress could not be told"),
         }
     }

@@ -75,7 +75,7 @@ impl ExecProcesses {
         Err(Error::Unsupported {
             what: "a command of more than 16 KiB",
             why: format!(
-                "its words could not be kept in the sandbox's /dev/shm ({end:?}): {}; pass them by standard input or a \
+                "its words could not be kept in the sandbox's /dev/shm ({end}): {}; pass them by standard input or a \
                  file",
                 stderr.trim()
             ),
@@ -151,9 +151,7 @@ impl ExecProcesses {
         }
         match errand::run(&self.session, script::kill(mark)).await?.end {
             ExecEnd::Exited { code: 0 } => Ok(()),
-            end => Err(ProcessError::SignalFailed(format!(
-                "killing it ended with {end:?}"
-            ))),
+            end => Err(ProcessError::SignalFailed(format!("killing it ended with {end}"))),
         }
     }
 }
@@ -251,7 +249,7 @@ impl ProcessTransport for ExecProcesses {
                 let argv = script::signal(&own.mark, signal.number());
                 match errand::run(&self.session, argv).await?.end {
                     ExecEnd::Exited { code: 0 } => Ok(()),
-                    end => Err(ProcessError::SignalFailed(format!("{signal} ended with {end:?}"))),
+                    end => Err(ProcessError::SignalFailed(format!("{signal} ended with {end}"))),
                 }
             }
         }

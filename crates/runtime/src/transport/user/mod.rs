@@ -142,7 +142,7 @@ fn read(user: ProcessUser, answer: Errand) -> Result<UserLookup, Error> {
     found.ok_or_else(|| Error::Unsupported {
         what: "a command of another user",
         why: format!(
-            "the session could not be asked for user {} ({end:?}): {}",
+            "the session could not be asked for user {} ({end}): {}",
             user.uid,
             stderr.trim()
         ),
