@@ -281,19 +281,28 @@ fn files_go_in_and_out_by_paths_of_the_session_s_directory() {
 #[test]
 fn a_limit_on_sessions_counts_those_that_run() {
     let user = User::new();
-    let open = |name: &str| -> Done {
-        let mut command = user.command(&format!("open {name}"));
+    let limited = |line: &str| -> Done {
+        let mut command = user.command(line);
         command
             .env("MAX_CONCURRENT_CONVERSATIONS", "1")
             .output()
             .unwrap()
             .into()
     };
-    open("one").ok();
-    open("one").ok();
-    assert!(open("two").failed().contains("more than the 1 sessions"));
+    limited("open one").ok();
+    limited("open one").ok();
+    assert!(limited("open two").failed().contains("more than the 1 sessions"));
     user.podbay("pause one").ok();
-    open("two").ok();
+    limited("open two").ok();
+    // One that comes back needs a place as well.
+    assert!(
+        limited("resume one")
+            .failed()
+            .contains("more than the 1 sessions")
+    );
+    assert_eq!(user.show("one")["state"], "Paused");
+    user.podbay("close two").ok();
+    limited("resume one").ok();
     user.podbay("close --all").ok();
     assert_eq!(user.left(), 0);
 }

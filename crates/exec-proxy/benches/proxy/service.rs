@@ -63,6 +63,7 @@ pub(crate) fn run(sandbox: &str) {
         session: "demo".parse().unwrap(),
         owner: None,
         state: SessionState::Ready(None),
+        failure: None,
         address: Some(SandboxAddress::on_this_machine("demo", "pod")),
         ports: SandboxPorts {
             server: 60_000,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Api;
 use super::answer::SessionAnswer;
 use super::error::Refusal;
-use super::status::{Status, is_settled, status};
+use super::status::{Status, is_settled, status_of};
 use crate::keys::Caller;
 use crate::sessions::{Known, Told, bounded};
 
@@ -21,7 +21,7 @@ impl Api {
         let deadline = since + self.hold;
         loop {
             let answers = self.sessions.of(caller).answers(&known).await;
-            if is_settled(&known.state, answers) || Instant::now() >= deadline {
+            if known.failure.is_some() || is_settled(&known.state, answers) || Instant::now() >= deadline {
                 return (known, answers);
             }
             let waited = tokio::time::timeout_at(deadline, self.sessions.of(caller).changes(&known)).await;
@@ -59,7 +59,7 @@ impl Api {
         let urls = self.urls.of(id).await.ok_or_else(|| {
             Refusal::unavailable("all ports of this machine that sessions may have are taken")
         })?;
-        let Status { status, pod_status } = status(&known.state, answers);
+        let Status { status, pod_status } = status_of(known, answers);
         let key = match self.sessions.of(caller).session_key(known).await {
             Ok(key) => Some(key.expose_secret().to_owned()),
             Err(error) => {

@@ -7,6 +7,8 @@ use podbay_runtime::SessionState;
 use podbay_runtime::StartPhase;
 use podbay_runtime::protocol::{Cause, Verdict};
 
+use crate::sessions::Known;
+
 /// The two words for a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
@@ -16,8 +18,19 @@ pub(crate) struct Status {
     pub(crate) pod_status: &'static str,
 }
 
+/// What to tell of a session, whose server was seen to answer or not.
+pub(crate) fn status_of(known: &Known, answers: bool) -> Status {
+    if known.failure.is_some() {
+        return Status {
+            status: "error",
+            pod_status: "unknown",
+        };
+    }
+    status(&known.state, answers)
+}
+
 /// What to tell of a session in this state, whose server was seen to answer or not.
-pub(crate) fn status(state: &SessionState, answers: bool) -> Status {
+fn status(state: &SessionState, answers: bool) -> Status {
     let (status, pod_status) = match state {
         SessionState::Starting(StartPhase::Creating | StartPhase::Scheduling | StartPhase::Preparing) => {
             ("starting", "pending")

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Arrival, Limits, Tls, connection};
+use super::{Answer, Arrival, Limits, Place, Tls, connection};
 use crate::routing::headers::Asker;
 use crate::routing::target::Target;
 use crate::routing::url::Scheme;
@@ -18,6 +19,8 @@ use crate::telemetry::Metrics;
 
 /// How long nothing is accepted after the system could not give a connection: there are no descriptors left, mostly.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection is silent before the system asks whether the client is still there.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
 
 /// What is the same for all connections of a listener.
 #[derive(Clone, Debug, Default)]
@@ -47,10 +50,10 @@ pub async fn serve<A: Answer>(
     loop {
         let accept = async {
             // Never closed.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (place, listener.accept().await)
+            let permit = Arc::clone(&places).acquire_owned().await.ok();
+            (permit, listener.accept().await)
         };
-        let (place, accepted) = tokio::select! {
+        let (permit, accepted) = tokio::select! {
             () = ends.as_mut() => break,
             // A fault in a connection has ended it and nothing else; the panic was reported where it happened.
             Some(_) = connections.join_next() => continue,
@@ -66,6 +69,8 @@ pub async fn serve<A: Answer>(
         };
         // Small answers go out at once. A socket that refuses that works all the same.
         let _ = stream.set_nodelay(true);
+        // A client that has vanished is found out, however long its connection may be silent.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
         let arrival = Arrival {
             asker: Asker {
                 address: peer.ip(),
@@ -77,9 +82,12 @@ pub async fn serve<A: Answer>(
                 is_proxy: listening.behind_proxy,
             },
             target: listening.target.clone(),
+            place: Arc::new(Place {
+                _permit: permit,
+                _counted: listening.metrics.connected(),
+            }),
         };
         let (answer, ending) = (Arc::clone(&answer), ending.clone());
-        let there = listening.metrics.connected();
         let acceptor = listening.tls.as_deref().map(Tls::acceptor);
         connections.spawn(async move {
             match acceptor {
@@ -90,7 +98,6 @@ pub async fn serve<A: Answer>(
                     Err(_) => tracing::debug!("a client did not agree on TLS in time"),
                 },
             }
-            drop((place, there));
         });
     }
     drop(listener);

@@ -17,7 +17,7 @@ pub struct Limits {
     pub headers: usize,
     /// Requests at the same time on one connection of HTTP/2.
     pub streams: u32,
-    /// How often a client of HTTP/2 is asked whether it is there; one that does not answer until the next time is not.
+    /// How often a client of HTTP/2 is pinged. The connection of one that does not answer within 20 s is closed.
     pub ping: Duration,
     /// How long requests may take to be answered once the service is ending.
     pub grace: Duration,

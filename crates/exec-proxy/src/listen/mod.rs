@@ -23,13 +23,16 @@ mod settings;
 mod tls;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
 use crate::routing::headers::Asker;
 use crate::routing::target::Target;
+use crate::telemetry::There;
 
 pub use accept::{Listening, serve};
 pub use limits::Limits;
@@ -43,6 +46,16 @@ pub struct Arrival {
     pub asker: Asker,
     /// In port style: what the listener stands for that it came to.
     pub target: Option<Target>,
+    /// The place of its connection.
+    pub place: Arc<Place>,
+}
+
+/// The place of a client's connection among [`Limits::connections`]. It is free again once nobody holds it: a connection that is no
+/// longer HTTP keeps it until its end.
+#[derive(Debug)]
+pub struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+    _counted: There,
 }
 
 /// Who answers requests.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::asked::Asked;
 use super::refusal::Refusal;
-use crate::sessions::{NotWoken, Route, Sessions};
+use crate::sessions::{NotWoken, QUIET, Route, Sessions};
 
 /// How long requests are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,9 @@ enum Next {
 }
 
 fn next(route: &Route, asked: &Asked, may_wake: bool) -> Next {
+    if let Some(failure) = &route.failure {
+        return Next::Refuse(Refusal::NotStarted(failure.clone()));
+    }
     match (&route.state, &route.address) {
         (SessionState::Ready(_), Some(address)) => Next::Go(address.clone()),
         (SessionState::Paused, _) if may_wake && asked.wakes(route.key.as_ref()) => Next::Wake,
@@ -59,7 +62,7 @@ fn next(route: &Route, asked: &Asked, may_wake: bool) -> Next {
         (SessionState::Failed(verdict) | SessionState::Lost(verdict), _) => {
             Next::Refuse(Refusal::Failed(Box::new(verdict.clone())))
         }
-        // A state that is not known here is that of a later version.
+        // The record, or the state, is of a later version.
         (_, _) => Next::Refuse(Refusal::Unreadable),
     }
 }
@@ -141,9 +144,13 @@ impl<'a> Hold<'a> {
                     self.may_wake = false;
                     match sessions.wake(id).await {
                         Ok(()) => self.limit = self.limit.max(self.limits.waking),
-                        // A place that there isn't won't be there soon.
+                        // No room now means none soon.
                         Err(refused @ NotWoken::Refused(_)) => return Err(Refusal::NotWoken(refused)),
-                        // It may be resumed by who paused it.
+                        // It may be resumed by who paused it. Later than that, whoever asks anew wakes it.
+                        Err(just @ NotWoken::JustPaused) => {
+                            self.limit = self.limit.min(self.begun.elapsed() + QUIET);
+                            self.not_woken = Some(just);
+                        }
                         Err(other) => self.not_woken = Some(other),
                     }
                     self.was_held = true;

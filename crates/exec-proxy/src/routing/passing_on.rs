@@ -21,6 +21,7 @@ use super::refusal::Refusal;
 use super::router::Router;
 use super::target::Target;
 use crate::body::Body;
+use crate::listen::Place;
 use crate::sessions::{Route, Sessions};
 
 /// How often a sandbox is dialled again whose port is not open yet.
@@ -37,6 +38,14 @@ pub(super) struct OnItsWay {
     headers: HeaderMap,
     /// `None` while it is being sent.
     body: Option<RequestBody>,
+}
+
+/// A change of the protocol that a client asks for.
+pub(super) struct AskedUpgrade {
+    pub(super) upgrade: Upgrade,
+    pub(super) client: OnUpgrade,
+    /// Of its connection.
+    pub(super) place: Arc<Place>,
 }
 
 /// Why a request is begun anew, or is not.
@@ -62,13 +71,12 @@ impl<S: Sessions> Router<S> {
         mut request: OnItsWay,
         target: &Target,
         asked: &Asked,
-        upgrade: Option<(Upgrade, OnUpgrade)>,
+        upgrade: Option<AskedUpgrade>,
         from: &AnswerFrom<'_>,
     ) -> Result<Response<Body>, Refusal> {
-        let mut tries = 0;
+        let mut tries = 1;
         let mut hold = Hold::begin(asked, &self.settings.hold);
         let (answer, connection, key) = loop {
-            tries += 1;
             let admitted = hold.admit(&*self.sessions, &target.id).await?;
             let port = target.endpoint.port(&admitted.route.ports);
             let key = Arc::new(PoolKey {
@@ -79,7 +87,7 @@ impl<S: Sessions> Router<S> {
             match self.try_once(&mut request, &admitted, &key).await {
                 Ok((answer, connection)) => break (answer, connection, key),
                 Err(Failure::NotThere(_)) if hold.is_patient() => sleep(DIAL_AGAIN).await,
-                Err(Failure::Again(_)) if tries < TRIES => {}
+                Err(Failure::Again(_)) if tries < TRIES => tries += 1,
                 Err(Failure::Again(refusal) | Failure::NotThere(refusal) | Failure::Final(refusal)) => {
                     return Err(refusal);
                 }
@@ -208,15 +216,19 @@ impl<S: Sessions> Router<S> {
         &self,
         mut answer: Response<Incoming>,
         connection: Connection,
-        upgrade: Option<(Upgrade, OnUpgrade)>,
+        asked: Option<AskedUpgrade>,
         from: &AnswerFrom<'_>,
     ) -> Result<Response<Body>, Refusal> {
-        let (upgrade, of_client) = upgrade.ok_or(Refusal::Upgrade)?;
+        let AskedUpgrade {
+            upgrade,
+            client,
+            place,
+        } = asked.ok_or(Refusal::Upgrade)?;
         if !upgrade.is_granted_by(answer.headers()) {
             return Err(Refusal::Upgrade);
         }
         let of_sandbox = hyper::upgrade::on(&mut answer);
-        self.tunnels.begin(of_client, of_sandbox, connection);
+        self.tunnels.begin(client, of_sandbox, connection, place);
         let mut headers = answer.headers().clone();
         from_sandbox(&mut headers, answer.status(), from);
         Upgrade::grant(answer.headers(), &mut headers);

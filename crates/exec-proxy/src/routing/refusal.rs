@@ -42,6 +42,9 @@ pub(crate) enum Refusal {
     /// It failed, or its pod was lost.
     #[error("the session's sandbox does not run: {}", .0)]
     Failed(Box<Verdict>),
+    /// Its start came to nothing, and no verdict tells why.
+    #[error("the session did not start: {0}")]
+    NotStarted(String),
     /// A later version wrote its record.
     #[error("the session's record can't be read by this version of Podbay")]
     Unreadable,
@@ -108,6 +111,7 @@ impl Refusal {
             Self::NotLetIn => StatusCode::FORBIDDEN,
             Self::NoSession | Self::Stopped => StatusCode::NOT_FOUND,
             Self::Failed(_)
+            | Self::NotStarted(_)
             | Self::Unreadable
             | Self::Unreachable { .. }
             | Self::Broken { .. }
@@ -179,6 +183,7 @@ mod tests {
             Refusal::NoSession,
             Refusal::Stopped,
             Refusal::Failed(Box::new(Verdict::new(Cause::Deleted, "gone", Hint::OpenAgain))),
+            Refusal::NotStarted("quota exceeded".into()),
             Refusal::Unreadable,
             Refusal::Starting {
                 phase: "Creating".into(),

@@ -11,8 +11,8 @@ use super::asked::Asked;
 use super::connection::RequestBody;
 use super::endpoint::Endpoint;
 use super::entry::{Access, Admission, Entry};
-use super::headers::{AnswerFrom, Asker, to_sandbox};
-use super::passing_on::OnItsWay;
+use super::headers::{AnswerFrom, to_sandbox};
+use super::passing_on::{AskedUpgrade, OnItsWay};
 use super::pool::Pool;
 use super::refusal::Refusal;
 use super::settings::RoutingSettings;
@@ -107,7 +107,7 @@ impl<S: Sessions> Router<S> {
             },
         };
         tracing::Span::current().record("runtime_id", target.id.as_str());
-        let answer = self.answer(request, &host, &target, &arrival.asker).await;
+        let answer = self.answer(request, &host, &target, arrival).await;
         Routed::Answer(target.endpoint, answer)
     }
 
@@ -121,12 +121,12 @@ impl<S: Sessions> Router<S> {
         mut request: Request<Incoming>,
         host: &RequestHost,
         target: &Target,
-        asker: &Asker,
+        arrival: &Arrival,
     ) -> Response<Body> {
         let path = target.path_in_sandbox(request.uri().path_and_query());
         let admission = self.let_in(&mut request, host, target, &path).await;
         let version = request.version();
-        let upgrade = match to_sandbox(request.headers_mut(), version, host, target, asker) {
+        let upgrade = match to_sandbox(request.headers_mut(), version, host, target, &arrival.asker) {
             Ok(upgrade) => upgrade,
             Err(refused) => return Refusal::from(refused).plain(),
         };
@@ -149,7 +149,11 @@ impl<S: Sessions> Router<S> {
             Ok(Admission::Refuse) => return Refusal::NotLetIn.answer(&asked),
             Err(refusal) => return refusal.answer(&asked),
         };
-        let upgrade = upgrade.map(|upgrade| (upgrade, hyper::upgrade::on(&mut request)));
+        let upgrade = upgrade.map(|upgrade| AskedUpgrade {
+            upgrade,
+            client: hyper::upgrade::on(&mut request),
+            place: Arc::clone(&arrival.place),
+        });
         let (parts, body) = request.into_parts();
         let body = RequestBody::of(body, self.metrics.bytes_to_sandboxes());
         let on_its_way = OnItsWay::new(parts.method, path, parts.headers, body);

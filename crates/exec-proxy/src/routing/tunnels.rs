@@ -1,5 +1,6 @@
 //! Connections that are no longer HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
@@ -9,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::relay::relay;
+use crate::listen::Place;
 use crate::telemetry::Metrics;
 
 /// Connections between clients and sandboxes that are no longer HTTP. They may be silent as long as they like.
@@ -29,7 +31,14 @@ impl Tunnels {
     }
 
     /// Passes bytes on between the two sides, as soon as both have changed the protocol.
-    pub(super) fn begin(&self, client: OnUpgrade, sandbox: OnUpgrade, mut connection: Connection) {
+    /// The client's connection keeps its place among those that are served.
+    pub(super) fn begin(
+        &self,
+        client: OnUpgrade,
+        sandbox: OnUpgrade,
+        mut connection: Connection,
+        place: Arc<Place>,
+    ) {
         connection.move_by_itself();
         let ending = self.ending.clone();
         let there = self.metrics.upgraded();
@@ -38,7 +47,7 @@ impl Tunnels {
             self.metrics.bytes_from_sandboxes(),
         ];
         self.open.spawn(async move {
-            let _there = there;
+            let _counted = (there, place);
             let both = futures::future::try_join(client, sandbox).await;
             drop(connection);
             let (client, sandbox) = match both {

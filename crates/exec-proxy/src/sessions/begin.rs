@@ -52,7 +52,8 @@ impl From<Error> for NotStarted {
 }
 
 impl ServiceSessions {
-    /// Starts a session, or finds it, which `admit` is not asked about: returns once it is written down, so that it is found by whoever asks next.
+    /// Finds a session or starts it; `admit` is asked only before a start. Returns once the record is stored, so that whoever asks
+    /// next finds it.
     pub async fn start(
         &self,
         caller: &Caller,
@@ -71,20 +72,16 @@ impl ServiceSessions {
         if let Some(known) = self.find_by_key(&key).await? {
             let found = request.differences(&known.record.spec);
             differences = found.iter().map(ToString::to_string).collect();
-            match &known.state {
-                SessionState::Starting(_) | SessionState::Ready(_) if self.is_carried_on(&known) => {
-                    return Ok(Begun { known, differences });
-                }
-                // What failed is tried as it is asked for now.
-                SessionState::Failed(_) if !differences.is_empty() => {
-                    mode = OpenMode::Replace;
-                    differences.clear();
-                }
-                _ => {}
+            if known.is_live() && self.is_carried_on(&known) {
+                return Ok(Begun { known, differences });
+            }
+            // What failed is tried as it is asked for now.
+            if matches!(known.state, SessionState::Failed(_)) && !differences.is_empty() {
+                mode = OpenMode::Replace;
+                differences.clear();
             }
         }
         admit()?;
-        self.has_room_here(&key, caller.max_sessions).await?;
         let start = self.begin(&key, request, mode, caller.max_sessions)?;
         let known = self.stored(&key, start).await?;
         Ok(Begun { known, differences })
@@ -133,22 +130,6 @@ impl ServiceSessions {
         // Those that nobody waits for are forgotten.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(key.clone()).or_default())
-    }
-
-    /// Refuses one session too many of an owner on this machine, where nothing else does.
-    async fn has_room_here(&self, key: &SessionKey, limit: Option<u32>) -> Result<(), NotStarted> {
-        let (Some(limit), Some(owner), true) = (limit, &key.owner, self.is_on_this_machine()) else {
-            return Ok(());
-        };
-        let all = self.list(owner).await?;
-        let others = all.iter().filter(|known| {
-            known.key() != *key && matches!(known.state, SessionState::Starting(_) | SessionState::Ready(_))
-        });
-        if others.count() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Ok(());
-        }
-        let session = key.id.to_string();
-        Err(Error::TooManyOfOwner { session, limit }.into())
     }
 
     /// Begins a start that goes on by itself.
@@ -217,7 +198,7 @@ impl ServiceSessions {
     ) -> Result<Known, NotStarted> {
         let now = self.find_by_key(key).await?;
         if let Some(now) = now
-            && matches!(now.state, SessionState::Starting(_) | SessionState::Ready(_))
+            && now.is_live()
             && self.is_carried_on(&now)
         {
             return Ok(now);

@@ -39,7 +39,7 @@ pub struct Known {
     pub address: Option<SandboxAddress>,
     /// How often its container was started again, and why it had ended.
     pub restarts: (u32, Option<String>),
-    /// Why its start in this process came to nothing, where its record does not tell.
+    /// Why its start in this process came to nothing, where no verdict tells: the state is then what was seen last.
     pub failure: Option<String>,
 }
 
@@ -64,6 +64,11 @@ impl Known {
         }
     }
 
+    /// Whether it is there, or somebody has begun to start it.
+    pub(super) fn is_live(&self) -> bool {
+        self.failure.is_none() && matches!(self.state, SessionState::Starting(_) | SessionState::Ready(_))
+    }
+
     /// What listens in it, and where.
     pub fn ports(&self) -> SandboxPorts {
         ports(&self.record)
@@ -76,6 +81,7 @@ impl Known {
             session: self.record.id().clone(),
             owner: self.record.spec.owner().cloned(),
             state: self.state.clone(),
+            failure: self.failure.clone(),
             address: self.address.clone(),
             ports: self.ports(),
             key: self.record.key_hash.clone(),

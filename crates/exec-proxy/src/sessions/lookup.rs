@@ -264,14 +264,17 @@ impl ServiceSessions {
                     known.state = state;
                 }
             }
+            // What has come of the session since stands in its objects: it was paused, or is there after all.
+            Some(_) if !matches!(known.state, SessionState::Starting(_)) => {
+                self.starts.forget_failure(&known.key());
+            }
             Some(error) => {
-                let is_of_this = start
-                    .known()
-                    .is_some_and(|stored| stored.record.uid == known.record.uid);
-                if is_of_this
-                    && known.state.verdict().is_none()
-                    && !matches!(known.state, SessionState::Ready(_))
-                {
+                // Another replica may have started it again.
+                let is_of_this = start.known().is_some_and(|stored| {
+                    stored.record.uid == known.record.uid
+                        && stored.record.started_again == known.record.started_again
+                });
+                if is_of_this {
                     fail(known, &error);
                 }
             }
@@ -298,11 +301,9 @@ impl ServiceSessions {
 
 /// Tells of a start that failed.
 fn fail(known: &mut Known, error: &Error) {
-    if let Some(verdict) = error.verdict() {
-        known.state = SessionState::Failed(verdict.clone());
-    } else {
-        known.state = SessionState::Unreadable;
-        known.failure = Some(error.chain());
+    match error.verdict() {
+        Some(verdict) => known.state = SessionState::Failed(verdict.clone()),
+        None => known.failure = Some(error.chain()),
     }
 }
 

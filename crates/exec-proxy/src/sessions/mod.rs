@@ -44,6 +44,7 @@ pub use drain::Drained;
 pub(crate) use known::VSCODE_PORT;
 pub use known::{Known, PUBLIC_LABEL, SessionKey};
 pub use namespaces::AllSessions;
+pub(crate) use pauses::QUIET;
 pub use service::ServiceSessions;
 pub(crate) use told::{Told, bounded};
 
@@ -58,6 +59,8 @@ pub struct Route {
     pub owner: Option<SessionOwner>,
     /// How it is now.
     pub state: SessionState,
+    /// Why its start came to nothing, where no verdict tells.
+    pub failure: Option<String>,
     /// Where its sandbox is: the session's own pod. `None` while there is none, or its address is not known.
     pub address: Option<SandboxAddress>,
     /// What listens in it, and where.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::NotWoken;
 
 /// How long after a pause nothing wakes: what arrives then was on its way before.
-const QUIET: Duration = Duration::from_secs(5);
+pub(crate) const QUIET: Duration = Duration::from_secs(5);
 /// How often one session is woken in a minute, at most.
 const A_MINUTE: usize = 6;
 /// How often sessions of one owner are woken in a minute, at most: each wake is a pod.

@@ -25,17 +25,16 @@ use super::starts::Starts;
 use super::stopped::Stopped;
 use super::told::{AllTold, Told};
 use super::unknown::Questions;
-use super::{NotKnown, NotWoken, Route, Sessions};
+use super::{NotKnown, NotWoken, QUIET, Route, Sessions};
 use crate::keys::Owners;
 use crate::telemetry::Metrics;
 use crate::telemetry::audit::{self, Action};
 
 /// How often a session of this machine, which nothing tells of, is looked at while somebody waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// The same where watches tell: for what they do not, such as whether its server answers.
+/// How often a session of a cluster is looked at while somebody waits for it: for what no watch tells, such as whether its server
+/// answers.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// How long after a pause nothing wakes: what arrives then was on its way before.
-const QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// How long the watches may take to tell of a pause before whoever asked for it is answered all the same.
 const PAUSE_TOLD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -431,7 +430,9 @@ impl Sessions for ServiceSessions {
         };
         // Another replica may have paused it.
         let since = known.record.paused_at.map(|at| self.now().duration_since(at));
-        if since.is_some_and(|since| !since.is_negative() && since < QUIET) {
+        // Other clocks may be ahead.
+        let since = since.and_then(|since| Duration::try_from(since).ok());
+        if since.is_some_and(|since| since < QUIET) {
             return Err(NotWoken::JustPaused);
         }
         let may = self.pauses().may_wake(id, key.owner.as_ref(), Instant::now());

@@ -48,6 +48,11 @@ impl Start {
         self.failed.borrow().clone()
     }
 
+    /// Whether it is under way, or has failed of late.
+    fn is_told(&self) -> bool {
+        self.failure().is_none() || self.begun.elapsed() < TOLD_FOR
+    }
+
     /// Takes what there is now as seen, and tells whether it is still in this state.
     pub(super) fn is_still(&mut self, state: &SessionState) -> bool {
         self.stored.mark_unchanged();
@@ -74,7 +79,7 @@ impl Start {
 impl Starts {
     /// The start of a session, if one is under way or has failed of late.
     pub(super) fn get(&self, key: &SessionKey) -> Option<Start> {
-        self.all().get(key).cloned()
+        self.all().get(key).filter(|start| start.is_told()).cloned()
     }
 
     /// A start that is under way.
@@ -87,9 +92,10 @@ impl Starts {
         let all = self.all();
         let mut found = all.iter().filter(|(_, start)| {
             let stored = start.stored.borrow();
-            stored
-                .as_ref()
-                .is_some_and(|stored| stored.record.runtime_id.as_ref() == Some(id))
+            start.is_told()
+                && stored
+                    .as_ref()
+                    .is_some_and(|stored| stored.record.runtime_id.as_ref() == Some(id))
         });
         found.next().map(|(_, start)| start.clone())
     }
@@ -198,7 +204,7 @@ fn told(
 
 /// Forgets failures that are old, and the oldest ones where there are too many.
 fn forget_old(all: &mut HashMap<SessionKey, Start>) {
-    all.retain(|_, start| start.failure().is_none() || start.begun.elapsed() < TOLD_FOR);
+    all.retain(|_, start| start.is_told());
     while all.len() >= TOLD {
         let failed = all.iter().filter(|(_, start)| start.failure().is_some());
         let Some(oldest) = failed

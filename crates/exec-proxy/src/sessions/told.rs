@@ -1,5 +1,5 @@
-//! What the cluster says of sessions that do not start, as lines for people. A failed start is rolled back, and what its pod told
-//! goes with it: so it is kept here for a while. Bounded in what is kept and in how often the cluster is asked. Pure; the time
+//! What the cluster says of sessions that do not start, as lines for people. A failed start keeps its record, but its pod goes, and
+//! what the pod told with it: so that is kept here for a while. Bounded in what is kept and in how often the cluster is asked. Pure; the time
 //! comes in.
 
 use std::collections::HashMap;

@@ -21,4 +21,5 @@ mod sessions;
 pub use exposition::Exposition;
 pub(crate) use labels::{Handler, Phase};
 pub use metrics::Metrics;
+pub(crate) use metrics::There;
 pub(crate) use request_id::RequestId;

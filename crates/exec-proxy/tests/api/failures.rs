@@ -6,7 +6,7 @@ use std::time::Duration;
 use podbay_fake_cluster::{
     FaultyCluster, ImageTrouble, Operation, Script, ScriptedCluster, Trouble, Unschedulable,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::agents;
 use crate::world::{World, stock};
@@ -49,6 +49,21 @@ async fn a_session_that_waits_tells_what_its_pod_waits_for_and_one_that_failed_s
         detail.contains("capacity") && detail.contains("blame"),
         "{detail}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_paused_while_it_starts_is_paused() {
+    let cluster = cluster(Script::stuck(Trouble::Image(ImageTrouble::Unreachable)));
+    let world = World::on(&cluster, |_| {});
+    let begun = world.start(&stock(ID, "debian:12")).await;
+    let named = json!({"runtime_id": begun["runtime_id"]});
+    assert_eq!(world.post("/pause", &named).await.0, 200);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let (_, paused) = world.get(&format!("/sessions/{ID}")).await;
+    assert_eq!(paused["status"], "paused", "{paused}");
+    assert_eq!(world.post("/resume", &named).await.0, 200);
+    let (_, resumed) = world.get(&format!("/sessions/{ID}")).await;
+    assert_eq!(resumed["status"], "starting", "{resumed}");
 }
 
 #[tokio::test(start_paused = true)]

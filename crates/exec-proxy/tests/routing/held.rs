@@ -183,6 +183,7 @@ async fn nothing_else_brings_it_back() {
     // One of an earlier version, whose key nobody here knows.
     sessions.is(Some(podbay_exec_proxy::sessions::Route {
         state: SessionState::Paused,
+        failure: None,
         address: None,
         key: None,
         ..ready("pod-1")

@@ -9,7 +9,7 @@ use podbay_exec_proxy::listen::{Limits, Listening};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{Client, Proxy, Scripted, answering, get, host, http2, raw, settings, text};
+use crate::support::{Client, Proxy, Scripted, answering, get, host, http2, raw, settings, text, upgrade};
 
 async fn limited(sandbox: &crate::support::Sandbox, change: impl FnOnce(&mut Limits)) -> Proxy {
     let mut limits = Limits::default();
@@ -117,6 +117,36 @@ async fn more_connections_than_may_be_wait_for_their_turn() {
     assert!(answered.is_err(), "it was answered though there are two already");
     drop(first);
     assert_eq!(third.answer().await.0.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_no_longer_http_keeps_its_place() {
+    let sandbox = raw(|mut stream, _| async move {
+        let mut read = vec![0; 4096];
+        let length = stream.read(&mut read).await.unwrap();
+        let asked = String::from_utf8_lossy(&read[..length]).to_lowercase();
+        if asked.contains("upgrade: websocket") {
+            let answer =
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            let _ = stream.read(&mut read).await;
+        } else {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = limited(&sandbox, |limits| limits.connections = 1).await;
+    let mut upgraded = proxy.client().await;
+    upgraded.send(upgrade("/")).await;
+    assert_eq!(upgraded.answer().await.0.status, 101);
+    let mut second = proxy.client().await;
+    second.send(get("/")).await;
+    let mut byte = [0; 1];
+    let answered = timeout(Duration::from_millis(200), second.stream.peek(&mut byte)).await;
+    assert!(answered.is_err(), "it was answered though there is one already");
+    drop(upgraded);
+    assert_eq!(second.answer().await.0.status, 200);
 }
 
 #[tokio::test]

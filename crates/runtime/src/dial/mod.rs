@@ -28,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use podbay_k8s_client::Error as ClientError;
 use podbay_protocol::{DialWay, ErrorCode};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -143,6 +144,9 @@ impl DialError {
     }
 }
 
+/// How long a connection is silent before the system asks whether the sandbox is still there.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(30));
+
 /// Connects by TCP within `timeout`.
 async fn connect(
     sandbox: &SandboxAddress,
@@ -154,6 +158,8 @@ async fn connect(
         Ok(Ok(stream)) => {
             // Small requests go out at once. A socket that refuses that works all the same.
             let _ = stream.set_nodelay(true);
+            // A node that is lost closes nothing, and what is open may be silent for hours.
+            let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
             Ok(Box::new(stream))
         }
         Ok(Err(source)) => Err(DialError::Unreachable {

@@ -30,6 +30,8 @@ pub(crate) struct LocalOpen {
     pub(crate) spec: SessionSpec,
     pub(crate) secrets: SessionSecrets,
     pub(crate) mode: OpenMode,
+    /// How many sessions its owner may have at once.
+    pub(crate) owner_limit: Option<u32>,
     /// Told of each step as it begins.
     pub(crate) state: watch::Sender<SessionState>,
     /// Told once the session's directory is there.
@@ -97,6 +99,8 @@ impl LocalOpen {
         begun: Instant,
     ) -> Result<Opened, Error> {
         self.check_limit(all.len())?;
+        let is_of_owner = |found: &&InProcess| found.record.spec.owner() == self.spec.owner();
+        self.check_owner_limit(all.values().filter(is_of_owner).count())?;
         let (values, uid) = (creation_values(), new_uid());
         let secrets = Secrets::new(&self.secrets, &values);
         let sandbox = Sandbox::open(&uid, &self.work(), secrets.environment());
@@ -161,21 +165,7 @@ impl LocalOpen {
         session: &LocalSession,
     ) -> Result<Option<(Locked, CreationValues)>, Error> {
         let failed = |error| session.error(error);
-        // Of those that are made at the same moment each counts the others.
-        let alone = match self.machine.session_limit {
-            Some(_) => {
-                let alone = sessions.alone(self.machine.patience).await.map_err(failed)?;
-                let others = sessions.list().map_err(failed)?.into_iter();
-                let own = session.name();
-                let counts = |found: &podbay_local::Found| match &found.file {
-                    Ok(file) => !file.closing && !record::read(file).is_ok_and(|record| record.paused),
-                    Err(_) => true,
-                };
-                self.check_limit(others.filter(|found| found.name != own && counts(found)).count())?;
-                Some(alone)
-            }
-            None => None,
-        };
+        let alone = self.take_place(sessions, session).await?;
         let (values, uid) = (creation_values(), new_uid());
         let new = NewSession {
             uid: &uid,
@@ -189,6 +179,34 @@ impl LocalOpen {
             Created::New(locked) => Ok(Some((locked, values))),
             Created::Exists => Ok(None),
         }
+    }
+
+    /// Makes sure that the session is not one too many. Until what it returns is dropped nobody else takes a place: of those that
+    /// do so at the same moment each counts the others.
+    async fn take_place(&self, sessions: &Sessions, session: &LocalSession) -> Result<Option<Locked>, Error> {
+        if self.machine.session_limit.is_none() && self.owner_limit.is_none() {
+            return Ok(None);
+        }
+        let failed = |error| session.error(error);
+        let alone = sessions.alone(self.machine.patience).await.map_err(failed)?;
+        let (mut others, mut of_owner) = (0, 0);
+        for found in sessions.list().map_err(failed)? {
+            let record = match &found.file {
+                Ok(file) if file.closing => continue,
+                Ok(file) => record::read(file).ok(),
+                Err(_) => None,
+            };
+            if found.name == session.name() || record.as_ref().is_some_and(|record| record.paused) {
+                continue;
+            }
+            others += 1;
+            if record.is_some_and(|record| record.spec.owner() == self.spec.owner()) {
+                of_owner += 1;
+            }
+        }
+        self.check_limit(others)?;
+        self.check_owner_limit(of_owner)?;
+        Ok(alone)
     }
 
     /// Starts the agent of a session that this call has made. If that fails, nothing of the session stays.
@@ -241,6 +259,11 @@ impl LocalOpen {
         let failed = |error| session.error(error);
         let mut record = session.read(&file)?;
         let secrets = session.secrets(sessions.secret(&session.name()))?;
+        let alone = if record.paused {
+            self.take_place(sessions, session).await?
+        } else {
+            None
+        };
         self.tell_stored(&record, &secrets);
         let has_agent = locked.has_agent().map_err(failed)?;
         let (origin, times) = if has_agent {
@@ -264,6 +287,7 @@ impl LocalOpen {
             locked.write(&file).map_err(failed)?;
             record.paused = false;
         }
+        drop(alone);
         locked.unlock();
         Ok(Opened {
             record,
@@ -338,6 +362,18 @@ impl LocalOpen {
                 Err(Error::TooManySessions {
                     session: self.spec.id().to_string(),
                     namespace: self.machine.namespace.clone(),
+                    limit,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_owner_limit(&self, others: usize) -> Result<(), Error> {
+        match self.owner_limit {
+            Some(limit) if others >= usize::try_from(limit).unwrap_or(usize::MAX) => {
+                Err(Error::TooManyOfOwner {
+                    session: self.spec.id().to_string(),
                     limit,
                 })
             }

@@ -324,6 +324,7 @@ impl SessionBuilder {
                     spec,
                     secrets,
                     mode,
+                    owner_limit,
                     state,
                     stored,
                     cancel,

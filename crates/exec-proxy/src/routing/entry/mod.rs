@@ -7,9 +7,9 @@
 //! ```
 //!
 //! The server behind a session's `url` checks the session's key itself. What a program in the sandbox serves checks nothing, and a
-//! browser can't send a key in a header. So it is handed over: a link that works once, within a minute, puts a cookie into the
+//! browser can't send a key in a header. So it is handed over: a link that works once on each replica, within a minute, puts a cookie into the
 //! browser, for that host alone. Links are made for whoever asks the session's `url` for `/.podbay/links` with the key; a page asks
-//! those for the key who come without one. Neither the key nor the cookie reaches a sandbox.
+//! those for the key who come without one. Our cookie never reaches a sandbox; the key does only as VS Code's own `tkn`.
 
 mod claim;
 mod seal;

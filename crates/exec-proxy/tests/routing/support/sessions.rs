@@ -49,6 +49,7 @@ pub(crate) fn ready(uid: &str) -> Route {
         session: "demo".parse::<SessionId>().unwrap(),
         owner: None,
         state: SessionState::Ready(None),
+        failure: None,
         address: Some(SandboxAddress::on_this_machine("demo", uid)),
         ports: PORTS,
         key: Some(KeyHash::of(KEY.as_bytes())),
