@@ -46,14 +46,14 @@ pub fn take(
     }
 }
 
-/// This program as it was started, with one argument more. Its name is kept; `/proc/self/exe` would be shown as `exe`.
-pub fn this_program(argument: &str) -> io::Result<Command> {
+/// This program as it was started, perhaps with one argument more. Its name is kept; `/proc/self/exe` would be shown as `exe`.
+pub fn this_program(more: Option<&str>) -> io::Result<Command> {
     let mut arguments = std::env::args_os();
     let mut command = Command::new(std::env::current_exe()?);
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    command.args(arguments).arg(argument);
+    command.args(arguments).args(more);
     Ok(command)
 }
 

@@ -4,6 +4,7 @@
 //! look into; then threads are started, and the port is opened. SIGTERM and SIGINT end all processes first, within the
 //! grace period and while clients can still read how they ended, and then the server.
 
+mod allocator;
 mod arguments;
 mod life;
 
@@ -73,11 +74,16 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
     let arguments = Arguments::parse(words)?;
     arguments.log.unwrap_or_else(Level::from_environment).install();
+    allocator::tune();
     let sources = Sources {
         stdin: arguments.key_on_stdin,
         file: arguments.key_file.as_deref(),
     };
-    let key = handover::take(sources, || handover::this_program(arguments::KEY_ON_STDIN))?;
+    let key = handover::take(sources, || {
+        let mut again = handover::this_program(Some(arguments::KEY_ON_STDIN))?;
+        allocator::tuned(&mut again);
+        Ok(again)
+    })?;
     let address = server::address(arguments.port, key.is_some(), arguments.address)?;
     protect_process(arguments.no_new_privileges).map_err(system("protecting this process from others"))?;
     let open_files = raise_open_files().map_err(system("raising the limit of open files"))?;
@@ -189,6 +195,7 @@ fn actions(arguments: &Arguments) -> ActionSettings {
 fn settings(arguments: &Arguments, open_files: Option<u64>) -> ProcessSettings {
     let environment = std::env::vars_os()
         .filter(|(name, _)| VARIABLES.iter().all(|variable| *variable != name))
+        .filter(|(name, value)| !allocator::is_ours(name, value))
         .collect();
     let defaults = ProcessSettings::default();
     let spool_limit = arguments.spool_limit.unwrap_or(defaults.spool_limit);

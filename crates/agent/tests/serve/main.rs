@@ -272,3 +272,42 @@ fn a_warning_stands_on_standard_error() {
         assert!(!text.contains(KEY));
     }
 }
+
+/// How the server's allocator works is no business of the sandbox's programs, unless somebody else has said so.
+#[test]
+fn the_allocator_is_set_for_the_server_alone() {
+    for (key, theirs) in [
+        ("SESSION_API_KEY", None),
+        ("OTHER", None),
+        ("SESSION_API_KEY", Some("glibc.malloc.tcache_count=5")),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&file, KEY).unwrap();
+        let mut command = command(&[]);
+        if key == "OTHER" {
+            command.arg("--key-file").arg(&file);
+        }
+        command
+            .env(key, KEY)
+            .env_remove("GLIBC_TUNABLES")
+            .stdin(Stdio::null());
+        if let Some(theirs) = theirs {
+            command.env("GLIBC_TUNABLES", theirs);
+        }
+        let served = Served::start(&mut command);
+        let found = run(&served, "p", "echo \"of ${GLIBC_TUNABLES-nobody}.\"");
+        assert!(
+            found.contains(&format!("of {}.", theirs.unwrap_or("nobody"))),
+            "{found}"
+        );
+        // As root alone, who may look there.
+        if let Ok(environment) = std::fs::read(format!("/proc/{}/environ", served.child.id())) {
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            let set = theirs.unwrap_or("glibc.malloc.arena_max=1");
+            assert!(
+                environment.contains(&format!("GLIBC_TUNABLES={set}")),
+                "{environment}"
+            );
+        }
+    }
+}
