@@ -1,5 +1,6 @@
 //! Actions of OpenHands' clients, where the list that its own server was asked says nothing.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -12,7 +13,12 @@ use serde_json::{Value, json};
 use crate::client::{Agent, KEY, Protocol};
 
 async fn agent_with(change: impl FnOnce(&mut ActionSettings)) -> Agent {
-    Agent::start_as(
+    agent_of(std::env::var_os("PATH").unwrap_or_default(), change).await
+}
+
+async fn agent_of(path: OsString, change: impl FnOnce(&mut ActionSettings)) -> Agent {
+    Agent::start_of(
+        path,
         |_| {},
         |services, directory| {
             std::fs::create_dir(directory.join("home")).unwrap();
@@ -212,6 +218,30 @@ b""#;
 #[tokio::test(flavor = "multi_thread")]
 async fn without_bash_there_is_sh() {
     sh_does(agent_with(|settings| settings.shells = vec![Kind::Sh]).await).await;
+}
+
+/// Alpine's `sh`, and that of many small images.
+#[tokio::test(flavor = "multi_thread")]
+async fn busybox_is_a_shell_too() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let Some(busybox) = std::env::split_paths(&path)
+        .map(|directory| directory.join("busybox"))
+        .find(|program| program.exists())
+    else {
+        return println!("skipped: there is no busybox in the search path");
+    };
+    let programs = tempfile::tempdir().unwrap();
+    for name in ["sh", "ash"] {
+        std::os::unix::fs::symlink(&busybox, programs.path().join(name)).unwrap();
+    }
+    let paths = [programs.path().to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(paths).unwrap();
+    let agent = agent_of(path, |settings| settings.shells = vec![Kind::Sh]).await;
+    let (code, text) = run(&agent, "readlink /proc/$$/exe").await;
+    assert_eq!((code, text.contains("busybox")), (0, true), "{text}");
+    sh_does(agent).await;
 }
 
 async fn sh_does(agent: Agent) {

@@ -104,10 +104,20 @@ impl Agent {
         change: impl FnOnce(&mut Limits),
         services_of: impl FnOnce(Services, &std::path::Path) -> Services,
     ) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::start_of(path, change, services_of).await
+    }
+
+    /// The same, where programs are sought on this path.
+    pub(crate) async fn start_of(
+        path: std::ffi::OsString,
+        change: impl FnOnce(&mut Limits),
+        services_of: impl FnOnce(Services, &std::path::Path) -> Services,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = ProcessSettings::default();
         settings.program = env!("CARGO_BIN_EXE_podbay-agent").into();
-        settings.environment = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
+        settings.environment = vec![("PATH".into(), path)];
         settings
             .environment
             .push(("HOME".into(), directory.path().join("home").into()));

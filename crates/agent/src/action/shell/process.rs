@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use podbay_protocol::{EndRecord, Offsets, ProcessEnd, ProcessId, ProcessSpec, ReaderId, TerminalSize};
-use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{InputModes, LocalModes, OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -87,7 +87,12 @@ impl Shell {
             ("SYSTEMD_PAGER", "cat"),
         ]
         .into_iter()
-        .chain((kind == Kind::Sh).then_some(("ENV", "")))
+        // BusyBox's shell would write a history of what is typed.
+        .chain(
+            [("ENV", ""), ("HISTFILE", "")]
+                .into_iter()
+                .filter(|_| kind == Kind::Sh),
+        )
         .collect();
         processes.start(spec).map_err(|error| failed(&error))?;
         let nonce = format!("{:032x}", rand::random::<u128>());
@@ -131,7 +136,8 @@ impl Shell {
         let end = info.and_then(|info| info.end).map(|record| record.end);
         match (prompt, end) {
             (Some(()), None) => {
-                self.terminal = self.with_terminal(|terminal| tcgetattr(terminal).ok()).flatten();
+                let terminal = self.with_terminal(|terminal| tcgetattr(terminal).ok()).flatten();
+                self.terminal = terminal.map(cooked);
                 Ok(())
             }
             (_, Some(ProcessEnd::NotStarted { reason, message })) => Err(if reason == "ENOENT" {
@@ -281,6 +287,21 @@ impl Shell {
             tracing::warn!(%error, "the terminal of a shell could not be set up");
         }
     }
+}
+
+/// As a terminal is at first, whatever a shell that edits its line (BusyBox's) has made of it meanwhile.
+fn cooked(mut terminal: Termios) -> Termios {
+    terminal.input_modes |= InputModes::ICRNL | InputModes::IXON;
+    terminal.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
+    terminal.local_modes |= LocalModes::ISIG
+        | LocalModes::ICANON
+        | LocalModes::IEXTEN
+        | LocalModes::ECHO
+        | LocalModes::ECHOE
+        | LocalModes::ECHOK
+        | LocalModes::ECHOCTL
+        | LocalModes::ECHOKE;
+    terminal
 }
 
 /// Bytes go through as they are, and leave no trace. Lines may be longer than the terminal's own limit of 4095 bytes.

@@ -11,7 +11,12 @@
 //! is what the command before left. Marks are written to `/dev/tty`, so that no redirection of the shell's own outputs
 //! takes them away. An interrupt takes the shell back to its prompt, so the prompt tells the end in either case.
 
+use std::fmt::Write as _;
+
 use super::Kind;
+
+/// How long a typed line's part of a text gets, about, in bytes.
+const LINE: usize = 800;
 
 /// Typed once, when the shell has started. What has a backslash before it is no alias.
 pub fn greeting(kind: Kind, nonce: &str) -> String {
@@ -38,9 +43,10 @@ pub fn greeting(kind: Kind, nonce: &str) -> String {
                  PROMPT_COMMAND=$__podbay_p\n"
             )
         }
+        // No control character is typed: BusyBox's shell edits the line meanwhile, and takes them for keys.
         Kind::Sh => format!(
-            " {begin} {end} PS2= __podbay_s=; __podbay_q='\x1b]7770;{nonce};prompt;${{__podbay_s:-$?}};${{!:-}};$PWD;{nonce}\x07'; \
-             PS1=$__podbay_q\n"
+            " {begin} {end} PS2= __podbay_s=; __podbay_q=$(\\printf '\\033]7770;{nonce};prompt;%s;{nonce}\\007' \
+             '${{__podbay_s:-$?}};${{!:-}};$PWD'); PS1=$__podbay_q\n"
         ),
     }
 }
@@ -49,21 +55,53 @@ pub fn greeting(kind: Kind, nonce: &str) -> String {
 ///
 /// It does not begin with a brace: after a text that ended in the middle of a quote, bash takes a reserved word for a word.
 pub fn command(kind: Kind, nonce: &str, text: &str) -> String {
-    let quoted = text.replace('\'', "'\\''");
-    let prompts = match kind {
-        Kind::Bash => "\\unset PROMPT_COMMAND; PROMPT_COMMAND=$__podbay_p PS1= PS2=",
-        Kind::Sh => "PS1=$__podbay_q PS2=",
-    };
-    let before = match kind {
-        Kind::Bash => "PROMPT_COMMAND=$__podbay_p; ",
-        Kind::Sh => "",
+    let (given, prompts, before) = match kind {
+        Kind::Bash => (
+            format!(
+                "__podbay_l=${{__podbay_s:-$?}}; {{ __podbay_s= __podbay_c='{}';",
+                text.replace('\'', "'\\''")
+            ),
+            "\\unset PROMPT_COMMAND; PROMPT_COMMAND=$__podbay_p PS1= PS2=",
+            "PROMPT_COMMAND=$__podbay_p; ",
+        ),
+        Kind::Sh => (
+            format!("{}:; {{ __podbay_s=;", in_lines(text)),
+            "PS1=$__podbay_q PS2=",
+            "",
+        ),
     };
     format!(
-        "__podbay_l=${{__podbay_s:-$?}}; {{ __podbay_s= __podbay_c='{quoted}'; \
-         \\printf '\\033]7770;{nonce};ready;{nonce}\\007' >/dev/tty; \\read -r __podbay_x </dev/tty || :; \
+        "{given} \\printf '\\033]7770;{nonce};ready;{nonce}\\007' >/dev/tty; \\read -r __podbay_x </dev/tty || :; \
          {before}__podbay_r \"$__podbay_l\"; }} 2>/dev/null; \\eval \"$__podbay_c\"; \
          {{ __podbay_s=$?; {prompts}; }} 2>/dev/null\n"
     )
+}
+
+/// A text for the variable in short lines without control characters, and the code of the command before kept meanwhile: BusyBox's
+/// shell edits lines of up to 1024 bytes, in which a tab, say, is a key.
+fn in_lines(text: &str) -> String {
+    let mut lines = "__podbay_l=${__podbay_s:-$?}; __podbay_s=$__podbay_l __podbay_c=\n".to_owned();
+    let mut line = String::new();
+    let mut end = |line: &mut String| {
+        if !line.is_empty() {
+            lines.push_str("__podbay_x=$(\\printf '%b_' '");
+            lines.push_str(line);
+            lines.push_str("'); __podbay_c=$__podbay_c${__podbay_x%_}\n");
+            line.clear();
+        }
+    };
+    for byte in text.bytes() {
+        if matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\') {
+            line.push(char::from(byte));
+        } else {
+            let _ = write!(line, "\\0{byte:03o}"); // Writing to a String can't fail.
+        }
+        if line.len() > LINE {
+            end(&mut line);
+        }
+    }
+    end(&mut line);
+    lines
 }
 
 /// What a shell runs first that takes another one's place: `exports` is what `export -p` said there. The directory it was started
@@ -100,6 +138,22 @@ mod tests {
     fn a_text_is_quoted_whatever_is_in_it() {
         let typed = command(Kind::Bash, "n", "echo 'a'");
         assert!(typed.contains("__podbay_c='echo '\\''a'\\''';"), "{typed}");
+    }
+
+    #[test]
+    fn lines_are_short_and_printable() {
+        let text = "it's\t\\ \u{e9}\n".repeat(300);
+        let typed = command(Kind::Sh, "n", &text);
+        assert!(
+            typed.contains("it\\0047s\\0011\\0134 \\0303\\0251\\0012"),
+            "{typed}"
+        );
+        assert!(typed.lines().all(|line| line.len() < 1000));
+        assert!(
+            !typed
+                .replace('\n', "")
+                .contains(|character: char| character.is_control())
+        );
     }
 
     #[test]
