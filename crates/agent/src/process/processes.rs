@@ -31,6 +31,11 @@ use crate::supervise::Spare;
 
 /// SIGTERM.
 const TERM: i32 = 15;
+/// What the shell of a terminal gets before SIGTERM, which interactive shells ignore: the system sends SIGHUP when a terminal closes.
+const HANG_UP: Command = Command::Signal {
+    number: 1,
+    tree: false,
+};
 /// How long what was killed is waited for. What is not gone then can't be killed.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -268,7 +273,7 @@ impl Processes {
         self.entry(id).ok()?.with_terminal(look)
     }
 
-    /// Ends all processes: SIGTERM to all, after `grace` SIGKILL to what is left. None can be started any more.
+    /// Ends all processes: SIGTERM to all, to the shells of terminals SIGHUP before it, after `grace` SIGKILL to what is left. None can be started any more.
     pub async fn shut_down(&self, grace: Duration) {
         let shared = &self.0;
         shared.table().is_closing = true;
@@ -338,6 +343,10 @@ impl Alive {
             loop {
                 let order = *closing.borrow_and_update();
                 if let Some(order) = order {
+                    // Without it a shell whose command is ended goes on with the next one of its list.
+                    if self.entry.has_terminal {
+                        self.entry.order(HANG_UP);
+                    }
                     self.entry.order(order);
                 }
                 if closing.changed().await.is_err() {

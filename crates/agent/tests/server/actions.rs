@@ -57,6 +57,26 @@ async fn run_with(agent: &Agent, arguments: Value) -> (i64, String) {
     )
 }
 
+/// Ending the sandbox, as a pause does, ends what runs; the rest of its list is not begun, and it is no success.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_the_sandbox_s_end_meets_does_not_go_on_with_its_next_command() {
+    let agent = agent().await;
+    let began = agent.at("began");
+    let command = "touch began; sleep 1000; echo mid; touch went-on";
+    let ending = async {
+        while !began.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        agent.processes.shut_down(Duration::from_secs(10)).await;
+    };
+    let ((code, content), ()) = tokio::join!(run(&agent, command), ending);
+    assert_ne!(code, 0, "{content}");
+    assert!(
+        !content.contains("mid") && !agent.at("went-on").exists(),
+        "{content}"
+    );
+}
+
 /// Bug of others (software-agent-sdk#3036): `exit` ended the shell, and nothing was run any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_that_ends_is_replaced() {

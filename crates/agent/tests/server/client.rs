@@ -29,6 +29,8 @@ pub(crate) struct Agent {
     pub(crate) directory: tempfile::TempDir,
     end: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
+    /// What runs in it.
+    pub(crate) processes: Processes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl Agent {
             .push(("HOME".into(), directory.path().join("home").into()));
         let processes = Processes::new(settings, Children::of_this_program().unwrap());
         let key = SessionKey::new(&KEY.into()).unwrap();
-        let services = services_of(Services::new(Some(key), POD, processes), directory.path());
+        let services = services_of(Services::new(Some(key), POD, processes.clone()), directory.path());
         let mut limits = Limits::default();
         change(&mut limits);
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -135,6 +137,7 @@ impl Agent {
         Self {
             address,
             directory,
+            processes,
             end: Some(end),
             served,
         }
