@@ -48,7 +48,16 @@ fn a_stock_v0_client_uses_the_stock_server_of_this_machine() {
         return;
     };
     let server = ("PODBAY_SERVE_V0_SERVER", "image");
-    let more = [&["--server", "image", "--as-root"], STOCK_V0_SERVER].concat();
+    // Its directory is one of this machine.
+    let work = tempfile::tempdir().unwrap();
+    let own = [
+        "--server",
+        "image",
+        "--as-root",
+        "--work",
+        work.path().to_str().unwrap(),
+    ];
+    let more = [&own, STOCK_V0_SERVER].concat();
     uses(&python, "v0.py", HOSTS, &[server], &more);
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn configs(directory: &Path, image: &str) -> PathBuf {
         json!({
             "name": name,
             "image": image,
-            "working_dir": "/workspace/project",
+            "working_dir": work.join("project"),
             "command": ["/usr/local/bin/openhands-agent-server", "--port", "60000"],
             "environment": {
                 // The server asks the internet for nothing, and starts sooner.
