@@ -160,7 +160,7 @@ impl Terminal {
     async fn open(address: &str, session: &Ready) -> Self {
         let head = format!("X-Session-API-Key: {}\r\n", session.key);
         let process = json!({
-            "id": "echo", "argv": ["cat"], "stdin": true, "terminal": {"width": 80, "height": 24},
+            "id": "echo", "argv": ["cat"], "stdin": true, "retention": "tail", "terminal": {"width": 80, "height": 24},
         });
         let path = "/podbay/v1/processes/echo";
         let asked = ask(address, ("PUT", &session.host, path), &head, &process.to_string()).await;
