@@ -205,8 +205,9 @@ fn tell_outcome(outcome: &Outcome, signalled: bool) {
         && matches!(outcome.end, End::Exited { .. } | End::Signaled { .. })
     {
         note(&format!(
-            "podbay: a process that the command left behind keeps its output open: what it writes later than {} s after \
-             the command's end is missing",
+            "podbay: the end of the output is missing: more was written than is kept of a process that nobody waits for, or \
+             a process that the command left behind keeps its output open, and what it writes later than {} s after the \
+             command's end is not waited for",
             LINGER.as_secs()
         ));
     }
