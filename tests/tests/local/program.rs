@@ -300,7 +300,7 @@ fn a_limit_on_sessions_counts_those_that_run() {
             .failed()
             .contains("more than the 1 sessions")
     );
-    assert_eq!(user.show("one")["state"], "Paused");
+    assert_eq!(user.show("one")["status"], "Paused");
     user.podbay("close two").ok();
     limited("resume one").ok();
     user.podbay("close --all").ok();
