@@ -17,8 +17,8 @@ const EXPIRED: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Registry<T> {
     entries: HashMap<Arc<ProcessId>, Entry<T>>,
-    /// The ended ones, the oldest first. A forgotten one may still stand here.
-    ended: VecDeque<(Instant, u64, Arc<ProcessId>)>,
+    /// The ended ones, the oldest first.
+    ended: VecDeque<(Instant, Arc<ProcessId>)>,
     expired: HashSet<u64>,
     expired_order: VecDeque<u64>,
     next: u64,
@@ -81,7 +81,7 @@ impl<T> Registry<T> {
         let entry = self.entries.remove(id)?;
         // What was forgotten takes no place from others.
         if entry.has_ended {
-            self.ended.retain(|(_, number, _)| *number != entry.number);
+            self.ended.retain(|(_, ended)| **ended != *id);
         }
         Some(entry.value)
     }
@@ -93,26 +93,22 @@ impl<T> Registry<T> {
             && !entry.has_ended
         {
             entry.has_ended = true;
-            self.ended.push_back((now, number, Arc::clone(id)));
+            self.ended.push_back((now, Arc::clone(id)));
         }
         self.purge(now);
     }
 
     /// Drops those that have been kept long enough, and those above the number.
     pub(super) fn purge(&mut self, now: Instant) {
-        while let Some((ended, number, id)) = self.ended.front() {
-            let is_there = self.entries.get(id).is_some_and(|entry| entry.number == *number);
+        while let Some((ended, id)) = self.ended.front() {
             let is_old = now.duration_since(*ended) >= self.kept_for;
-            if is_there && !is_old && self.ended.len() <= self.kept {
+            if !is_old && self.ended.len() <= self.kept {
                 return;
             }
-            let Some((_, _, id)) = self.ended.pop_front() else {
-                return;
-            };
-            if is_there {
-                self.entries.remove(&id);
-                self.remember(hash(&id));
-            }
+            let hash = hash(id);
+            self.entries.remove(id);
+            self.ended.pop_front();
+            self.remember(hash);
         }
     }
 
