@@ -79,13 +79,7 @@ impl OpenOperation {
                             resource_version: version,
                             ..record.clone()
                         };
-                        if let Err(unmarked) = mark_paused(self.session(), &resumed, true).await {
-                            tracing::warn!(
-                                session = self.spec.id().as_str(),
-                                error = unmarked.chain(),
-                                "a session without a place could not be marked as paused again"
-                            );
-                        }
+                        self.tell_put_back(mark_paused(self.session(), &resumed, true).await);
                     }
                     checked
                 }
@@ -93,18 +87,23 @@ impl OpenOperation {
                     let checked = self.check_limit(&place, CountedAgainst::All, index).await;
                     if checked.is_err() {
                         // Another client may have joined the start and made the pod.
-                        if let Err(unmarked) = self.leave_failed(record, earlier, false).await {
-                            tracing::warn!(
-                                session = self.spec.id().as_str(),
-                                error = unmarked.chain(),
-                                "a session without a place could not be marked as failed again"
-                            );
-                        }
+                        self.tell_put_back(self.leave_failed(record, earlier, false).await);
                     }
                     checked
                 }
             }
         })
+    }
+
+    /// That there is no place stands, whatever came of putting the session back as it was.
+    fn tell_put_back<T>(&self, put_back: Result<T, Error>) {
+        if let Err(error) = put_back {
+            tracing::warn!(
+                session = self.spec.id().as_str(),
+                error = error.chain(),
+                "a session without a place could not be put back as it was"
+            );
+        }
     }
 
     async fn check_limit(

@@ -98,9 +98,8 @@ impl LocalOpen {
         all: &mut MutexGuard<'_, std::collections::BTreeMap<SessionName, InProcess>>,
         begun: Instant,
     ) -> Result<Opened, Error> {
-        self.check_limit(all.len())?;
         let is_of_owner = |found: &&InProcess| found.record.spec.owner() == self.spec.owner();
-        self.check_owner_limit(all.values().filter(is_of_owner).count())?;
+        self.check_limits(all.len(), all.values().filter(is_of_owner).count())?;
         let (values, uid) = (creation_values(), new_uid());
         let secrets = Secrets::new(&self.secrets, &values);
         let sandbox = Sandbox::open(&uid, &self.work(), secrets.environment());
@@ -204,8 +203,7 @@ impl LocalOpen {
                 of_owner += 1;
             }
         }
-        self.check_limit(others)?;
-        self.check_owner_limit(of_owner)?;
+        self.check_limits(others, of_owner)?;
         Ok(alone)
     }
 
@@ -356,28 +354,23 @@ impl LocalOpen {
         named.unwrap_or_else(|| self.spec.workspace_mount_path().to_string())
     }
 
-    fn check_limit(&self, others: usize) -> Result<(), Error> {
-        match self.machine.session_limit {
-            Some(limit) if others >= usize::try_from(limit).unwrap_or(usize::MAX) => {
-                Err(Error::TooManySessions {
-                    session: self.spec.id().to_string(),
-                    namespace: self.machine.namespace.clone(),
-                    limit,
-                })
-            }
-            _ => Ok(()),
+    /// Refuses one session more where there are so many `others`, or so many of its owner.
+    fn check_limits(&self, others: usize, of_owner: usize) -> Result<(), Error> {
+        let reached = |limit: Option<u32>, others: usize| {
+            limit.filter(|limit| usize::try_from(*limit).is_ok_and(|limit| others >= limit))
+        };
+        let session = self.spec.id().to_string();
+        if let Some(limit) = reached(self.machine.session_limit, others) {
+            let namespace = self.machine.namespace.clone();
+            return Err(Error::TooManySessions {
+                session,
+                namespace,
+                limit,
+            });
         }
-    }
-
-    fn check_owner_limit(&self, others: usize) -> Result<(), Error> {
-        match self.owner_limit {
-            Some(limit) if others >= usize::try_from(limit).unwrap_or(usize::MAX) => {
-                Err(Error::TooManyOfOwner {
-                    session: self.spec.id().to_string(),
-                    limit,
-                })
-            }
-            _ => Ok(()),
+        match reached(self.owner_limit, of_owner) {
+            Some(limit) => Err(Error::TooManyOfOwner { session, limit }),
+            None => Ok(()),
         }
     }
 
