@@ -1,7 +1,6 @@
 """The unmodified app server of openhands-ai 1.11.0, with the agent-server that it pins (1.34.0), against a running `podbay serve`; see
 README.md. It is driven by its own HTTP routes, as its web page does."""
 
-import argparse
 import os
 import shutil
 import signal
@@ -12,7 +11,7 @@ import tempfile
 import time
 import uuid
 
-from harness import case, request, run_all
+from harness import arguments, case, request, run_all
 
 
 class App:
@@ -243,16 +242,8 @@ def a_conversation_starts_in_a_sandbox(client):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('url')
-    parser.add_argument('key')
-    parser.add_argument('image')
-    parser.add_argument('--other-key')
-    parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
-    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
-    parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
+    parser = arguments()
     parser.add_argument('--most', type=int, default=2, help='sandboxes at once')
-    parser.add_argument('cases', nargs='*')
     options = parser.parse_intermixed_args()
     app = App(options)
     run_all(options, lambda options: Client(options, app), app.end)

@@ -1,5 +1,6 @@
 """What the programs in this directory share: cases, questions to the API beside a client's own, and a line for each case."""
 
+import argparse
 import json
 import os
 import shutil
@@ -69,6 +70,20 @@ def causes(error):
         told.append(f'{type(error).__name__}: {error}')
         error = error.__cause__ or error.__context__
     return '\n'.join(told)
+
+
+def arguments():
+    """The parser of what all programs take; one may add what it alone does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('url')
+    parser.add_argument('key')
+    parser.add_argument('image')
+    parser.add_argument('--other-key')
+    parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
+    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
+    parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
+    parser.add_argument('cases', nargs='*')
+    return parser
 
 
 def run_all(options, make_client, end=lambda: None):

@@ -1,6 +1,5 @@
 """The unmodified RemoteRuntime of openhands-ai 1.6.0 against a running `podbay serve`; see README.md."""
 
-import argparse
 import asyncio
 import hashlib
 import json
@@ -27,7 +26,7 @@ from openhands.runtime import get_runtime_cls  # noqa: E402
 from openhands.runtime.runtime_status import RuntimeStatus  # noqa: E402
 from openhands.storage import get_file_store  # noqa: E402
 
-from harness import Skip, case, causes, request, run_all, session_id  # noqa: E402
+from harness import Skip, arguments, case, causes, request, run_all, session_id  # noqa: E402
 
 openhands_logger.setLevel('CRITICAL')
 # Who serves: set once, by `--server`.
@@ -449,19 +448,11 @@ def a_wrong_session_key_is_refused(client):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('url')
-    parser.add_argument('key')
-    parser.add_argument('image')
-    parser.add_argument('--other-key')
-    parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
-    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
+    parser = arguments()
     parser.add_argument('--namespace', help='of the pods, which `kubectl` of the search path deletes')
     parser.add_argument('--work', default='/workspace')
     parser.add_argument('--server', choices=('agent', 'image'), default='agent', help='who serves: what `serve.v0_server` says')
     parser.add_argument('--as-root', action='store_true', help='commands are run by root, and not by OpenHands\' own user')
-    parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
-    parser.add_argument('cases', nargs='*')
     options = parser.parse_intermixed_args()
     global SERVER
     SERVER = options.server

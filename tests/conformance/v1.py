@@ -1,7 +1,6 @@
 """The unmodified APIRemoteWorkspace of openhands-workspace 1.58.2, with a real agent-server, against a running `podbay serve`; see
 README.md."""
 
-import argparse
 import os
 import threading
 import time
@@ -19,7 +18,7 @@ os.environ.update(SPARE)
 import httpx  # noqa: E402
 from openhands.workspace import APIRemoteWorkspace  # noqa: E402
 
-from harness import Skip, case, causes, request, run_all, session_id  # noqa: E402
+from harness import Skip, arguments, case, causes, request, run_all, session_id  # noqa: E402
 
 
 class Client:
@@ -244,16 +243,8 @@ def unknown_ids(client):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument('url')
-    parser.add_argument('key')
-    parser.add_argument('image')
-    parser.add_argument('--other-key')
-    parser.add_argument('--pid-file', help='has the process id of the service, which somebody starts again where it is killed')
-    parser.add_argument('--keys-file', help='has the key of the other owner, as the service reads it when it starts')
+    parser = arguments()
     parser.add_argument('--work', help='the working directory; one of the case, where sessions are of this machine')
-    parser.add_argument('--bad-image', default='registry.invalid/no-such-image:1')
-    parser.add_argument('cases', nargs='*')
     run_all(parser.parse_intermixed_args(), Client)
 
 
