@@ -22,6 +22,7 @@ pub mod agent;
 pub mod behaviour;
 pub mod cluster;
 pub mod gateway;
+pub mod http;
 pub mod namespace;
 pub mod program;
 pub mod registry;

@@ -10,6 +10,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use podbay_manifests::labels::RUNTIME_ID;
 use podbay_tests::cluster::Scripts;
+use podbay_tests::http::ask;
 use podbay_tests::{Namespace, SMALL_CPU, agent, in_namespace, program};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -87,33 +88,6 @@ impl Service {
             .unwrap();
         (status, serde_json::from_str(&answer).unwrap_or_default())
     }
-}
-
-/// One request on a connection of its own: its status and body, or why there is no whole answer.
-async fn ask(
-    address: &str,
-    (method, host, path): (&str, &str, &str),
-    head: &str,
-    body: &str,
-) -> Result<(u16, String), String> {
-    let asked = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{head}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = match timeout(Duration::from_secs(20), asked).await {
-        Ok(answer) => answer.map_err(|error| error.to_string())?,
-        Err(_) => return Err("nothing within 20 s".to_owned()),
-    };
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("{answer:?}"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok((status.ok_or(head)?, body.to_owned()))
 }
 
 /// A session that is ready.

@@ -9,11 +9,12 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::PostParams;
+use podbay_protocol::hex::to_hex;
+use podbay_tests::http::ask;
 use podbay_tests::{Namespace, SMALL_CPU, agent, in_namespace, program};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -74,10 +75,7 @@ fn layer(namespace: &Namespace, folder: &Path, name: &str) -> PathBuf {
 
 /// The list of API keys: one, for this namespace or for the service's own.
 fn keys_of(namespace: Option<&str>) -> String {
-    let sha256: String = Sha256::digest(KEY)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = to_hex(&Sha256::digest(KEY));
     json!([{"name": "test", "owner": "tests", "sha256": sha256, "namespace": namespace}]).to_string()
 }
 
@@ -91,32 +89,9 @@ async fn secret(namespace: &Namespace) {
     secrets.create(&PostParams::default(), &secret).await.unwrap();
 }
 
-/// One request, on a connection of its own: its status and body, or why there is no whole answer.
-async fn ask(
-    address: &str,
-    host: &str,
-    method: &str,
-    path: &str,
-    body: &str,
-) -> Result<(u16, String), String> {
-    let asked = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {KEY}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = match timeout(Duration::from_secs(20), asked).await {
-        Ok(answer) => answer.map_err(|error| error.to_string())?,
-        Err(_) => return Err("nothing within 20 s".to_owned()),
-    };
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(format!("{answer:?}"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok((status.ok_or(head)?, body.to_owned()))
+/// The line with the API key.
+fn head() -> String {
+    format!("X-API-Key: {KEY}\r\n")
 }
 
 async fn api(address: &str, method: &str, path: &str, body: &Value) -> Value {
@@ -125,7 +100,7 @@ async fn api(address: &str, method: &str, path: &str, body: &Value) -> Value {
     } else {
         body.to_string()
     };
-    let answer = ask(address, "podbay-serve", method, path, &body).await;
+    let answer = ask(address, (method, "podbay-serve", path), &head(), &body).await;
     match answer {
         Ok((200, answer)) => serde_json::from_str(&answer).unwrap(),
         other => panic!("{method} {path}: {other:?}"),
@@ -153,7 +128,7 @@ impl Requests {
             tokio::spawn(async move {
                 let mut lost = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
-                    match ask(&address, &host, "GET", path, "").await {
+                    match ask(&address, ("GET", &host, path), &head(), "").await {
                         Ok((200, _)) => {
                             answered.fetch_add(1, Ordering::Relaxed);
                         }
@@ -208,7 +183,7 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
         let address = format!("{}:80", service.spec.unwrap().cluster_ip.unwrap());
         // The nodes learn of the Service's pods after the Deployment does.
         let reached = async {
-            while ask(&address, "podbay-serve", "GET", "/ready", "")
+            while ask(&address, ("GET", "podbay-serve", "/ready"), &head(), "")
                 .await
                 .map_or(0, |(status, _)| status)
                 != 200
