@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use podbay_protocol::hex::to_hex;
 use podbay_runtime::protocol::{End, Offsets, ProcessEnd, ProcessId};
 use podbay_runtime::transport::{Attachment, AttachmentEnd, ProcessTransport};
 use sha2::{Digest as _, Sha256};
@@ -130,10 +131,7 @@ struct Taken {
 impl Taken {
     fn came(self) -> (u64, String) {
         let hash = self.hash.finalize();
-        (
-            self.bytes,
-            hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        )
+        (self.bytes, to_hex(&hash))
     }
 }
 

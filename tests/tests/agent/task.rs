@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
+use podbay_protocol::hex::to_hex;
 use podbay_runtime::Session;
 use podbay_runtime::protocol::{End, ProcessSpec};
 use rand::rngs::StdRng;
@@ -223,5 +224,5 @@ fn of(bytes: &[u8], (at, length): (usize, usize)) -> Vec<u8> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&hash)
 }

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use podbay_protocol::hex::to_hex;
 use podbay_tests::program;
 use sha2::{Digest as _, Sha256};
 
@@ -33,10 +34,7 @@ impl Service {
         for name in ["home", "run", "tmp"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
-        let hash: String = Sha256::digest(OTHER_KEY)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = to_hex(&Sha256::digest(OTHER_KEY));
         let keys = format!(r#"[{{"name": "other", "owner": "other", "sha256": "{hash}"}}]"#);
         std::fs::write(directory.path().join("keys.json"), keys).unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();

@@ -1,6 +1,7 @@
 //! Not a byte lost, not a code wrong.
 
 use futures::{StreamExt as _, stream};
+use podbay_protocol::hex::to_hex;
 use podbay_tests::{DEBIAN, SMALL, in_namespace};
 use sha2::{Digest as _, Sha256};
 
@@ -16,10 +17,7 @@ for _ in range(160):
 ";
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    to_hex(&Sha256::digest(bytes))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use podbay_agent::init::Children;
 use podbay_agent::process::{OutputReader, Piece, ProcessSettings, Processes};
+use podbay_protocol::hex::to_hex;
 use podbay_protocol::{EndRecord, Offsets, ProcessEnd, ProcessId, ProcessSpec, ReaderId, StreamName};
 use sha2::{Digest as _, Sha256};
 
@@ -78,10 +79,7 @@ impl All {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    to_hex(&Sha256::digest(bytes))
 }
 
 /// Reads to the end, acknowledges, and checks that the record tells what was read.

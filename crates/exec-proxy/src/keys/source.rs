@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use podbay_config::{ApiKeyEntry, ServeConfig};
 use podbay_manifests::{DnsError, DnsLabel, SessionOwner, SessionOwnerError};
+use podbay_protocol::hex::from_hex;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ApiKey, ApiKeys, Caller, Hash, hash_of};
@@ -103,7 +104,7 @@ impl ApiKeys {
             listed.extend(of_file(path)?);
         }
         for entry in listed {
-            let hash = from_hex(&entry.sha256);
+            let hash = hash_in(&entry.sha256);
             entries.push((entry, hash));
         }
         if let Some(key) = &config.api_key {
@@ -180,21 +181,16 @@ fn of_file(path: &Path) -> Result<Vec<ApiKeyEntry>, KeysError> {
 }
 
 /// The bytes of 64 hexadecimal digits, which the setting has checked.
-fn from_hex(digits: &str) -> Hash {
-    let mut hash = Hash::default();
-    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let digit = |at: usize| {
-            pair.get(at)
-                .and_then(|digit| char::from(*digit).to_digit(16))
-                .unwrap_or(0)
-        };
-        *byte = u8::try_from(digit(0) * 16 + digit(1)).unwrap_or_default();
-    }
-    hash
+fn hash_in(digits: &str) -> Hash {
+    from_hex(digits)
+        .and_then(|bytes| bytes.try_into().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use podbay_protocol::hex::to_hex;
+
     use super::*;
 
     fn entry(name: &str, owner: &str, key: &str) -> ApiKeyEntry {
@@ -202,7 +198,7 @@ mod tests {
         ApiKeyEntry {
             name: name.to_owned(),
             owner: owner.to_owned(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: to_hex(&hash),
             ..ApiKeyEntry::default()
         }
     }

@@ -14,6 +14,7 @@ use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
 use podbay_fake_cluster::{EPOCH, ScriptedCluster};
 use podbay_k8s_client::{ClusterClient, Kind};
 use podbay_manifests::SessionOwner;
+use podbay_protocol::hex::to_hex;
 use podbay_runtime::{Backend, Config, Podbay, WatchPolicy};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -33,10 +34,7 @@ pub(crate) fn keys() -> Vec<ApiKeyEntry> {
     let entry = |name: &str, owner: &str, key: &str| ApiKeyEntry {
         name: name.to_owned(),
         owner: owner.to_owned(),
-        sha256: Sha256::digest(key)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        sha256: to_hex(&Sha256::digest(key)),
         ..ApiKeyEntry::default()
     };
     vec![entry("a", "alice", ALICE), entry("b", "bob", BOB)]

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use futures::{StreamExt as _, stream};
+use podbay_protocol::hex::to_hex;
 use podbay_runtime::Session;
 use podbay_tests::agent::agent_image;
 use podbay_tests::{DEBIAN, Namespace, Podbay};
@@ -177,10 +178,7 @@ pub(crate) async fn calls(namespace: &Namespace) {
 pub(crate) async fn integrity(namespace: &Namespace) {
     let session = ways()[0].session(namespace).await;
     let text: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
-    let expected: String = Sha256::digest(&text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let expected = to_hex(&Sha256::digest(&text));
     let begun = Instant::now();
     let runs = stream::iter(0..1000).map(|_| session.exec(["seq", "1", "200000"]));
     let outcomes: Vec<_> = runs.buffer_unordered(4).collect().await;

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use podbay_protocol::hex::to_hex;
 use podbay_runtime::{Backend, Config, Podbay, Session};
 use podbay_tests::agent::static_agent;
 use sha2::{Digest as _, Sha256};
@@ -236,7 +237,7 @@ fn hashed(from: &mut impl std::io::Read, mut each: impl FnMut(&[u8])) -> String 
     loop {
         let read = from.read(&mut buffer).unwrap();
         if read == 0 {
-            return hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            return to_hex(&hash.finalize());
         }
         hash.update(&buffer[..read]);
         each(&buffer[..read]);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -26,10 +27,7 @@ fn machine() -> String {
 /// Runs the script on a directory. The agent's part of the taking over, which is that the key goes, is played as soon as the
 /// program is there.
 fn upload(directory: &Path, machine: &str, told: &[u8], sent: &[u8]) -> Upload {
-    let hash: String = Sha256::digest(told)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = to_hex(&Sha256::digest(told));
     let (program, key) = (directory.join("agent"), directory.join("key"));
     let size = told.len().to_string();
     // Signals go to a process of the test's own.
