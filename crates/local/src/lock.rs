@@ -20,8 +20,29 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Locked {
     path: PathBuf,
-    /// Holds the lock.
-    directory: File,
+    directory: Flock,
+}
+
+/// An open file that is locked.
+///
+/// It is unlocked before it is closed: a lock stays until the last copy of the descriptor is closed, and a child that another
+/// thread just forked has one until it executes its program, `O_CLOEXEC` or not (flock(2)).
+#[derive(Debug)]
+pub(crate) struct Flock(File);
+
+impl Flock {
+    /// Locks the file, or fails with [`Errno::WOULDBLOCK`] if another has locked it in a way that `how` does not allow.
+    pub(crate) fn now(file: File, how: FlockOperation) -> Result<Self, Errno> {
+        flock(&file, how)?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        // It can only fail for a descriptor that is none.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 /// Opens a directory itself, and none that a link leads to.
@@ -36,10 +57,8 @@ fn open(path: &Path) -> io::Result<File> {
 impl Locked {
     /// Locks a directory that was just made, and that nobody knows of yet.
     pub(crate) fn fresh(path: PathBuf) -> Result<Self, Error> {
-        let locked = open(&path).and_then(|directory| {
-            flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(directory)
-        });
+        let locked = open(&path)
+            .and_then(|directory| Ok(Flock::now(directory, FlockOperation::NonBlockingLockExclusive)?));
         match locked {
             Ok(directory) => Ok(Self { path, directory }),
             Err(source) => Err(Error::system("locking", path)(source)),
@@ -71,9 +90,9 @@ impl Locked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             opened => opened.map_err(failed)?,
         };
-        // Shared, so that those who look are not in each other's way. It goes with the descriptor at once.
-        match flock(&directory, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
+        // Shared, so that those who look are not in each other's way.
+        match Flock::now(directory, FlockOperation::NonBlockingLockShared) {
+            Ok(_) => Ok(false),
             Err(Errno::WOULDBLOCK) => Ok(true),
             Err(errno) => Err(failed(errno.into())),
         }
@@ -85,15 +104,15 @@ impl Locked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Missing),
             opened => opened.map_err(failed)?,
         };
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
+        let directory = match Flock::now(directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(locked) => locked,
             Err(Errno::WOULDBLOCK) => return Ok(Attempt::Held),
             Err(errno) => return Err(failed(errno.into())),
-        }
+        };
         // It may have been removed, and made anew, before it was locked.
         let is_it = match fs::symlink_metadata(path) {
             Ok(found) => {
-                let locked = directory.metadata().map_err(failed)?;
+                let locked = directory.0.metadata().map_err(failed)?;
                 (found.dev(), found.ino()) == (locked.dev(), locked.ino())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Missing),
@@ -208,6 +227,19 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         locked.unlock();
         assert!(waiting.await.unwrap().unwrap().is_none());
+    }
+
+    /// A copy of the descriptor is what a child has between fork and exec.
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let there = tempfile::tempdir().unwrap();
+        let path = there.path().to_owned();
+        let locked = Locked::fresh(path.clone()).unwrap();
+        let copy = locked.directory.0.try_clone().unwrap();
+        assert!(Locked::is_held(&path).unwrap());
+        locked.unlock();
+        assert!(!Locked::is_held(&path).unwrap());
+        drop(copy);
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::lock::{Locked, agent_lock, socket};
+use crate::lock::{Flock, Locked, agent_lock, socket};
 use crate::processes::{Agent, reach};
 
 /// What is going on with a session.
@@ -44,9 +44,9 @@ pub(crate) fn has_agent(directory: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened.map_err(failed)?,
     };
-    // Shared, so that those who look are not in each other's way. It goes with the descriptor at once.
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
+    // Shared, so that those who look are not in each other's way.
+    match Flock::now(file, FlockOperation::NonBlockingLockShared) {
+        Ok(_) => Ok(false),
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(errno) => Err(failed(errno.into())),
     }

@@ -85,6 +85,9 @@ impl Drop for Unfinished {
         {
             tracing::warn!(%error, file = self.temporary, "a half-written file could not be removed");
         }
+        // A child that another thread just forked has a copy of the descriptor until it executes its program, and a lock stays
+        // as long as any copy does (flock(2)): the next request would find the transfer busy.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -397,4 +400,36 @@ fn complete(order: &Order, mut unfinished: Unfinished) -> Result<u64, FileError>
         tracing::debug!(%error, path = %path.display(), "a directory could not be written through");
     }
     Ok(unfinished.length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(directory: &Path, offset: u64) -> Order {
+        Order {
+            path: AbsolutePath::parse(directory.join("file").into_os_string().into_encoded_bytes()).unwrap(),
+            mode: None,
+            modified: None,
+            resumed: Some(Resumed {
+                id: "one".parse().unwrap(),
+                offset,
+                complete: false,
+            }),
+            sha256: None,
+        }
+    }
+
+    /// A copy of the descriptor is what a child has between fork and exec.
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_a_transfer_busy() {
+        let there = tempfile::tempdir().unwrap();
+        let unfinished = begin(&part(there.path(), 0)).unwrap();
+        let copy = unfinished.file.try_clone().unwrap();
+        let second = begin(&part(there.path(), 0));
+        assert!(matches!(second, Err(FileError::TransferBusy { .. })));
+        drop(unfinished);
+        begin(&part(there.path(), 0)).unwrap();
+        drop(copy);
+    }
 }
