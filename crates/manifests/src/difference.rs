@@ -10,7 +10,7 @@ use crate::launch::{Launch, MainCommand};
 use crate::quantity::Quantity;
 use crate::request::SessionRequest;
 use crate::server::ServerKind;
-use crate::session_spec::{ExposureSpec, ResourceBounds, SessionSpec};
+use crate::session_spec::{ResourceBounds, SessionSpec};
 use crate::user::RunAs;
 
 /// One thing that was asked explicitly and that the existing session has otherwise.
@@ -270,7 +270,7 @@ impl Differences {
         let has: Vec<_> = spec
             .exposure
             .iter()
-            .flat_map(ExposureSpec::hosted)
+            .flat_map(|exposure| exposure.hosted())
             .map(|port| port.to_string())
             .collect();
         let shown = (!has.is_empty()).then(|| has.join(", "));

@@ -1,7 +1,7 @@
 //! The hosts by which a session is reached from outside the cluster, and the Services behind them.
 
 use crate::names::SessionNames;
-use crate::session_spec::{ExposureSpec, PublicSpec, SessionSpec};
+use crate::session_spec::{PublicSpec, SessionSpec};
 
 /// One object that routes hosts: an Ingress or an HTTPRoute.
 pub(crate) struct Routing {
@@ -24,7 +24,7 @@ const EXTERNAL_DNS: &str = "external-dns.alpha.kubernetes.io/hostname";
 pub(crate) fn routings(spec: &SessionSpec, public: &PublicSpec) -> Vec<Routing> {
     let names = spec.names();
     let mut routings = Vec::new();
-    let ports = spec.exposure.iter().flat_map(ExposureSpec::hosted);
+    let ports = spec.exposure.iter().flat_map(|exposure| exposure.hosted());
     let hosts: Vec<_> = ports.map(|port| of_port(&names, public, port)).collect();
     if !hosts.is_empty() {
         routings.push(Routing {

@@ -72,7 +72,7 @@ pub struct Record {
     /// What a client's key is checked against; `None` before version 3, whose keys are in the Secret alone.
     pub key_hash: Option<KeyHash>,
     /// Why the last start failed, if it did and the session was kept as a failed one.
-    pub last_failure: Option<StartFailure>,
+    pub last_failure: Option<Box<StartFailure>>,
     /// When the session was last started again after such a failure.
     pub started_again: Option<Timestamp>,
 }
@@ -185,7 +185,9 @@ impl Record {
             paused_at: parts.annotation(PAUSED).and_then(|at| at.parse().ok()),
             runtime_id: parts.runtime_id()?,
             key_hash: parts.key_hash()?,
-            last_failure: parts.annotation(LAST_FAILURE).map(|text| failure::parse(text)),
+            last_failure: parts
+                .annotation(LAST_FAILURE)
+                .map(|text| Box::new(failure::parse(text))),
             // One that can't be read tells no more than none.
             started_again: parts.annotation(STARTED_AGAIN).and_then(|text| text.parse().ok()),
             spec,

@@ -86,7 +86,7 @@ pub struct SessionSpec {
     pub(crate) network: NetworkSpec,
     /// `None` makes no Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) exposure: Option<ExposureSpec>,
+    pub(crate) exposure: Option<Box<ExposureSpec>>,
     pub(crate) workload: WorkloadSpec,
     pub(crate) labels: UserLabels,
     /// Annotations of the pod.

@@ -140,7 +140,7 @@ fn assemble(
         storage: storage?,
         placement,
         network,
-        exposure,
+        exposure: exposure.map(Box::new),
         workload,
         labels,
         annotations,

@@ -272,7 +272,10 @@ fn a_failure_and_another_key_are_patched_in() {
         set(&mut object, key, value.as_str().unwrap());
     }
     let read = Record::parse(&object).unwrap();
-    assert_eq!((read.last_failure, read.key_hash), (Some(failure), Some(other)));
+    assert_eq!(
+        (read.last_failure, read.key_hash),
+        (Some(Box::new(failure)), Some(other))
+    );
     assert_eq!(read.started_again, Some(again));
     let annotations = object.metadata.annotations.as_mut().unwrap();
     annotations.insert(labels::STARTED_AGAIN.into(), "soon".into());

@@ -79,7 +79,7 @@ mod tests {
         let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
         Record {
             last_failure: failed
-                .map(|failed| StartFailure::new(verdict, PhaseTimes::default(), 1, at(failed))),
+                .map(|failed| Box::new(StartFailure::new(verdict, PhaseTimes::default(), 1, at(failed)))),
             ..Record::parse(&object).unwrap()
         }
     }

@@ -122,7 +122,7 @@ impl OpenOperation {
         let found = self.session().record().await?;
         Ok(found
             .filter(|found| found.uid == record.uid)
-            .and_then(|found| found.last_failure))
+            .and_then(|found| found.last_failure.map(|failure| *failure)))
     }
 
     /// The error that a failed session's record tells.

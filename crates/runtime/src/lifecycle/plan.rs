@@ -127,7 +127,7 @@ pub(super) fn plan(record: RecordState, present: Present, mode: OpenMode) -> Pla
         (RecordState::Existing(record), OpenMode::Replace) => Plan::Replace(record),
         (RecordState::Existing(record), OpenMode::AttachOrCreate | OpenMode::Attach) => {
             match record.last_failure.clone() {
-                Some(failure) => start_again(record, Box::new(failure), present),
+                Some(failure) => start_again(record, failure, present),
                 None => go_on(record, present),
             }
         }
@@ -188,7 +188,7 @@ mod tests {
 
     fn failed(paused: bool) -> Box<Record> {
         Box::new(Record {
-            last_failure: Some(failure()),
+            last_failure: Some(Box::new(failure())),
             ..*record(paused)
         })
     }

@@ -180,7 +180,7 @@ fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option
                     .collect()
             })
             .unwrap_or_default(),
-        failure: record.and_then(|record| record.last_failure.clone()),
+        failure: record.and_then(|record| record.last_failure.as_deref().cloned()),
     }
 }
 

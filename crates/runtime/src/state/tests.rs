@@ -54,7 +54,12 @@ fn paused() -> Record {
 fn failed() -> Record {
     let verdict = Verdict::new(Cause::ImageNotFound, "manifest unknown", "mend the name");
     Record {
-        last_failure: Some(StartFailure::new(verdict, PhaseTimes::default(), 2, at(5))),
+        last_failure: Some(Box::new(StartFailure::new(
+            verdict,
+            PhaseTimes::default(),
+            2,
+            at(5),
+        ))),
         ..plain()
     }
 }

@@ -39,7 +39,7 @@ fn record(watched: &WatchedCluster) -> Option<Record> {
 }
 
 fn failure(watched: &WatchedCluster) -> Option<StartFailure> {
-    record(watched)?.last_failure
+    record(watched)?.last_failure.map(|failure| *failure)
 }
 
 /// What the session's Secret holds.
