@@ -15,7 +15,7 @@ use podbay_protocol::agent::path::ProcessPart as Part;
 use podbay_protocol::agent::process::{Acknowledgement, ProcessList, SignalRequest, Taken};
 use podbay_protocol::agent::proof::{ProofAnswer, ProofRequest};
 use podbay_protocol::agent::terminal::{TerminalControl, TerminalEvent};
-use podbay_protocol::agent::{KEY_HEADER, ServerInfo, path, terminal};
+use podbay_protocol::agent::{KEY_HEADER, READER_HEADER, ServerInfo, path, terminal};
 use podbay_protocol::process::{ProcessInfo, ProcessSpec};
 use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -237,6 +237,13 @@ fn processes(schemas: &mut Schemas) -> Vec<Operation> {
     let one = format!("{}/{{id}}", path::PROCESSES);
     let part = |part: Part| format!("{one}/{}", part.segment());
     let mut start = operation("put", &one, "startProcess", "Starts a process; asked again with the same specification, it answers with the one that is there (200)")
+        .with([json!({
+            "name": READER_HEADER,
+            "in": "header",
+            "required": false,
+            "description": "The name of a reader: the answer then is both outputs from their beginnings, as frames (see readOutput), in place of JSON.",
+            "schema": {"type": "string"},
+        })])
         .takes(Body::Json(schemas.add::<ProcessSpec>()))
         .gives(Body::Json(schemas.add::<ProcessInfo>()));
     start.status = 201;

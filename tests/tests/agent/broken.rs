@@ -44,6 +44,15 @@ impl Defect {
         Self::DropsInput,
         Self::RepeatsInput,
     ];
+
+    /// Bytes after which each connection has failed, at most: the fewer, the more often something small is hit.
+    const fn reach(self) -> u64 {
+        match self {
+            // The head of one answer, of some hundred bytes, must be lost.
+            Self::StartsAnother => 6_000,
+            _ => 60_000,
+        }
+    }
 }
 
 /// Runs of one client over one class of faults, at most, before it is found out.
@@ -79,7 +88,7 @@ async fn each_class_of_faults_finds_a_broken_client_out() {
 async fn over(class: Class, bytes: Arc<[u8]>) -> Vec<Defect> {
     let mut found = Vec::new();
     for defect in [Defect::None].into_iter().chain(Defect::ALL) {
-        let sandbox = sandbox(Faults::seeded(&[class], 60_000, 11)).await;
+        let sandbox = sandbox(Faults::seeded(&[class], defect.reach(), 11)).await;
         std::fs::write(sandbox.path(task::BYTES), &bytes).unwrap();
         let transport = sandbox.session.processes().await.unwrap();
         let runs = if defect == Defect::None { RUNS / 2 } else { RUNS };

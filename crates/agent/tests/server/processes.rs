@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use podbay_protocol::agent::process::{ProcessList, Taken};
-use podbay_protocol::agent::{AgentErrorCode, Frame, FrameDecoder, KEY_HEADER, path};
+use podbay_protocol::agent::{AgentErrorCode, Frame, FrameDecoder, KEY_HEADER, READER_HEADER, path};
 use podbay_protocol::{EndRecord, Offsets, ProcessEnd, ProcessInfo, ProcessSpec, Retention, StreamName};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
@@ -51,6 +51,43 @@ fn decode(mut wire: &[u8], from: Offsets) -> (Vec<u8>, Vec<u8>, EndRecord) {
     }
     decoder.finish().unwrap();
     (stdout, stderr, end.unwrap())
+}
+
+#[tokio::test]
+async fn who_starts_a_process_reads_it_from_the_same_answer() {
+    let agent = Agent::start().await;
+    for (protocol, id) in BOTH.into_iter().zip(["p-1", "p-2"]) {
+        let mut spec = shell(id, "echo out; echo err >&2; exit 3");
+        spec.retention = Retention::Backpressure;
+        let start = async |reader: &str| {
+            let headers = [(KEY_HEADER, KEY), (READER_HEADER, reader)];
+            let text = serde_json::to_vec(&spec).unwrap();
+            let path = path::process(&spec.id);
+            agent.send(protocol, Method::PUT, &path, &headers, text).await
+        };
+        let refused = start("no name").await;
+        refused.fails(400, AgentErrorCode::InvalidRequest);
+        let unknown = agent.get(&path::process(&spec.id)).await;
+        unknown.fails(404, AgentErrorCode::UnknownProcess);
+        for status in [201, 200] {
+            let reply = start("first").await;
+            assert_eq!(reply.status, status);
+            let (stdout, stderr, record) = decode(&reply.body, Offsets::default());
+            assert_eq!(
+                (stdout.as_slice(), stderr.as_slice()),
+                (&b"out\n"[..], &b"err\n"[..])
+            );
+            assert_eq!(record.end, ProcessEnd::Exited { code: 3 });
+        }
+        // He is the one whose word counts.
+        let acknowledged = path::ProcessPart::Acknowledged.of(&spec.id);
+        let told = |reader: &str| json!({"reader": reader, "stdout": 4, "stderr": 4});
+        agent
+            .post(&acknowledged, &told("other"))
+            .await
+            .fails(409, AgentErrorCode::OtherReader);
+        agent.post(&acknowledged, &told("first")).await.ok();
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,10 @@ pub const OLDEST_API_VERSION: u32 = 1;
 /// The header that carries the session's key, as OpenHands' clients send it.
 pub const KEY_HEADER: &str = "x-session-api-key";
 
+/// The header of a request that starts a process, with the name of the reader of its outputs: the answer then is what the outputs
+/// are read from, as frames from their beginnings, in place of JSON. A server that does not know the header answers with JSON.
+pub const READER_HEADER: &str = "x-podbay-reader";
+
 /// The variable by which all processes of an agent, and what they start, are known: `<mark of the agent>/<process id>`.
 pub const MARK_VARIABLE: &str = "PODBAY_PROCESS";
 

@@ -1,7 +1,7 @@
 //! The connection to a pod's agent.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,9 @@ const FRAME: u32 = 32 << 10;
 /// silence (60 s), and a dead host is noticed within 40 s.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// For how long an answer of the agent tells that its pod is still the session's: short, because the pod of a node that was lost can be
+/// replaced while the connection to it looks alive.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The connection to the agent of one pod, made when it is needed and made again when it broke. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ struct Shared {
     key: SecretString,
     /// The newest connection. Held locked while one is made: of many who need it, one makes it.
     newest: tokio::sync::Mutex<Option<Newest>>,
+    /// When the agent last answered.
+    heard: Mutex<Option<Instant>>,
 }
 
 /// The newest connection, and how it was made.
@@ -77,7 +82,26 @@ impl AgentConnection {
             port,
             key,
             newest: tokio::sync::Mutex::default(),
+            heard: Mutex::default(),
         }))
+    }
+
+    /// Whether the agent has answered within [`FRESH`] of `now`, over a connection that is still there. It proved itself as that of
+    /// the pod with our uid, so that nothing needs to be asked of the cluster before the next request.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        let heard = *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where one is just being made there is none.
+        let is_there = self
+            .0
+            .newest
+            .try_lock()
+            .is_ok_and(|newest| newest.as_ref().is_some_and(|newest| !newest.sender.is_closed()));
+        is_there && heard.is_some_and(|heard| now.duration_since(heard) < FRESH)
+    }
+
+    fn hears(&self) {
+        let now = Some(Instant::now());
+        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// The pod that is meant.
@@ -112,7 +136,9 @@ impl AgentConnection {
         parts.headers.insert(KEY_HEADER, key);
         parts.uri = self.absolute(&parts.uri);
         let answer = sender.send_request(Request::from_parts(parts, body)).await;
-        answer.map_err(AgentFailure::lost)
+        let answer = answer.map_err(AgentFailure::lost)?;
+        self.hears();
+        Ok(answer)
     }
 
     /// HTTP/2 wants a scheme and an authority.
@@ -216,6 +242,7 @@ impl AgentConnection {
         let answer: ProofAnswer = serde_json::from_slice(&text).map_err(|_| stranger())?;
         let key = self.0.key.expose_secret().as_bytes();
         if proof::holds(key, &nonce, self.0.address.uid(), &answer.proof) {
+            self.hears();
             Ok(())
         } else {
             Err(stranger())

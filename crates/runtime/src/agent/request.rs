@@ -99,7 +99,10 @@ pub(crate) fn to_json(value: &impl Serialize) -> Result<Body, AgentFailure> {
     }
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, AgentFailure>>) -> Result<T, AgentFailure> {
+/// A call that waits for nothing but the agent itself, for [`TIMEOUT`] at most.
+pub(crate) async fn in_time<T>(
+    call: impl Future<Output = Result<T, AgentFailure>>,
+) -> Result<T, AgentFailure> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(answer) => answer,
         Err(_) => Err(AgentFailure::TimedOut {

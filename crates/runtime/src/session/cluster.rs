@@ -10,6 +10,7 @@ use podbay_manifests::pod::CONTAINER;
 use podbay_manifests::{Record, SessionId, SessionOwner, SessionSpec};
 use podbay_protocol::{PhaseTimes, SessionState, StartPhase, Verdict};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::describe::{self, AgentLook, Description};
 use crate::agent::AgentConnection;
@@ -33,6 +34,8 @@ pub(crate) struct ClusterSession {
     record: Option<Arc<Record>>,
     /// The name of its pod, where it is known not to be the session's own: a Job's pods are named by its controller.
     pod: Arc<Mutex<Option<String>>>,
+    /// Its agent, as it was reached last.
+    agent: Arc<Mutex<Option<AgentConnection>>>,
 }
 
 impl ClusterSession {
@@ -44,6 +47,7 @@ impl ClusterSession {
             id,
             record: None,
             pod: Arc::default(),
+            agent: Arc::default(),
         }
     }
 
@@ -55,6 +59,7 @@ impl ClusterSession {
             id: record.id().clone(),
             record: Some(Arc::from(record)),
             pod: Arc::new(Mutex::new(Some(pod))),
+            agent: Arc::default(),
         }
     }
 
@@ -194,12 +199,29 @@ impl ClusterSession {
         }
     }
 
+    /// The connection to its agent, if that has answered a moment ago: then the cluster need not be asked which pod is the
+    /// session's, which takes longer than most commands.
+    pub(crate) fn fresh_agent(&self) -> Option<AgentConnection> {
+        let known = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .as_ref()
+            .filter(|agent| agent.is_fresh(Instant::now()))
+            .cloned()
+    }
+
     /// The connection to its agent, which listens on `port` at `address`: made or found.
     pub(crate) async fn agent_at(
         &self,
         address: SandboxAddress,
         port: u16,
     ) -> Result<AgentConnection, Error> {
+        let connection = self.connect_agent(address, port).await?;
+        let mut known = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect_agent(&self, address: SandboxAddress, port: u16) -> Result<AgentConnection, Error> {
         let ctx = &self.ctx;
         if let Some(known) = ctx.agents.get(address.uid()) {
             // What can't be made again now may be a little later: who uses it tries for a while.
@@ -263,17 +285,20 @@ impl ClusterSession {
 
     /// Where its sandbox is, for the [dialer](crate::Podbay::dialer). `None` if it has no pod.
     pub(crate) async fn address(&self) -> Result<Option<SandboxAddress>, Error> {
-        let record = self.read_record().await?;
-        let Some(pod) = self.pod().await? else {
+        let (record, pod) = tokio::join!(self.read_record(), self.pod());
+        let (owner, Some(pod)) = (record?.owner(), pod?) else {
             return Ok(None);
         };
-        let session = self.context();
-        let job = session
-            .get(&session.key(Kind::Job, session.names().object()))
-            .await;
-        // The right to read Jobs may be missing where there are none; then the pod is the record's own, or nobody's.
-        let job = job.ok().flatten().and_then(Object::into_job);
-        let address = SandboxAddress::of_pod(&self.id, &record.owner(), &pod, job.as_ref());
+        let mut address = SandboxAddress::of_pod(&self.id, &owner, &pod, None);
+        if address.is_err() {
+            let session = self.context();
+            let job = session
+                .get(&session.key(Kind::Job, session.names().object()))
+                .await;
+            // The right to read Jobs may be missing where there are none; then the pod is nobody's.
+            let job = job.ok().flatten().and_then(Object::into_job);
+            address = SandboxAddress::of_pod(&self.id, &owner, &pod, job.as_ref());
+        }
         address.map(Some).map_err(|refused| Error::NameTaken {
             session: refused.session,
             object: format!("pod {}", refused.pod),

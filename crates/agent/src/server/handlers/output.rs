@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::stream;
 use hyper::body::Frame;
 use podbay_protocol::agent::{AgentError, AgentErrorCode as Code, frame};
-use podbay_protocol::{Offsets, ProcessId};
+use podbay_protocol::{Offsets, ProcessId, ReaderId};
 use tokio::time::timeout;
 
 use super::processes::unknown;
@@ -21,15 +21,25 @@ const SMALL: usize = 4 << 10;
 
 pub(super) fn read(services: &Services, id: &ProcessId, mut asked: Asked) -> Result<Answer, AgentError> {
     let query = &mut asked.query;
-    let from = Offsets {
+    let offsets = Offsets {
         stdout: query.read("stdout")?.unwrap_or(0),
         stderr: query.read("stderr")?.unwrap_or(0),
     };
     let reader = query.read("reader")?;
     asked.query.finish()?;
+    from(services, id, offsets, reader)
+}
+
+/// Both outputs from these offsets on.
+pub(super) fn from(
+    services: &Services,
+    id: &ProcessId,
+    offsets: Offsets,
+    reader: Option<ReaderId>,
+) -> Result<Answer, AgentError> {
     let reader = services
         .processes
-        .read(id, from, reader)
+        .read(id, offsets, reader)
         .map_err(|error| refused(&error))?;
     let frames = Frames {
         reader,

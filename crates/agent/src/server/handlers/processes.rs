@@ -1,10 +1,11 @@
-//! Processes, but for their outputs.
+//! Processes, but for reading their outputs.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use podbay_protocol::agent::process::{Acknowledgement, ProcessList, SignalRequest, Taken};
-use podbay_protocol::agent::{AgentError, AgentErrorCode as Code};
-use podbay_protocol::{ProcessId, ProcessSpec, TerminalSize};
+use podbay_protocol::agent::{AgentError, AgentErrorCode as Code, READER_HEADER};
+use podbay_protocol::{Offsets, ProcessId, ProcessSpec, ReaderId, TerminalSize};
 
+use super::output;
 use crate::process::{AcknowledgeError, ResizeError, SignalError, StartRefusal, StdinError, UnknownProcess};
 use crate::server::Services;
 use crate::server::answer::{self, Answer};
@@ -20,8 +21,10 @@ pub(super) fn list(services: &Services, asked: Asked) -> Result<Answer, AgentErr
     Ok(answer::json(StatusCode::OK, &ProcessList { processes }))
 }
 
+/// Starts a process. The answer is what is known of it, or, for one who names himself as the reader of its outputs, these.
 pub(super) async fn start(services: &Services, id: ProcessId, asked: Asked) -> Result<Answer, AgentError> {
     asked.query.finish()?;
+    let reader = reader(&asked.headers)?;
     let spec: ProcessSpec = asked.body.json().await?;
     if spec.id != id {
         let message = format!(
@@ -43,7 +46,24 @@ pub(super) async fn start(services: &Services, id: ProcessId, asked: Asked) -> R
     } else {
         StatusCode::OK
     };
-    Ok(answer::json(status, &started.info))
+    match reader {
+        None => Ok(answer::json(status, &started.info)),
+        Some(reader) => {
+            let mut outputs = output::from(services, &id, Offsets::default(), Some(reader))?;
+            *outputs.status_mut() = status;
+            Ok(outputs)
+        }
+    }
+}
+
+/// The reader that a start names.
+fn reader(headers: &HeaderMap) -> Result<Option<ReaderId>, AgentError> {
+    let Some(value) = headers.get(READER_HEADER) else {
+        return Ok(None);
+    };
+    let reader = value.to_str().ok().and_then(|text| text.parse().ok());
+    let reader = reader.ok_or_else(|| invalid(format!("the header {READER_HEADER} names no reader")))?;
+    Ok(Some(reader))
 }
 
 pub(super) fn show(services: &Services, id: &ProcessId, asked: Asked) -> Result<Answer, AgentError> {

@@ -37,6 +37,8 @@ struct Agent {
     silent: Mutex<CancellationToken>,
     /// What was asked, and whether with a key.
     asked: Arc<Mutex<Vec<(String, bool)>>>,
+    /// The connections there are.
+    served: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl Agent {
@@ -53,6 +55,7 @@ impl Agent {
             received: Arc::default(),
             silent: Mutex::default(),
             asked: Arc::default(),
+            served: Mutex::default(),
         }
     }
 
@@ -60,6 +63,13 @@ impl Agent {
     fn fall_silent(&self) {
         let silent = std::mem::take(&mut *self.silent.lock().unwrap());
         silent.cancel();
+    }
+
+    /// Closes the connections there are.
+    fn end(&self) {
+        for served in self.served.lock().unwrap().drain(..) {
+            served.abort();
+        }
     }
 
     fn dialled(&self) -> usize {
@@ -86,11 +96,12 @@ impl Agent {
                 Ok::<_, hyper::Error>(Response::new(Full::new(answer)))
             }
         });
-        tokio::spawn(async move {
+        let served = tokio::spawn(async move {
             let _ = server::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(io), service)
                 .await;
         });
+        self.served.lock().unwrap().push(served);
     }
 }
 
@@ -199,6 +210,31 @@ async fn a_silent_connection_is_given_up_within_forty_seconds_and_made_again() {
     );
     assert_eq!(ask(&connection).await.unwrap(), "done");
     assert_eq!(agent.dialled(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_fresh_for_five_seconds_after_an_answer_and_while_it_is_there() {
+    let agent = Agent::new(DialWay::PodIp);
+    let connection = connection(&[&agent]);
+    assert!(!connection.is_fresh(Instant::now()));
+    connection.ensure().await.unwrap();
+    let heard = Instant::now();
+    assert!(connection.is_fresh(heard));
+    assert!(connection.is_fresh(heard + Duration::from_millis(4999)));
+    assert!(!connection.is_fresh(heard + FRESH));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!connection.is_fresh(Instant::now()));
+    ask(&connection).await.unwrap();
+    assert!(connection.is_fresh(Instant::now()));
+    agent.end();
+    let ended = async {
+        while connection.is_fresh(heard) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]

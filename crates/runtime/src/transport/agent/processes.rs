@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body_util::Full;
 use podbay_k8s_client::{Kind, ObjectKey};
 use podbay_protocol::agent::path::{self, ProcessPart};
 use podbay_protocol::agent::process::{Acknowledgement, ProcessList, SignalRequest, Taken};
-use podbay_protocol::agent::{AgentError, AgentErrorCode};
+use podbay_protocol::agent::{AgentError, AgentErrorCode, READER_HEADER};
 use podbay_protocol::{
     Cause, End, Hint, Offsets, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget,
     TerminalSize, Verdict,
@@ -19,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::outputs::{self, Outputs};
 use crate::agent::AgentConnection;
-use crate::agent::request::{answer, body, done, empty, json, read_json, request, to_json};
+use crate::agent::request::{answer, body, done, empty, in_time, json, read_json, request, to_json};
 use crate::context::Context;
 use crate::error::{AgentFailure, Error, ProcessError};
 use crate::readiness::{end_by_events, end_of_pod, node_lost};
@@ -207,10 +208,20 @@ impl AgentProcesses {
         from: Offsets,
         reader: Option<ReaderId>,
     ) -> Result<Attachment, ProcessError> {
-        let outputs = match self.read(id, from, reader.as_ref()).await {
-            Ok(outputs) => outputs,
-            Err(failure) => return Err(self.explained(id, failure).await),
-        };
+        match self.read(id, from, reader.as_ref()).await {
+            Ok(outputs) => Ok(self.attachment(id, from, reader, outputs)),
+            Err(failure) => Err(self.explained(id, failure).await),
+        }
+    }
+
+    /// What is read from `from` on, whose `reader` tells what he has taken.
+    fn attachment(
+        &self,
+        id: &ProcessId,
+        from: Offsets,
+        reader: Option<ReaderId>,
+        outputs: Outputs,
+    ) -> Attachment {
         let Outputs {
             stdout,
             stderr,
@@ -221,12 +232,29 @@ impl AgentProcesses {
             let acknowledging = acknowledge(self.connection.clone(), id.clone(), reader, taken, from);
             AbortOnDropHandle::new(tokio::spawn(acknowledging))
         });
-        Ok(Attachment {
+        Attachment {
             stdout,
             stderr,
             end,
             guard: Box::new(acknowledging),
-        })
+        }
+    }
+
+    /// Starts a process, and reads its outputs from the same answer. `None` where an older agent answered without them.
+    async fn start_as(&self, spec: &ProcessSpec, reader: &ReaderId) -> Result<Option<Outputs>, AgentFailure> {
+        let mut request = request(Method::PUT, &path::process(&spec.id), to_json(spec)?)?;
+        let name = HeaderValue::from_str(reader.as_str());
+        let name = name.map_err(|error| AgentFailure::Unreadable {
+            reason: error.to_string(),
+        })?;
+        request.headers_mut().insert(READER_HEADER, name);
+        let answer = in_time(answer(&self.connection, request)).await?;
+        let kind = answer.headers().get(CONTENT_TYPE);
+        if kind.is_some_and(|kind| kind == "application/json") {
+            in_time(read_json::<ProcessInfo>(answer.into_body())).await?;
+            return Ok(None);
+        }
+        Ok(Some(outputs::read(answer.into_body(), Offsets::default())))
     }
 }
 
@@ -256,15 +284,12 @@ impl ProcessTransport for AgentProcesses {
     }
 
     async fn start(&self, spec: ProcessSpec) -> Result<Attachment, ProcessError> {
-        let id = spec.id.clone();
-        let start = async {
-            let request = request(Method::PUT, &path::process(&id), to_json(&spec)?)?;
-            json::<ProcessInfo>(&self.connection, request).await
-        };
-        if let Err(failure) = start.await {
-            return Err(self.explained(&id, failure).await);
+        let reader = ReaderId::from_random(rand::random());
+        match self.start_as(&spec, &reader).await {
+            Ok(Some(outputs)) => Ok(self.attachment(&spec.id, Offsets::default(), Some(reader), outputs)),
+            Ok(None) => self.attach_as(&spec.id, Offsets::default(), Some(reader)).await,
+            Err(failure) => Err(self.explained(&spec.id, failure).await),
         }
-        self.attach(&id, Offsets::default()).await
     }
 
     async fn attach(&self, id: &ProcessId, from: Offsets) -> Result<Attachment, ProcessError> {

@@ -45,6 +45,9 @@ pub(in crate::transport) async fn way(session: &ClusterSession) -> Result<Way, E
 pub(in crate::transport) async fn required(
     session: &ClusterSession,
 ) -> Result<Option<AgentConnection>, Error> {
+    if let Some(connection) = session.fresh_agent() {
+        return Ok(Some(connection));
+    }
     let Some(port) = session.specification().await?.agent().port() else {
         return Ok(None);
     };
@@ -57,6 +60,9 @@ pub(in crate::transport) async fn required(
 
 /// The same as [`way`], looked for in any case.
 pub(in crate::transport) async fn find(session: &ClusterSession) -> Result<Way, Error> {
+    if let Some(connection) = session.fresh_agent() {
+        return Ok(Way::Agent(connection));
+    }
     let Some(port) = session.specification().await?.agent().port() else {
         return Ok(Way::Exec(Vec::new()));
     };
