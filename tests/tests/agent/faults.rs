@@ -176,7 +176,9 @@ async fn meet_fate(mut client: DuplexStream, mut agent: TcpStream, faults: &Faul
     } else {
         &[PIECE]
     };
-    if both_ways(&mut client, &mut agent, &left, slices)
+    let mut ways = Ways::default();
+    if ways
+        .pass(&mut client, &mut agent, &left, slices)
         .await
         .is_closed()
     {
@@ -188,22 +190,23 @@ async fn meet_fate(mut client: DuplexStream, mut agent: TcpStream, faults: &Faul
         Class::Stall => {
             tokio::time::sleep(fate.time).await;
             left.store(fate.after / 2 + 1, Ordering::Relaxed);
-            both_ways(&mut client, &mut agent, &left, &[PIECE]).await;
+            ways.pass(&mut client, &mut agent, &left, &[PIECE]).await;
         }
         Class::HalfOpen => {
             let (client_read, client_write) = tokio::io::split(&mut client);
             let (agent_read, agent_write) = agent.split();
             let half_open = async {
                 if fate.is_up {
-                    tokio::join!(swallow(client_read), forward(agent_read, client_write))
+                    tokio::join!(swallow(client_read), ways.down.forward(agent_read, client_write))
                 } else {
-                    tokio::join!(swallow(agent_read), forward(client_read, agent_write))
+                    tokio::join!(swallow(agent_read), ways.up.forward(client_read, agent_write))
                 }
             };
             let _ = tokio::time::timeout(fate.time, half_open).await;
         }
         Class::Reorder => {
-            let late = take_what_was_sent(&mut client).await;
+            let mut late = ways.up.unsent;
+            take_what_was_sent(&mut client, &mut late).await;
             drop(client);
             tokio::time::sleep(fate.time).await;
             // It may be closed by now.
@@ -231,52 +234,89 @@ impl Ended {
     }
 }
 
-/// Passes bytes until so many are through, or a side closes.
-async fn both_ways(
-    client: &mut DuplexStream,
-    agent: &mut TcpStream,
-    left: &AtomicU64,
-    slices: &[usize],
-) -> Ended {
-    let (client_read, client_write) = tokio::io::split(client);
-    let (agent_read, agent_write) = agent.split();
-    tokio::select! {
-        ended = one_way(client_read, agent_write, left, slices) => ended,
-        ended = one_way(agent_read, client_write, left, slices) => ended,
+/// Both directions of a connection.
+#[derive(Default)]
+struct Ways {
+    up: OneWay,
+    down: OneWay,
+}
+
+impl Ways {
+    /// Passes bytes until so many are through, or a side closes.
+    async fn pass(
+        &mut self,
+        client: &mut DuplexStream,
+        agent: &mut TcpStream,
+        left: &AtomicU64,
+        slices: &[usize],
+    ) -> Ended {
+        let (client_read, client_write) = tokio::io::split(client);
+        let (agent_read, agent_write) = agent.split();
+        tokio::select! {
+            ended = self.up.pass(client_read, agent_write, left, slices) => ended,
+            ended = self.down.pass(agent_read, client_write, left, slices) => ended,
+        }
     }
 }
 
-async fn one_way(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    left: &AtomicU64,
-    slices: &[usize],
-) -> Ended {
-    let mut buffer = vec![0; PIECE];
-    let mut slices = slices.iter().cycle();
-    loop {
-        let room = left.load(Ordering::Relaxed);
-        if room == 0 {
-            return Ended::Faulted;
-        }
-        let at_once = usize::try_from(room).unwrap_or(PIECE).min(PIECE);
-        let Ok(read) = from.read(&mut buffer[..at_once]).await else {
-            return Ended::Closed;
-        };
-        if read == 0 {
-            return Ended::Closed;
-        }
-        let mut rest = &buffer[..read];
-        while let Some(slice) = slices.next().filter(|_| !rest.is_empty()) {
-            let (piece, left) = rest.split_at(rest.len().min(*slice));
-            rest = left;
-            if to.write_all(piece).await.is_err() || to.flush().await.is_err() {
+/// One direction of a connection. Whatever is given up in the midst of it, no byte in between is lost: no network does that to a
+/// TCP connection, and nobody could go on behind it.
+#[derive(Default)]
+struct OneWay {
+    /// What was read and is not passed on yet.
+    unsent: Vec<u8>,
+}
+
+impl OneWay {
+    async fn pass(
+        &mut self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        left: &AtomicU64,
+        slices: &[usize],
+    ) -> Ended {
+        let mut buffer = vec![0; PIECE];
+        let mut slices = slices.iter().cycle();
+        loop {
+            while let Some(slice) = slices.next().filter(|_| !self.unsent.is_empty()) {
+                if self.send(&mut to, *slice).await.is_err() {
+                    return Ended::Closed;
+                }
+            }
+            let room = left.load(Ordering::Relaxed);
+            if room == 0 {
+                return Ended::Faulted;
+            }
+            let at_once = usize::try_from(room).unwrap_or(PIECE).min(PIECE);
+            let Ok(read) = from.read(&mut buffer[..at_once]).await else {
+                return Ended::Closed;
+            };
+            if read == 0 {
                 return Ended::Closed;
             }
+            self.unsent.extend_from_slice(&buffer[..read]);
+            let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                Some(left.saturating_sub(read as u64))
+            });
         }
-        let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            Some(left.saturating_sub(read as u64))
-        });
+    }
+
+    /// Passes on some of what was read, at most as much as a slice.
+    async fn send(&mut self, to: &mut (impl AsyncWrite + Unpin), slice: usize) -> io::Result<()> {
+        let written = to.write(&self.unsent[..slice.min(self.unsent.len())]).await?;
+        self.unsent.drain(..written);
+        to.flush().await
+    }
+
+    /// Passes on what comes, to the end.
+    async fn forward(&mut self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+        let forward = async {
+            while !self.unsent.is_empty() {
+                self.send(&mut to, PIECE).await?;
+            }
+            tokio::io::copy(&mut from, &mut to).await
+        };
+        let _: io::Result<u64> = forward.await;
     }
 }
 
@@ -286,13 +326,8 @@ async fn swallow(mut from: impl AsyncRead + Unpin) {
     while from.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 
-async fn forward(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let _: io::Result<u64> = tokio::io::copy(&mut from, &mut to).await;
-}
-
 /// What the client has sent and nobody has taken: what is there now, and comes within a moment.
-async fn take_what_was_sent(client: &mut DuplexStream) -> Vec<u8> {
-    let mut all = Vec::new();
+async fn take_what_was_sent(client: &mut DuplexStream, all: &mut Vec<u8>) {
     let mut buffer = vec![0; PIECE];
     tokio::time::sleep(Duration::from_millis(2)).await;
     while all.len() < 1 << 20
@@ -300,5 +335,23 @@ async fn take_what_was_sent(client: &mut DuplexStream) -> Vec<u8> {
     {
         all.extend_from_slice(&buffer[..read]);
     }
-    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_in_between_is_gone_on_with() {
+    let sent: Vec<u8> = (0..=250).cycle().take(3 * PIECE).collect();
+    let (writer, mut reader) = tokio::io::duplex(100);
+    let (mut from, mut to) = (sent.as_slice(), writer);
+    let mut way = OneWay::default();
+    let left = AtomicU64::new(u64::MAX);
+    let second = Duration::from_secs(1);
+    let stuck = tokio::time::timeout(second, way.pass(&mut from, &mut to, &left, &[PIECE])).await;
+    assert!(stuck.is_err() && !way.unsent.is_empty());
+    let rest = async {
+        way.forward(from, to).await;
+    };
+    let mut got = Vec::new();
+    let (read, ()) = tokio::join!(reader.read_to_end(&mut got), rest);
+    read.unwrap();
+    assert!(got == sent);
 }
