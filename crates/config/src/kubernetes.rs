@@ -155,7 +155,8 @@ settings! {
     max_sessions: Option<u32> = None, OPTIONAL_SESSIONS;
 
     /// How often a start that failed is tried anew, by the cause of the failure: `{ node_lost = 1, evicted = 1 }`.
-    /// A cause that is not named is not tried again.
+    /// A cause that is not named is not tried again. `podbay serve` does the same with sessions on a claim whose pod was lost so:
+    /// they are started again on their workspace when somebody asks for them, as often, counted since they were made or paused last.
     start_retries: BTreeMap<String, u32> = BTreeMap::new(), RETRIES;
 
     /// Label key that a node must have to take a pod. Only together with `node_selector_val`.

@@ -11,6 +11,7 @@
 //!   sessions/    what the API and the routes ask of sessions, of a cluster or of this machine
 //!   telemetry/   what is told of the service: metrics, names of requests, who did what
 //!   body.rs      the body of an answer
+//!   words.rs     what fields and operations are called in answers   (pure)
 //! ```
 
 pub mod api;
@@ -23,5 +24,6 @@ pub mod service;
 pub mod sessions;
 pub mod style;
 pub mod telemetry;
+mod words;
 
 pub use body::{Body, BodyError};

@@ -37,6 +37,8 @@ pub const OWNER: &str = "podbay.dev/owner";
 pub const LAST_FAILURE: &str = "podbay.dev/last-failure";
 /// Annotation: when the session was last started again after its start had failed, on the record.
 pub const STARTED_AGAIN: &str = "podbay.dev/started-again";
+/// Annotation: why and when the session's last pod was lost that another followed, as JSON, on the record.
+pub const LAST_LOSS: &str = "podbay.dev/last-loss";
 /// Label key of the rules that hold for a pod's network, on the pod and on the policy with these rules.
 pub const NETWORK: &str = "podbay.dev/network";
 

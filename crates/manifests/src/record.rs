@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podbay_protocol::StartFailure;
+use podbay_protocol::{PodLoss, StartFailure};
 use serde_json::{Value, json};
 
-use crate::labels::{self, CREATION_NONCE, LAST_FAILURE, PAUSED, RUNTIME_ID, STARTED_AGAIN};
+use crate::labels::{self, CREATION_NONCE, LAST_FAILURE, LAST_LOSS, PAUSED, RUNTIME_ID, STARTED_AGAIN};
 use crate::metadata::metadata;
 use crate::owner::Owner;
 use crate::runtime_id::RuntimeId;
@@ -21,11 +21,13 @@ use crate::session_spec::SessionSpec;
 
 mod creation;
 mod failure;
+mod loss;
 mod parts;
 mod strict;
 
 pub use creation::CreationValues;
 pub use failure::annotation as last_failure_annotation;
+pub use loss::annotation as last_loss_annotation;
 use parts::Parts;
 
 /// Version of the record's layout. Records of all earlier versions are read. From version 3 on fields that a reader does
@@ -75,6 +77,8 @@ pub struct Record {
     pub last_failure: Option<Box<StartFailure>>,
     /// When the session was last started again after such a failure.
     pub started_again: Option<Timestamp>,
+    /// The last pod that was lost and that another followed, since the session was made or paused last.
+    pub last_loss: Option<PodLoss>,
 }
 
 /// Why a ConfigMap is no record that we can use.
@@ -190,6 +194,7 @@ impl Record {
                 .map(|text| Box::new(failure::parse(text))),
             // One that can't be read tells no more than none.
             started_again: parts.annotation(STARTED_AGAIN).and_then(|text| text.parse().ok()),
+            last_loss: parts.annotation(LAST_LOSS).and_then(|text| loss::parse(text)),
             spec,
         })
     }

@@ -8,6 +8,7 @@
 //! * [`hint`]: what to do about a failure.
 //! * [`outcome`]: how a command ended, with the proof that its output is complete.
 //! * [`phase`]: the steps of a session's start, and OpenHands' status names for them.
+//! * [`pod_loss`]: a pod that was lost, as the session's record keeps it.
 //! * [`process`]: a process in a sandbox: what to run, offsets, signals, the record of its end.
 //! * [`session_state`]: the state of a session, the same value for whoever looks at it.
 //! * [`start_failure`]: a start that failed, as the session's record keeps it.
@@ -26,6 +27,7 @@ pub mod hex;
 pub mod hint;
 pub mod outcome;
 pub mod phase;
+pub mod pod_loss;
 pub mod process;
 #[cfg(feature = "openapi")]
 mod schema;
@@ -42,6 +44,7 @@ pub use field::Field;
 pub use hint::Hint;
 pub use outcome::{Content, End, Outcome, OutcomeRecord, StreamRecord, StreamSummary};
 pub use phase::{PhaseTimes, RuntimeStatus, StartPhase};
+pub use pod_loss::PodLoss;
 pub use process::{
     EndRecord, Environment, Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ProcessUser, ReaderId,
     ResourceUsage, Retention, Signal, SignalTarget, StreamEnd, StreamName, UnknownSignal,

@@ -154,3 +154,52 @@ async fn a_server_that_ends_is_told_as_failed_and_started_again_by_a_resume() {
     service.until("running").await;
     assert_eq!(service.api("POST", "/stop", &named)["status"], "stopped");
 }
+
+/// A command of the client's own: where it runs, how it ended and what it said last are told, and what can't be had is refused.
+#[tokio::test]
+async fn the_end_of_a_command_is_told_and_what_can_not_be_had_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let service = Service::start(programs.path(), directory.path());
+    let work = tempfile::tempdir().unwrap();
+    let go = work.path().join("go");
+    let script = format!(
+        "while ! [ -e {} ]; do sleep 0.05; done; pwd >&2; exit 3",
+        go.display()
+    );
+    let mut start = json!({
+        "session_id": "s", "image": "host", "command": ["sh", "-c", script], "working_dir": work.path(),
+    });
+    let begun = service.api("POST", "/start", &start);
+    assert_eq!(begun["kind"], "command", "{begun}");
+    let running = service.until("running").await;
+    assert_eq!(
+        (&running["status_detail"], &running["pod_logs"]),
+        (&Value::Null, &json!(""))
+    );
+    std::fs::write(&go, "").unwrap();
+    let ended = eventually(async || {
+        let session = service.api("GET", "/sessions/s", &Value::Null);
+        session["status_detail"].is_string().then_some(session)
+    })
+    .await;
+    let detail = ended["status_detail"].as_str().unwrap();
+    assert!(detail.contains("its command ended with exit code 3"), "{detail}");
+    assert_eq!(ended["status"], "running", "{ended}");
+    let there = work.path().canonicalize().unwrap();
+    assert_eq!(ended["pod_logs"], json!(there), "{ended}");
+    assert_eq!(
+        ended["container_statuses"],
+        json!(["its command ended with exit code 3"])
+    );
+    let named = json!({"runtime_id": begun["runtime_id"]});
+    assert_eq!(service.api("POST", "/stop", &named)["status"], "stopped");
+
+    start["working_dir"] = json!(work.path().join("none"));
+    start["run_as_user"] = json!(4_000_000);
+    let (status, refused) = service.ask("POST", &service.address, "/start", &start);
+    assert!(
+        status == 422 && refused.contains("run_as_user 4000000") && refused.contains("/none"),
+        "{refused}"
+    );
+}

@@ -1,6 +1,8 @@
 //! From a session to its answer; held back for a moment while the session is about to be ready.
 
 use http::StatusCode;
+use podbay_manifests::Record;
+use podbay_protocol::{PodLoss, Verdict};
 use podbay_runtime::{SessionState, log_tail};
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
@@ -11,6 +13,7 @@ use super::error::Refusal;
 use super::status::{Status, is_settled, status_of};
 use crate::keys::Caller;
 use crate::sessions::{Known, Told, bounded};
+use crate::words::Http;
 
 /// Characters of what is told in words, at most.
 const MOST_DETAIL: usize = 4096;
@@ -74,13 +77,17 @@ impl Api {
             status
         };
         let ports = known.ports();
-        let (restart_count, reason) = known.restarts.clone();
+        let (restarts, reason) = known.restarts.clone();
+        let loss = record.last_loss.as_ref();
         let failed_with = known.state.verdict();
         let told = if failed_with.is_some() || matches!(known.state, SessionState::Starting(_)) {
             self.sessions.of(caller).told(known)
         } else {
             Told::default()
         };
+        let ended = self.sessions.of(caller).ended_command(known).await;
+        let mut containers = told.containers;
+        containers.extend(ended.as_ref().map(|end| first_line(&end.message).to_owned()));
         Ok(SessionAnswer {
             runtime_id: id.to_string(),
             id: id.to_string(),
@@ -90,12 +97,13 @@ impl Api {
             url: urls.server,
             status,
             pod_status,
-            status_detail: detail(known).map(cut),
-            restart_count,
-            restart_reasons: reason.into_iter().collect(),
-            container_statuses: told.containers,
+            status_detail: with_end(detail(known), ended.as_ref()).map(cut),
+            restart_count: restarts.saturating_add(loss.map_or(0, |loss| loss.count)),
+            restart_reasons: loss.map(reason_of_loss).into_iter().chain(reason).collect(),
+            container_statuses: containers,
             events: events(&known.state, told.events),
             pod_logs: failed_with
+                .or(ended.as_ref())
                 .and_then(log_tail)
                 .map(ToOwned::to_owned)
                 .unwrap_or_default(),
@@ -111,6 +119,40 @@ impl Api {
 pub(super) const PAUSED: &str =
     "paused: the workspace is kept; what was installed outside of it, and what ran, is not";
 
+/// What there is to say, with how the session's command ended.
+fn with_end(detail: Option<String>, ended: Option<&Verdict>) -> Option<String> {
+    let ended = ended.map(|end| format!("the session goes on, but {}", end.message));
+    let told: Vec<String> = detail.into_iter().chain(ended).collect();
+    (!told.is_empty()).then(|| told.join(". "))
+}
+
+/// The line before what a program wrote.
+fn first_line(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default();
+    line.split_once(';').map_or(line, |(end, _)| end)
+}
+
+/// That a pod was lost and followed by another, among the reasons of restarts.
+fn reason_of_loss(loss: &PodLoss) -> String {
+    format!(
+        "pod lost at {}: {}: {}",
+        loss.at, loss.verdict.cause, loss.verdict.message
+    )
+}
+
+/// The same as a sentence, of a session that starts or runs again.
+fn loss_in_words(record: &Record, loss: &PodLoss) -> String {
+    let files = if record.spec.persistent() {
+        "its workspace is kept; what ran in it, and what was installed outside of the workspace, is gone"
+    } else {
+        "what ran in it is gone, and so are its files"
+    };
+    format!(
+        "its pod was lost at {}, and another takes its place: {}; {files}",
+        loss.at, loss.verdict
+    )
+}
+
 /// What there is to say of a state, in words.
 pub(super) fn detail(known: &Known) -> Option<String> {
     if let Some(failure) = &known.failure {
@@ -118,14 +160,20 @@ pub(super) fn detail(known: &Known) -> Option<String> {
     }
     match &known.state {
         SessionState::Failed(verdict) | SessionState::Lost(verdict) => {
-            let hint = verdict.hint.to_string();
+            let hint = verdict.hint.in_words(&Http);
             Some(if hint.is_empty() {
                 verdict.to_string()
             } else {
                 format!("{verdict}. {hint}")
             })
         }
-        SessionState::Ready(Some(degraded)) => Some(degraded.to_string()),
+        SessionState::Starting(_) | SessionState::Ready(_) => {
+            let degraded = known.state.degraded().map(ToString::to_string);
+            let loss = known.record.last_loss.as_ref();
+            let loss = loss.map(|loss| loss_in_words(&known.record, loss));
+            let told: Vec<String> = degraded.into_iter().chain(loss).collect();
+            (!told.is_empty()).then(|| told.join(". "))
+        }
         SessionState::Paused => Some(PAUSED.to_owned()),
         SessionState::Unreadable => Some("the session's record can't be read by this version".to_owned()),
         _ => None,

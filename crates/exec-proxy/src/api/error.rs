@@ -5,6 +5,7 @@ use podbay_runtime::Error;
 use serde_json::json;
 
 use super::answer::{Answer, json};
+use crate::words::Http;
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +96,8 @@ impl From<&Error> for Refusal {
 
 /// An error in words for people: what went wrong, why, and what to do.
 pub(crate) fn told(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    match error.verdict().map(|verdict| verdict.hint.to_string()) {
+    let text = error.chain_in_words(&Http);
+    match error.hint().map(|hint| hint.in_words(&Http)) {
         Some(hint) if !hint.is_empty() => format!("{text} ({hint})"),
         _ => text,
     }

@@ -12,6 +12,7 @@ use super::Api;
 use super::answer::{Answer, json};
 use super::describe::PAUSED;
 use super::error::Refusal;
+use super::here;
 use super::launch::Drawn;
 use super::start::StartBody;
 use crate::keys::Caller;
@@ -34,12 +35,14 @@ impl Api {
         let Begun { known, differences } = about.write(caller, started)?;
         let (known, answers) = self.settled(caller, known, since).await;
         let mut answer = self.describe(caller, &known, answers).await?;
-        if !differences.is_empty() && answer.status_detail.is_none() {
-            answer.status_detail = Some(format!(
+        let differs = (!differences.is_empty()).then(|| {
+            format!(
                 "the session was there, and stays as it is; asked was another {}",
                 differences.join(", another ")
-            ));
-        }
+            )
+        });
+        let told: Vec<String> = answer.status_detail.take().into_iter().chain(differs).collect();
+        answer.status_detail = (!told.is_empty()).then(|| told.join(". "));
         Ok(json(StatusCode::OK, &answer))
     }
 
@@ -60,6 +63,9 @@ impl Api {
             .session_id
             .parse()
             .map_err(|error| Refusal::invalid(format!("session_id {:?}: {error}", body.session_id)))?;
+        if self.policy.on_this_machine {
+            here::check(&body)?;
+        }
         let drawn = Drawn::now(self.policy.on_this_machine)?;
         let request = body.request(&self.policy, &drawn)?;
         let counted = || self.count_start(caller);
@@ -163,14 +169,18 @@ impl<'a> Audited<'a> {
     }
 }
 
-/// `{"runtime_id": ID}`; null and nothing are none.
+/// `{"runtime_id": ID}`; null is none.
 fn runtime_id(body: &[u8]) -> Result<Option<String>, Refusal> {
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::invalid(format!("the body is no JSON: {error}")))?;
-    match value.get("runtime_id") {
-        None | Some(Value::Null) => Ok(None),
+    let Value::Object(fields) = &value else {
+        return Err(Refusal::invalid("the body is no JSON object"));
+    };
+    match fields.get("runtime_id") {
+        None => Err(Refusal::invalid("runtime_id is missing")),
+        Some(Value::Null) => Ok(None),
         Some(Value::String(id)) => Ok(Some(id.clone())),
-        Some(_) => Err(Refusal::invalid("runtime_id is no text")),
+        Some(_) => Err(Refusal::invalid("runtime_id is neither a text nor null")),
     }
 }
 
@@ -197,15 +207,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_id_is_a_text_or_none() {
+    fn a_runtime_id_is_a_text_or_null() {
         assert_eq!(
             runtime_id(br#"{"runtime_id": "a", "x": 1}"#),
             Ok(Some("a".to_owned()))
         );
-        for none in [&br#"{"runtime_id": null}"#[..], b"{}", b"null", b"[]"] {
-            assert_eq!(runtime_id(none), Ok(None));
-        }
-        for wrong in [&br#"{"runtime_id": 7}"#[..], b"", b"{"] {
+        assert_eq!(runtime_id(br#"{"runtime_id": null}"#), Ok(None));
+        for wrong in [&br#"{"runtime_id": 7}"#[..], b"{}", b"null", b"[]", b"", b"{"] {
             assert_eq!(runtime_id(wrong).unwrap_err().status, 422);
         }
     }

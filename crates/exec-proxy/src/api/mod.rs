@@ -6,6 +6,7 @@
 //!   kind.rs        a command -> the kind of session                          (pure)
 //!   pod_fields.rs  what of it says how the pod is made, and what the service lets through  (pure)
 //!   launch.rs      the kind -> what is run in a session                    (pure)
+//!   here.rs        what of a start this machine can't do
 //!   words.rs       a command as a text -> its words                          (pure)
 //!   status.rs      a session's state -> the words that clients act on        (pure)
 //!   answer.rs      the object that all routes answer with
@@ -26,6 +27,7 @@ mod describe;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod here;
 mod images;
 mod kind;
 mod launch;

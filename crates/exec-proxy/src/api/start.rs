@@ -90,6 +90,21 @@ impl StartBody {
         }
     }
 
+    /// The directory that the command is to start in.
+    pub(crate) fn working_dir(&self) -> Option<&str> {
+        self.working_dir.as_deref()
+    }
+
+    /// The user that the session is to run as.
+    pub(crate) const fn run_as_user(&self) -> Option<u64> {
+        self.pod.run_as_user
+    }
+
+    /// The group that the session is to run as.
+    pub(crate) const fn run_as_group(&self) -> Option<u64> {
+        self.pod.run_as_group
+    }
+
     /// What the session is asked to be.
     pub(crate) fn request(self, policy: &StartPolicy, drawn: &Drawn) -> Result<SessionRequest, Refusal> {
         if policy.on_this_machine && self.image != HOST_IMAGE {

@@ -8,10 +8,12 @@ use podbay_runtime::{Error, OpenMode, SessionId, SessionRequest, SessionState, S
 use tokio::time::Instant;
 
 use super::NotKnown;
-use super::known::{Known, SessionKey};
+use super::known::{BEGUN, Known, SessionKey};
+use super::recovery::is_to_be_brought_back;
 use super::service::ServiceSessions;
 use super::starts::Start;
 use crate::keys::Caller;
+use crate::words::Http;
 
 /// How long a start may take to write down what outlives this process, before its client is told to ask again.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
@@ -32,7 +34,7 @@ pub struct Begun {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotStarted {
     /// Starting it failed before anything of it was written down.
-    #[error("{}", .0.chain())]
+    #[error("{}", .0.chain_in_words(&Http))]
     Session(Arc<Error>),
     /// The key starts too many, and may try again after so many seconds.
     #[error("this API key has started too many sessions in the last minute: try again in {seconds} s")]
@@ -71,7 +73,10 @@ impl ServiceSessions {
         let mut differences = Vec::new();
         if let Some(known) = self.find_by_key(&key).await? {
             let found = request.differences(&known.record.spec);
-            differences = found.iter().map(ToString::to_string).collect();
+            differences = found
+                .iter()
+                .map(|difference| difference.in_words(&Http))
+                .collect();
             if known.is_live() && self.is_carried_on(&known) {
                 return Ok(Begun { known, differences });
             }
@@ -114,6 +119,30 @@ impl ServiceSessions {
         let limit = self.limit_of(key.owner.as_ref());
         if let Err(error) = self.begin(&key, SessionRequest::default(), OpenMode::Attach, limit) {
             tracing::warn!(session = %key.id, error = error.chain(), "the start can't be carried on");
+        }
+    }
+
+    /// Starts a session again whose pod was lost, where the policy says so: when somebody asks after it, or for what it serves.
+    pub(super) fn recover(&self, known: &mut Known) {
+        let SessionState::Lost(verdict) = &known.state else {
+            return;
+        };
+        let record = &known.record;
+        let is_wanted = !self.is_on_this_machine()
+            && known.failure.is_none()
+            && is_to_be_brought_back(self.podbay.config(), record, verdict)
+            && self.recoveries().may_try(&record.uid, Instant::now());
+        if !is_wanted {
+            return;
+        }
+        let key = known.key();
+        tracing::info!(session = %key.id, %verdict, "a session whose pod was lost is started again");
+        // It has its place among those of its owner.
+        match self.begin(&key, SessionRequest::default(), OpenMode::Attach, None) {
+            Ok(_) => known.state = BEGUN,
+            Err(error) => {
+                tracing::warn!(session = %key.id, error = error.chain(), "the session can't be started again");
+            }
         }
     }
 
@@ -197,11 +226,12 @@ impl ServiceSessions {
         owner_limit: Option<u32>,
     ) -> Result<Known, NotStarted> {
         let now = self.find_by_key(key).await?;
-        if let Some(now) = now
-            && now.is_live()
-            && self.is_carried_on(&now)
-        {
-            return Ok(now);
+        let now = match now {
+            Some(now) if now.is_live() && self.is_carried_on(&now) => return Ok(now),
+            now => now,
+        };
+        if let Some(address) = now.as_ref().and_then(|now| now.address.as_ref()) {
+            self.commands().forget(address.uid());
         }
         let start = self.begin(key, SessionRequest::default(), OpenMode::Attach, owner_limit)?;
         self.stored(key, start).await

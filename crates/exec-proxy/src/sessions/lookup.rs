@@ -12,6 +12,7 @@ use super::known::{BEGUN, Known, SessionKey};
 use super::service::ServiceSessions;
 use super::starts::Start;
 use super::unknown::Unknown;
+use crate::words::Http;
 
 impl ServiceSessions {
     /// Whether `owner` may see a session of `of`.
@@ -96,6 +97,7 @@ impl ServiceSessions {
         let mut found = self.with_start(key, found);
         if let Some(known) = &mut found {
             self.carry_on(known).await;
+            self.recover(known);
             self.look_after_server(known).await;
         }
         Ok(found)
@@ -141,6 +143,7 @@ impl ServiceSessions {
         if let Some(known) = &mut found {
             self.tell_start(known);
             self.carry_on(known).await;
+            self.recover(known);
             self.look_after_server(known).await;
         }
         Ok(found)
@@ -303,12 +306,12 @@ impl ServiceSessions {
 fn fail(known: &mut Known, error: &Error) {
     match error.verdict() {
         Some(verdict) => known.state = SessionState::Failed(verdict.clone()),
-        None => known.failure = Some(error.chain()),
+        None => known.failure = Some(error.chain_in_words(&Http)),
     }
 }
 
 fn not_known(error: &Error) -> NotKnown {
     NotKnown {
-        message: error.chain(),
+        message: error.chain_in_words(&Http),
     }
 }

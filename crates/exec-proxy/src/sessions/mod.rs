@@ -14,18 +14,22 @@
 //!   secrets.rs    the keys of sessions, read from their Secrets
 //!   unknown.rs    how often the cluster is asked for what the index does not know   (pure)
 //!   told.rs       what the cluster says of sessions that do not start                (pure)
+//!   commands.rs   how commands ended that sessions were started for                 (pure)
+//!   recovery.rs   which sessions are brought back whose pod was lost                (pure)
 //!   stopped.rs    sessions that this process has ended a moment ago                (pure)
 //!   pauses.rs     when a request may wake a paused session                          (pure)
 //! ```
 
 mod answering;
 mod begin;
+mod commands;
 mod drain;
 mod jobs;
 mod known;
 mod lookup;
 mod namespaces;
 mod pauses;
+mod recovery;
 mod secrets;
 mod service;
 mod starts;

@@ -11,15 +11,18 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use podbay_config::Config;
 use podbay_manifests::{Record, RuntimeId, SessionKind, SessionOwner};
+use podbay_protocol::Verdict;
 use podbay_runtime::dial::{BoxIo, DialError, SandboxAddress};
 use podbay_runtime::{BackendKind, Error, EventLine, Podbay, SessionIndex, SessionState};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::answering::Answering;
+use super::commands::CommandEnds;
 use super::jobs::JobAddresses;
 use super::known::{Known, SessionKey};
 use super::pauses::Pauses;
+use super::recovery::Recoveries;
 use super::secrets::SessionKeys;
 use super::starts::Starts;
 use super::stopped::Stopped;
@@ -69,6 +72,8 @@ pub struct ServiceSessions {
     pub(super) keys: SessionKeys,
     pub(super) questions: Mutex<Questions>,
     pub(super) pauses: Mutex<Pauses>,
+    recoveries: Mutex<Recoveries>,
+    commands: Mutex<CommandEnds>,
     pub(super) jobs: Mutex<JobAddresses>,
     stopped: Mutex<Stopped>,
     told: Mutex<AllTold>,
@@ -97,6 +102,8 @@ impl ServiceSessions {
             keys: SessionKeys::default(),
             questions: Mutex::default(),
             pauses: Mutex::default(),
+            recoveries: Mutex::default(),
+            commands: Mutex::default(),
             jobs: Mutex::default(),
             stopped: Mutex::default(),
             told: Mutex::default(),
@@ -200,6 +207,14 @@ impl ServiceSessions {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn commands(&self) -> std::sync::MutexGuard<'_, CommandEnds> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn recoveries(&self) -> std::sync::MutexGuard<'_, Recoveries> {
+        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn pauses(&self) -> std::sync::MutexGuard<'_, Pauses> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,6 +237,30 @@ impl ServiceSessions {
             Some(address) => self.answering.ask(&self.podbay, address, port).await,
             None => false,
         }
+    }
+
+    /// How the command ended that a session was started for, which the session's agent runs; `None` while it runs. The agent is asked every
+    /// few seconds at most.
+    pub(crate) async fn ended_command(&self, known: &Known) -> Option<Verdict> {
+        let is_command = known.record.spec.kind() == SessionKind::Command;
+        let uid = known.address.as_ref().filter(|_| is_command)?.uid();
+        if !matches!(known.state, SessionState::Ready(_)) {
+            return None;
+        }
+        if self.commands().may_ask(uid, Instant::now()) {
+            let podbay = self.podbay.of_owner(known.record.spec.owner().cloned());
+            let asked = match podbay.existing(known.record.id().as_str()) {
+                Ok(session) => session.ended_command().await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(end) => self.commands().keep(uid, end),
+                Err(error) => {
+                    tracing::debug!(session = %known.record.id(), error = error.chain(), "it can't be told whether the command runs");
+                }
+            }
+        }
+        self.commands().of(uid)
     }
 
     /// What the cluster has told of a session that does not start, as far as it was asked.

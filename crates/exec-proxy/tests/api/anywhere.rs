@@ -126,14 +126,19 @@ async fn what_is_stopped_is_gone_and_may_be_stopped_again() {
         assert_eq!(world.get(&format!("/sessions/{ID}")).await.0, 404);
     }
     // V0's clients do so after a start that failed.
-    for none in [
-        json!({"runtime_id": null}),
-        json!({}),
-        json!({"runtime_id": "None"}),
-    ] {
+    for none in [json!({"runtime_id": null}), json!({"runtime_id": "None"})] {
         assert_eq!(world.post("/stop", &none).await.0, 200, "{none}");
         assert_eq!(world.post("/pause", &none).await.0, 404, "{none}");
         assert_eq!(world.post("/resume", &none).await.0, 404, "{none}");
+    }
+    for target in ["/stop", "/pause", "/resume"] {
+        for wrong in [json!({}), json!([]), json!(null), json!({"runtime_id": 7})] {
+            let (status, body) = world.post(target, &wrong).await;
+            assert!(
+                status == 422 && body["detail"].is_string(),
+                "{target} {wrong}: {body}"
+            );
+        }
     }
     let again = world.start(&stock(ID, "host")).await;
     assert_ne!(again["runtime_id"], begun["runtime_id"]);

@@ -124,7 +124,7 @@ async fn what_can_not_be_had_is_refused_with_its_reason_and_leaves_nothing() {
         (json!({"command": without_user(), "run_as_user": 0}), "root"),
         (
             json!({"working_dir": "relative", "command": without_user()}),
-            "workdir",
+            "working_dir can't be used",
         ),
         (json!({"image": "a b"}), "image"),
         (json!({"session_id": " "}), "session_id is missing or empty"),

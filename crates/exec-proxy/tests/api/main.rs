@@ -26,6 +26,7 @@ mod failures;
 mod images;
 mod kinds;
 mod limits;
+mod lost;
 mod namespaces;
 mod pods;
 mod registry_tls;

@@ -2,13 +2,16 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
-use podbay_protocol::{Cause, PhaseTimes, StartFailure, Verdict};
+use podbay_protocol::{Cause, PhaseTimes, PodLoss, StartFailure, Verdict};
 
 use super::{default_spec, validate, variable};
 use crate::labels;
 use crate::launch::Launch;
 use crate::profile::Profile;
-use crate::record::{CreationValues, Record, RecordError, key_hash_patch, last_failure_annotation, record};
+use crate::record::{
+    CreationValues, Record, RecordError, key_hash_patch, last_failure_annotation, last_loss_annotation,
+    record,
+};
 use crate::request::SessionRequest;
 use crate::runtime_id::RuntimeId;
 use crate::secret::SessionKey;
@@ -359,4 +362,17 @@ fn a_record_of_version_1_knows_no_later_field() {
         Record::parse(&stored_v1(&spec)),
         Err(RecordError::Spec { .. })
     ));
+}
+
+#[test]
+fn a_pod_that_was_lost_is_read_and_one_that_can_not_be_read_is_none() {
+    let mut object = stored(&default_spec());
+    let verdict = Verdict::new(Cause::Evicted, "low on memory", "elsewhere");
+    let loss = PodLoss::new(verdict, 3, jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(Record::parse(&object).unwrap().last_loss, None);
+    for (text, read) in [(last_loss_annotation(&loss), Some(loss)), ("{}".to_owned(), None)] {
+        let annotations = object.metadata.annotations.as_mut().unwrap();
+        annotations.insert(labels::LAST_LOSS.into(), text);
+        assert_eq!(Record::parse(&object).unwrap().last_loss, read);
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::{Library, Words};
 
+mod each;
 mod sentences;
 
 /// What to do about a failure. [`Hint::in_words`] tells it to people; `Display` does so in the words of the library.

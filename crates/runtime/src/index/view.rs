@@ -79,6 +79,16 @@ impl SessionView {
         ))
     }
 
+    /// Its pods, in no order.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().map(|pod| &**pod)
+    }
+
+    /// The last state of its last pod, if that was seen to go.
+    pub(crate) fn gone(&self) -> Option<&Pod> {
+        self.gone.as_deref()
+    }
+
     /// Of its pods, the one that counts.
     pub(crate) fn pod(&self) -> Option<&Arc<Pod>> {
         // By name if nothing else tells them apart, so that the order in which they were seen does not matter.

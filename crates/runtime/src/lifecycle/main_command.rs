@@ -1,5 +1,6 @@
 //! The command that a session's agent runs beside what is asked of it later: a client's own, or on this machine a server.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
@@ -52,6 +53,11 @@ pub(crate) async fn run_main_command(
     let mut process = ProcessSpec::new(id, argv);
     // Nobody may ever read it, and it is not to wait for that.
     process.retention = Retention::Tail;
+    if is_on_this_machine && !is_server {
+        // Nothing is mounted: the directory that a client names is this machine's.
+        let named = spec.container_workdir().filter(|named| Path::new(named).is_dir());
+        process.directory = named.map(ToOwned::to_owned);
+    }
     if is_server {
         let key = key.expose_secret();
         process.environment = [(SESSION_KEY_VARIABLE, key), (V1_KEY_VARIABLE, key)]

@@ -1,11 +1,11 @@
-//! The marks of a session's record, annotations that change while it lives: paused, failed, started again.
+//! The marks of a session's record, annotations that change while it lives: paused, failed, started again, a pod lost.
 
 use jiff::Timestamp;
 use podbay_k8s_client::ErrorKind;
 use podbay_manifests::Record;
-use podbay_manifests::labels::{LAST_FAILURE, PAUSED, STARTED_AGAIN};
-use podbay_manifests::record::last_failure_annotation;
-use podbay_protocol::StartFailure;
+use podbay_manifests::labels::{LAST_FAILURE, LAST_LOSS, PAUSED, STARTED_AGAIN};
+use podbay_manifests::record::{last_failure_annotation, last_loss_annotation};
+use podbay_protocol::{PodLoss, StartFailure};
 use serde_json::{Value, json};
 
 use crate::context::SessionContext;
@@ -33,16 +33,17 @@ pub(super) async fn mark_paused(
     record: &Record,
     paused: bool,
 ) -> Result<Option<String>, Error> {
-    let value = if paused {
-        json!(Timestamp::now().to_string())
+    let annotations = if paused {
+        // What was lost before has nothing to say of the pod that comes after the pause.
+        json!({PAUSED: Timestamp::now().to_string(), LAST_LOSS: Value::Null})
     } else {
-        Value::Null
+        json!({PAUSED: Value::Null})
     };
     let (mut was_paused, mut version) = (record.paused, record.resource_version.clone());
     let mut tries = 0;
     loop {
         let patch = json!({"metadata": {
-            "uid": record.uid, "resourceVersion": version, "annotations": {PAUSED: value},
+            "uid": record.uid, "resourceVersion": version, "annotations": annotations,
         }});
         let error = match session.ctx.client.patch(&session.record_key(), patch).await {
             Ok(patched) => return Ok(patched.metadata().resource_version.clone()),
@@ -105,6 +106,28 @@ pub(super) async fn mark_failed(
             }
             Err(error) => return Err(error).for_session(session.id),
         }
+    }
+}
+
+/// Writes down that the session's pod was lost, before another takes its place. Returns the record with it; `None` if somebody else
+/// has changed the record since it was found, who may have written the same.
+pub(super) async fn mark_lost(
+    session: SessionContext<'_>,
+    record: &Record,
+    loss: &PodLoss,
+) -> Result<Option<Record>, Error> {
+    let patch = json!({"metadata": {
+        "uid": record.uid,
+        "resourceVersion": record.resource_version,
+        "annotations": {LAST_LOSS: last_loss_annotation(loss)},
+    }});
+    match session.ctx.client.patch(&session.record_key(), patch).await {
+        Ok(object) => session.parse_record(object).map(Some),
+        Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::NotFound) => {
+            let found = session.record().await?;
+            Ok(found.filter(|found| found.uid == record.uid))
+        }
+        Err(error) => Err(error).for_session(session.id),
     }
 }
 

@@ -16,6 +16,7 @@
 //!   failed.rs    failed sessions that stay; starting them again    (client required)
 //!   expiry.rs    failed sessions go after their time               (client required)
 //!   marks.rs     paused, failed: annotations of the record         (client required)
+//!   loss.rs      a pod that was lost is written down               (client required)
 //!   pause.rs     the pod goes, the rest stays                      (client required)
 //!   close.rs     delete the record; the claim where asked          (client required)
 //! ```
@@ -31,6 +32,7 @@ mod exposure;
 mod failed;
 mod give_up;
 mod limit;
+mod loss;
 mod main_command;
 mod marks;
 mod network;

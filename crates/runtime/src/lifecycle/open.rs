@@ -162,6 +162,7 @@ impl OpenOperation {
                 Plan::Start { record, place, step } => break (record, place, step),
             }
         };
+        let record = self.note_loss(record, (&place, &step), &receiver.view()).await;
         let (created, started) = match self.take_place(&record, &place, index).await {
             Ok(()) => self.execute(&record, step, begun, &mut receiver).await,
             Err(error) => (CreatedObjects::default(), Err(error)),
