@@ -248,9 +248,10 @@ settings! {
     /// server.
     network_deny: Vec<String> = Vec::new(), TEXTS;
 
-    /// Who may reach the agents of sessions by their pods' addresses, each a `networking/v1 NetworkPolicyPeer`: a
-    /// `podSelector` for pods of the sessions' namespace, with a `namespaceSelector` for those of others. Nobody where it is
-    /// empty; port-forward and exec pass network policies by. Of no effect with `network = "open"`.
+    /// Who may reach the agents of sessions by their pods' addresses, and in sessions that clients of `podbay serve` start the
+    /// ports that it leads them to (VS Code, work ports), each a `networking/v1 NetworkPolicyPeer`: a `podSelector` for pods of
+    /// the sessions' namespace, with a `namespaceSelector` for those of others. Nobody where it is empty; port-forward and exec
+    /// pass network policies by. Of no effect with `network = "open"`.
     agent_from: ApiObjects = ApiObjects::default(), API_OBJECTS;
 
     /// Run pods in the network of their node. It passes every network policy by. Only with the profile

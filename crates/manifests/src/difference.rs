@@ -74,6 +74,8 @@ impl SessionRequest {
             resource_factor,
             actions,
             launch,
+            // What a service routes is its own affair.
+            routed: _,
         } = self;
         let mut found = Differences(Vec::new());
         found.of_container(spec, image.as_ref(), user.as_ref(), workdir.as_ref());

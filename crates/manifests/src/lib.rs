@@ -88,7 +88,7 @@ pub use request::SessionRequest;
 pub use route::HttpRoute;
 pub use runtime_id::{RuntimeId, RuntimeIdError};
 pub use secret::{KeyHash, KeyHashError, SESSION_KEY_VARIABLE, SessionKey};
-pub use server::ServerKind;
+pub use server::{ACTIONS_VSCODE_PORT, ServerKind};
 pub use session_id::{SessionId, SessionIdError};
 pub use session_owner::{SessionOwner, SessionOwnerError};
 pub use session_spec::{

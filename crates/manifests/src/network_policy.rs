@@ -120,12 +120,16 @@ fn served(spec: &SessionSpec) -> Option<NetworkPolicyIngressRule> {
     })
 }
 
-/// Those that the configuration names, at the agent's port. A rule with an empty list would let everybody in.
+/// Those that the configuration names, at the agent's port and those that a service leads to. A rule with an empty list of peers would
+/// let everybody in, and one with an empty list of ports to all of them.
 fn agent(spec: &SessionSpec) -> Option<NetworkPolicyIngressRule> {
-    let (port, from) = (spec.agent.port()?, &spec.network.agent_from);
-    (!from.is_empty()).then(|| NetworkPolicyIngressRule {
-        from: Some(from.clone()),
-        ports: Some(vec![tcp(port)]),
+    let (agent, network) = (spec.agent.port(), &spec.network);
+    let others = network.routed.iter().copied().filter(|port| Some(*port) != agent);
+    let ports: Vec<_> = agent.into_iter().chain(others).map(tcp).collect();
+    let is_open = !network.agent_from.is_empty() && !ports.is_empty();
+    is_open.then(|| NetworkPolicyIngressRule {
+        from: Some(network.agent_from.clone()),
+        ports: Some(ports),
     })
 }
 

@@ -62,6 +62,9 @@ pub struct SessionRequest {
     /// What is run in the session, as a client of the remote runtime API says; a server needs `server` for its kind. `None`
     /// keeps the session alive, or starts `server` as Podbay does.
     pub launch: Option<Launch>,
+    /// Ports of the sandbox to which a service leads its clients, besides those of agent and server: those whom the setting
+    /// `kubernetes.agent_from` names reach them.
+    pub routed: Vec<u16>,
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub(crate) const AGENT_SERVER: &str = "/usr/local/bin/openhands-agent-server";
 /// What OpenHands' V0 server is started through in its images.
 pub(crate) const MICROMAMBA: &str = "/openhands/micromamba/bin/micromamba";
 
+/// Where VS Code listens in sessions of OpenHands' V0 clients that Podbay's agent serves: the port that OpenHands' remote runtimes have for it.
+pub const ACTIONS_VSCODE_PORT: u16 = 60_001;
+
 /// Uid of the user `openhands` in OpenHands' images.
 pub(crate) const OPENHANDS_ID: u64 = 1000;
 /// Where OpenHands' V0 server is started: it finds its code there.

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
 use podbay_k8s_client::{ExecEnd, LiveClient};
+use podbay_runtime::SessionRequest;
 use podbay_tests::{DEBIAN, Namespace, SMALL, in_namespace};
 use serde_json::Value;
 
@@ -191,6 +192,75 @@ async fn a_policy_lets_in_whom_it_names_and_others_go_by_port_forward() {
         assert_eq!(record["error"]["code"], "AgentRuntimeTimeoutError", "{record}");
         drop(firewall);
         assert_eq!(dial("other").await.0["dial"], "pod-ip");
+    })
+    .await;
+}
+
+/// Says hello to whoever connects to one of three ports.
+const HELLO: &str = "
+import socket, threading
+def serve(port):
+    listener = socket.create_server(('', port))
+    while True:
+        connection, _ = listener.accept()
+        connection.sendall(b'hello')
+        connection.close()
+for port in (12000, 12002, 60001):
+    threading.Thread(target=serve, args=(port,)).start()
+";
+
+/// What a pod is told at a port: nothing where it is not let in.
+async fn told(client: &LiveClient, namespace: &str, pod: &str, address: &str, port: u16) -> String {
+    let script = format!(
+        "python3 -c \"import socket; print(socket.create_connection(('{address}', {port}), timeout=2).recv(9).decode())\" 2>/dev/null"
+    );
+    let (_, out, _) = sh(client, (namespace, pod), &script, None).await;
+    out.trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster, root and PODBAY_TEST_AGENT"]
+async fn what_a_service_routes_is_open_to_whom_the_policy_names_alone() {
+    let agent = std::env::var("PODBAY_TEST_AGENT").expect("PODBAY_TEST_AGENT: what crates/agent/build makes");
+    in_namespace("routed", async |namespace| {
+        account_with_the_role(&namespace).await;
+        let client = namespace.cluster_client().await;
+        for pod in ["named", "other"] {
+            pod_with_podbay(&namespace, &client, pod, pod).await;
+        }
+        let peers = "[{podSelector: {matchLabels: {app: named}}}]";
+        let settings = [("agent.binary", agent.as_str()), ("kubernetes.agent_from", peers)];
+        let podbay = namespace.library(&settings).await;
+        let request = SessionRequest {
+            image: Some(DEBIAN.to_owned()),
+            memory: Some("64Mi".to_owned()),
+            actions: Some(60_000),
+            routed: vec![12_000, 12_001, 60_001],
+            ..SessionRequest::default()
+        };
+        let session = podbay.session("s").request(request).open().await.unwrap();
+        let script = "python3 -c \"$1\" >/dev/null 2>&1 </dev/null &";
+        let started = session.exec(["sh", "-c", script, "sh", HELLO]).await.unwrap();
+        assert!(started.success());
+        let (policy, address) = policy_of(&namespace, &session.pod_name()).await;
+        let told = async |pod: &str, port| told(&client, &namespace.name, pod, &address, port).await;
+        // Nothing is enforced yet; the servers may not listen at once.
+        let mut tries = 0;
+        while told("other", 12_002).await != "hello" {
+            tries += 1;
+            assert!(tries < 50, "the servers never listened");
+        }
+        let rules = rules(&namespace, &policy, &address).await;
+        let _firewall = Firewall::raise(&rules);
+        for (pod, port, answer) in [
+            ("named", 12_000, "hello"),
+            ("named", 60_001, "hello"),
+            ("named", 12_002, ""),
+            ("other", 12_000, ""),
+            ("other", 60_001, ""),
+        ] {
+            assert_eq!(told(pod, port).await, answer, "{pod} {port}: {rules}");
+        }
     })
     .await;
 }

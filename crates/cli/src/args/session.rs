@@ -170,6 +170,7 @@ impl SessionArgs {
             runtime_class: None,
             actions: None,
             launch: None,
+            routed: Vec::new(),
             owner: None,
         })
     }
@@ -259,6 +260,7 @@ mod tests {
             resource_factor,
             actions,
             launch,
+            routed,
             owner,
             pull_policy,
             fs_group,
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(network, Some(NetworkMode::None));
         assert_eq!(workload, Some(WorkloadKind::Job));
         assert_eq!((gpus, resource_factor), (Some(2), Some(4)));
-        assert_eq!((owner, actions, launch), (None, None, None));
+        assert_eq!((owner, actions, launch, routed), (None, None, None, Vec::new()));
         assert_eq!((pull_policy, fs_group, runtime_class), (None, None, None));
     }
 
@@ -307,6 +309,7 @@ mod tests {
             resource_factor,
             actions,
             launch,
+            routed,
             owner,
             pull_policy,
             fs_group,
@@ -323,6 +326,6 @@ mod tests {
                 && launch.is_none()
         );
         assert!(pull_policy.is_none() && fs_group.is_none() && runtime_class.is_none());
-        assert!(env.is_empty() && labels.is_empty());
+        assert!(env.is_empty() && labels.is_empty() && routed.is_empty());
     }
 }

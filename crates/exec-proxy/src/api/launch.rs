@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::error::Refusal;
 use super::kind::{Kind, V0, V0Command, is_v1};
 use super::start::SERVER_PORT;
-use crate::sessions::VSCODE_PORT;
+use crate::sessions::{VSCODE_PORT, WORK_PORTS};
 
 /// What encrypts what a V1 server stores: the same over pauses, else it can't read that any longer.
 const SECRET_KEY: &str = "OH_SECRET_KEY";
@@ -150,6 +150,16 @@ pub(crate) fn launch(
             request.launch = Some(Launch::Program(argv));
         }
     }
+}
+
+/// The ports of a pod that URLs of its session lead to, besides those of an agent and of a server that Podbay knows of.
+pub(crate) fn routed(request: &SessionRequest) -> Vec<u16> {
+    let vscode = match &request.launch {
+        Some(Launch::Server(command)) => command.vscode_port,
+        _ => VSCODE_PORT,
+    };
+    let by_image = (request.launch == Some(Launch::Image)).then_some(SERVER_PORT);
+    WORK_PORTS.into_iter().chain([vscode]).chain(by_image).collect()
 }
 
 fn run_server(request: &mut SessionRequest, kind: ServerKind, command: ServerCommand, drawn: &Drawn) {
@@ -305,6 +315,19 @@ mod tests {
         }
         let here = launched("", "host", Some([4, 5]), V0Server::Agent);
         assert_eq!((here.actions, here.launch), (Some(60_000), None));
+    }
+
+    #[test]
+    fn what_urls_lead_to_is_routed() {
+        for (command, image, ports) in [
+            (STOCK, "any", &[12_000, 12_001, 60_001][..]),
+            ("sleep 9", "debian:12", &[12_000, 12_001, 60_001]),
+            // Whatever it serves.
+            ("", "debian:12", &[12_000, 12_001, 60_001, 60_000]),
+        ] {
+            let request = launched(command, image, None, V0Server::Agent);
+            assert_eq!(routed(&request), ports, "{command}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::error::Refusal;
 use super::kind::Kind;
-use super::launch::{Drawn, V0Server, launch};
+use super::launch::{Drawn, V0Server, launch, routed};
 use super::pod_fields::{MOST_ID, PodFields, PodPolicy};
 use super::words::words;
 use crate::sessions::PUBLIC_LABEL;
@@ -136,6 +136,7 @@ impl StartBody {
         launch(&mut request, &self.kind, (self.argv, &self.image), v0, drawn);
         if !policy.on_this_machine {
             request.image = Some(self.image);
+            request.routed = routed(&request);
             let mut pod = self.pod;
             // That of the command is the one that V0's clients mean.
             if let Some(user) = user_id {

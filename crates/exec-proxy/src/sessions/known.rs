@@ -10,11 +10,11 @@ use podbay_runtime::{Look, SessionId, SessionState, SessionView, StartPhase};
 use super::{Route, SandboxPorts};
 
 /// Where VS Code listens in a sandbox that clients of the remote runtime API ask for.
-pub(crate) const VSCODE_PORT: u16 = 60_001;
+pub(crate) const VSCODE_PORT: u16 = podbay_manifests::ACTIONS_VSCODE_PORT;
 /// Where clients of the remote runtime API expect what an image starts by itself.
 const SERVER_PORT: u16 = 60_000;
 /// The ports of work hosts, as OpenHands has them.
-const WORK_PORTS: [u16; 2] = [12_000, 12_001];
+pub(crate) const WORK_PORTS: [u16; 2] = [12_000, 12_001];
 
 /// The label by whose value `true` a session's work ports are shown to whoever knows their URL.
 pub const PUBLIC_LABEL: &str = "podbay-public";

@@ -45,8 +45,8 @@ use podbay_runtime::{SessionId, SessionState};
 
 pub use begin::{Begun, NotStarted};
 pub use drain::Drained;
-pub(crate) use known::VSCODE_PORT;
 pub use known::{Known, PUBLIC_LABEL, SessionKey};
+pub(crate) use known::{VSCODE_PORT, WORK_PORTS};
 pub use namespaces::AllSessions;
 pub(crate) use pauses::QUIET;
 pub use service::ServiceSessions;

@@ -6,7 +6,7 @@ use super::volumes::{self, SOURCE_PATH};
 use super::{HOME_PATH, agent};
 use crate::profile::Profile;
 use crate::secret::{AGENT_SERVER_KEY_VARIABLE, SESSION_KEY, SESSION_KEY_VARIABLE, env_key};
-use crate::server::ServerKind;
+use crate::server::{ACTIONS_VSCODE_PORT, ServerKind};
 use crate::session_spec::{ServerSpec, SessionSpec};
 
 /// Where programs look for the user's directory.
@@ -70,6 +70,10 @@ fn plain(spec: &SessionSpec) -> Vec<(&'static str, String)> {
         if server.kind == ServerKind::OpenHands && spec.security.is_never_root() {
             env.push((SU_TO_USER, "false".into()));
         }
+    }
+    if spec.actions.is_some() && spec.server.is_none() {
+        // Else the agent has VS Code elsewhere than a service looks for it.
+        env.push(("OH_VSCODE_PORT", ACTIONS_VSCODE_PORT.to_string()));
     }
     if let Some(bundle) = volumes::ca_bundle_path(spec) {
         env.extend(CA_VARIABLES.map(|name| (name, bundle.clone())));

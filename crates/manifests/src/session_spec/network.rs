@@ -33,9 +33,12 @@ pub struct NetworkSpec {
     /// What may not be reached besides the private networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) deny: Vec<Cidr>,
-    /// Who may reach the agent by the pod's address.
+    /// Who may reach the agent by the pod's address, and what a service routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) agent_from: Vec<NetworkPolicyPeer>,
+    /// Ports besides the agent's that the same may reach. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) routed: Vec<u16>,
     /// Whether the pod is in the network of its node.
     pub(crate) host_network: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,6 +78,10 @@ impl NetworkSpec {
                 problems.entry_not_allowed(HOST_ALIASES, &alias.ip, "each address is IPv4 or IPv6");
             }
         }
+        let mut routed = request.routed.clone();
+        routed.sort_unstable();
+        routed.dedup();
+        let is_let_in = mode != NetworkMode::Open && !agent_from.is_empty();
         Self {
             mode: Word(mode),
             // The two other modes are what they say, whatever is listed.
@@ -85,6 +92,8 @@ impl NetworkSpec {
                 .into_iter()
                 .filter(|_| mode != NetworkMode::Open)
                 .collect(),
+            // To nobody there is nothing to open.
+            routed: routed.into_iter().filter(|_| is_let_in).collect(),
             host_network,
             host_aliases,
         }

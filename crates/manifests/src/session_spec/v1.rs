@@ -149,6 +149,7 @@ impl From<SpecV1> for SessionSpec {
                 allow: Vec::new(),
                 deny: Vec::new(),
                 agent_from: Vec::new(),
+                routed: Vec::new(),
                 host_network: false,
                 host_aliases: Vec::new(),
             },

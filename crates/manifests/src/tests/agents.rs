@@ -397,3 +397,45 @@ fn the_policy_of_a_session_with_an_agent() {
     let policy = json!(policy(&spec(&config, SessionRequest::default())).policy());
     insta::assert_snapshot!("agent_from", serde_saphyr::to_string(&policy).unwrap());
 }
+
+/// What a service leads its clients to is open to those who may reach the agent, and to nobody else.
+#[test]
+fn what_a_service_routes_is_open_to_whom_the_configuration_names() {
+    let clients = json!({ "podSelector": { "matchLabels": { "app": "podbay" } } });
+    let routed = || SessionRequest {
+        routed: vec![60_001, 12_001, 12_000, 10_022],
+        ..SessionRequest::default()
+    };
+    let rule = |ports: &[u16]| {
+        let ports = ports
+            .iter()
+            .map(|port| json!({ "port": port, "protocol": "TCP" }));
+        json!([{ "from": [clients], "ports": ports.collect::<Vec<_>>() }])
+    };
+    let named = [clients.clone()];
+    let with_agent = spec(&with_peers(Setting::Upload, &named), routed());
+    // The agent's own port once.
+    assert_eq!(ingress(&with_agent), rule(&[10_022, 12_000, 12_001, 60_001]));
+    let without = spec(&with_peers(Setting::None, &named), routed());
+    assert_eq!(ingress(&without), rule(&[10_022, 12_000, 12_001, 60_001]));
+    // Nobody is named.
+    let nobody = spec(&config(Setting::Upload), routed());
+    assert_eq!(ingress(&nobody), Value::Null);
+    assert_eq!(nobody, spec(&config(Setting::Upload), SessionRequest::default()));
+    // The record keeps it.
+    let read: SessionSpec = serde_json::from_value(json!(with_agent)).unwrap();
+    assert_eq!(ingress(&read), ingress(&with_agent));
+}
+
+#[test]
+fn the_policy_of_a_session_that_a_service_routes() {
+    let peers = [json!({ "podSelector": { "matchLabels": { "app.kubernetes.io/name": "podbay-serve" } } })];
+    let request = SessionRequest {
+        actions: Some(60_000),
+        routed: vec![12_000, 12_001, 60_001],
+        ..SessionRequest::default()
+    };
+    let spec = spec(&with_peers(Setting::InitContainer, &peers), request);
+    let policy = json!(policy(&spec).policy().spec.as_ref().unwrap().ingress);
+    insta::assert_snapshot!("routed_from", serde_saphyr::to_string(&policy).unwrap());
+}

@@ -32,6 +32,7 @@ fn full() -> SessionRequest {
         resource_factor: Some(2),
         actions: Some(60_000),
         launch: Some(Launch::Program(vec!["sleep".into(), "9".into()])),
+        routed: vec![12_000],
         owner: None,
     }
 }

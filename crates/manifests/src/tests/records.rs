@@ -81,6 +81,7 @@ fn a_record_comes_back_whole() {
         resource_factor: Some(2),
         actions: Some(60_000),
         launch: Some(Launch::Program(vec!["sleep".into(), "9".into()])),
+        routed: vec![12_000],
         pull_policy: Some(podbay_config::PullPolicy::Always),
         fs_group: Some(5),
         runtime_class: Some("gvisor".into()),

@@ -1,6 +1,8 @@
 //! The same for what a client asks: each field changes what is made.
 
-use podbay_config::{Config, NetworkMode, PullPolicy, WorkloadKind};
+use podbay_config::{ApiObject, Config, NetworkMode, PullPolicy, WorkloadKind};
+
+use serde_json::json;
 
 use super::seen;
 use crate::launch::Launch;
@@ -33,6 +35,7 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         resource_factor: Some(2),
         actions: Some(60_000),
         launch: Some(Launch::Image),
+        routed: vec![12_000],
         owner: Some(SessionOwner::of("alice").unwrap()),
     };
     macro_rules! alone {
@@ -67,8 +70,14 @@ fn one_by_one() -> Vec<(&'static str, SessionRequest)> {
         resource_factor,
         actions,
         launch,
+        routed,
         owner
     ]
+}
+
+/// All pods of the namespace.
+fn peers() -> ApiObject {
+    json!({ "podSelector": {} }).as_object().unwrap().clone().into()
 }
 
 #[test]
@@ -81,6 +90,10 @@ fn every_field_of_a_request_changes_what_is_made() {
             without.server = Some(ServerKind::Image);
         }
         let mut config = Config::default();
+        if field == "routed" {
+            // By those who are named.
+            config.kubernetes.agent_from = vec![peers()].into();
+        }
         if field == "actions" {
             // Which are an agent's port.
             config.agent.image = Some("podbay/agent:1".into());

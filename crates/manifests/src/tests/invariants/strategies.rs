@@ -1,9 +1,9 @@
 //! Sessions of all kinds.
 
 use podbay_config::{AgentDelivery, ApiObject, Config, NetworkMode, PullPolicy, WorkloadKind};
-use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use proptest::{collection, option};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -98,12 +98,13 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
         option::of(select(PullPolicy::ALL.to_vec())),
         option::of(0_u64..=2_147_483_647),
         option::of("[a-z][a-z0-9]{0,9}"),
+        collection::vec(1_u16..=u16::MAX, 0..4),
     );
     (owner, words, maps, kinds, served, of_pod).prop_map(|(owner, words, maps, kinds, served, of_pod)| {
         let (image, user, workdir, cpu, memory) = words;
         let (env, labels) = maps;
         let (profile, persistent, server, network, workload) = kinds;
-        let (pull_policy, fs_group, runtime_class) = of_pod;
+        let (pull_policy, fs_group, runtime_class, routed) = of_pod;
         let (ports, vscode, gpus, resource_factor, actions) = served;
         SessionRequest {
             owner: owner.map(|name| SessionOwner::of(name).unwrap()),
@@ -131,6 +132,7 @@ fn requests() -> impl Strategy<Value = SessionRequest> {
             fs_group,
             runtime_class,
             launch: None,
+            routed,
         }
     })
 }
