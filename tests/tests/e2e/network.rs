@@ -19,15 +19,19 @@ use serde_json::Value;
 
 use crate::in_pod::{account_with_the_role, pod_with_podbay, sh};
 
-/// Name of the firewall's table.
-const TABLE: &str = "podbay_test_policy";
+/// Name of the table of a namespace's firewall: tests run side by side.
+fn table(namespace: &str) -> String {
+    format!("podbay_test_{}", namespace.replace('-', "_"))
+}
 
 /// The firewall's rules, as long as they hold.
-struct Firewall;
+struct Firewall {
+    table: String,
+}
 
 impl Firewall {
     /// Has these rules hold on the bridge that connects the pods.
-    fn raise(rules: &str) -> Self {
+    fn raise(namespace: &Namespace, rules: &str) -> Self {
         let mut nft = Command::new("nft")
             .args(["-f", "-"])
             .stdin(Stdio::piped())
@@ -35,14 +39,16 @@ impl Firewall {
             .unwrap();
         nft.stdin.take().unwrap().write_all(rules.as_bytes()).unwrap();
         assert!(nft.wait().unwrap().success(), "{rules}");
-        Self
+        Self {
+            table: table(&namespace.name),
+        }
     }
 }
 
 impl Drop for Firewall {
     fn drop(&mut self) {
         let lowered = Command::new("nft")
-            .args(["delete", "table", "bridge", TABLE])
+            .args(["delete", "table", "bridge", &self.table])
             .status();
         let _ = lowered;
     }
@@ -99,7 +105,8 @@ async fn rules(namespace: &Namespace, policy: &NetworkPolicy, address: &str) -> 
     };
     // From other pods, and from the node.
     format!(
-        "table bridge {TABLE} {{\n{}{}}}\n",
+        "table bridge {} {{\n{}{}}}\n",
+        table(&namespace.name),
         chain("forward"),
         chain("output")
     )
@@ -172,7 +179,7 @@ async fn a_policy_lets_in_whom_it_names_and_others_go_by_port_forward() {
 
         let (policy, address) = policy_of(&namespace, "openhands-runtime-s").await;
         let rules = rules(&namespace, &policy, &address).await;
-        let firewall = Firewall::raise(&rules);
+        let firewall = Firewall::raise(&namespace, &rules);
         let (transport, said) = dial("named").await;
         assert_eq!(
             (&transport["dial"], said.as_str()),
@@ -251,7 +258,7 @@ async fn what_a_service_routes_is_open_to_whom_the_policy_names_alone() {
             assert!(tries < 50, "the servers never listened");
         }
         let rules = rules(&namespace, &policy, &address).await;
-        let _firewall = Firewall::raise(&rules);
+        let _firewall = Firewall::raise(&namespace, &rules);
         for (pod, port, answer) in [
             ("named", 12_000, "hello"),
             ("named", 60_001, "hello"),
