@@ -26,6 +26,7 @@ pub mod http;
 pub mod namespace;
 pub mod program;
 pub mod registry;
+pub mod terminal;
 
 pub use cluster::TestCluster;
 pub use namespace::{Namespace, in_namespace};

@@ -11,10 +11,10 @@ use kube::api::{DeleteParams, ListParams};
 use podbay_manifests::labels::RUNTIME_ID;
 use podbay_tests::cluster::Scripts;
 use podbay_tests::http::ask;
+use podbay_tests::terminal::Terminal;
 use podbay_tests::{Namespace, SMALL_CPU, agent, in_namespace, program};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -127,71 +127,6 @@ async fn start(service: &Service, id: String) -> Ready {
     }
 }
 
-/// A WebSocket (RFC 6455) to a terminal in which `cat` runs.
-struct Terminal(BufReader<TcpStream>);
-
-impl Terminal {
-    async fn open(address: &str, session: &Ready) -> Self {
-        let head = format!("X-Session-API-Key: {}\r\n", session.key);
-        let process = json!({
-            "id": "echo", "argv": ["cat"], "stdin": true, "retention": "tail", "terminal": {"width": 80, "height": 24},
-        });
-        let path = "/podbay/v1/processes/echo";
-        let asked = ask(address, ("PUT", &session.host, path), &head, &process.to_string()).await;
-        assert!(matches!(asked, Ok((200 | 201, _))), "{asked:?}");
-        let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
-        let request = format!(
-            "GET {path}/terminal HTTP/1.1\r\nHost: {}\r\n{head}Connection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            session.host
-        );
-        stream.get_mut().write_all(request.as_bytes()).await.unwrap();
-        let mut line = String::new();
-        stream.read_line(&mut line).await.unwrap();
-        assert!(line.starts_with("HTTP/1.1 101"), "{line}");
-        while line != "\r\n" {
-            line.clear();
-            stream.read_line(&mut line).await.unwrap();
-        }
-        Self(stream)
-    }
-
-    /// Types a line, and waits until it is there again.
-    async fn echo(&mut self, line: &str) -> std::io::Result<()> {
-        let typed = format!("{line}\n");
-        self.send(2, typed.as_bytes()).await?;
-        let mut shown = Vec::new();
-        // The terminal shows what is typed, and `cat` says it again.
-        while String::from_utf8_lossy(&shown).matches(line).count() < 2 {
-            let mut head = [0; 2];
-            self.0.read_exact(&mut head).await?;
-            let mut length = u64::from(head[1] & 127);
-            if length == 126 {
-                length = u64::from(self.0.read_u16().await?);
-            } else if length == 127 {
-                length = self.0.read_u64().await?;
-            }
-            let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            self.0.read_exact(&mut payload).await?;
-            match head[0] & 15 {
-                2 => shown.extend(payload),
-                8 => return Err(std::io::Error::other("it was closed")),
-                9 => self.send(10, &payload).await?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A short message, masked by nothing.
-    async fn send(&mut self, opcode: u8, payload: &[u8]) -> std::io::Result<()> {
-        let length = u8::try_from(payload.len()).map_err(std::io::Error::other)?;
-        let mut message = vec![128 | opcode, 128 | length, 0, 0, 0, 0];
-        message.extend(payload);
-        self.0.get_mut().write_all(&message).await
-    }
-}
-
 /// Asks all sessions again and again until told to stop.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -212,7 +147,9 @@ impl Load {
             begun,
         };
         for session in sessions {
-            let mut terminal = Terminal::open(&service.address, session).await;
+            let mut terminal = Terminal::open(&service.address, &session.host, &session.key)
+                .await
+                .unwrap();
             let (stop, echoed) = (Arc::clone(&load.stop), Arc::clone(&load.echoed));
             load.asking.push(tokio::spawn(async move {
                 let mut number = 0;

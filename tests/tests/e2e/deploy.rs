@@ -19,15 +19,16 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::account;
+use crate::rolled::{Answered, Ended, Kept, Sockets, Target};
 
 /// The service's account, and its Role.
 const ACCOUNT: &str = "podbay-serve";
 
-const KEY: &str = "the key of a test";
+pub(crate) const KEY: &str = "the key of a test";
 const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
 
 /// kubectl, with this cluster.
-async fn kubectl(namespace: &Namespace, args: &[&str]) -> String {
+pub(crate) async fn kubectl(namespace: &Namespace, args: &[&str]) -> String {
     let done = Command::new("kubectl")
         .arg("--kubeconfig")
         .arg(&namespace.cluster.kubeconfig)
@@ -42,7 +43,7 @@ async fn kubectl(namespace: &Namespace, args: &[&str]) -> String {
 }
 
 /// A layer over `deploy/NAME` for a namespace and images of this cluster, as a user would write one.
-fn layer(namespace: &Namespace, folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn layer(namespace: &Namespace, folder: &Path, name: &str) -> PathBuf {
     let copied = folder.join("deploy");
     let status = std::process::Command::new("cp")
         .arg("-r")
@@ -80,7 +81,7 @@ fn keys_of(namespace: Option<&str>) -> String {
 }
 
 /// The Secret that has to be there before.
-async fn secret(namespace: &Namespace) {
+pub(crate) async fn secret(namespace: &Namespace) {
     let keys = keys_of(None);
     let secrets: Api<Secret> = namespace.api();
     let secret = json!({"metadata": {"name": "podbay-serve"},
@@ -156,7 +157,10 @@ impl Requests {
     }
 }
 
-const ROLLED: [&str; 4] = ["rollout", "status", "deployment/podbay-serve", "--timeout=90s"];
+pub(crate) const ROLLED: [&str; 4] = ["rollout", "status", "deployment/podbay-serve", "--timeout=90s"];
+
+/// `serve.drain_seconds`, which WebSockets have to end by themselves.
+const DRAIN: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster, kubectl, PODBAY_TEST_AGENT_IMAGE and PODBAY_TEST_SERVE_IMAGE"]
@@ -220,6 +224,15 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
         assert!(host.ends_with(".run.test"), "{session}");
 
         let requests = Requests::begin(&address, &host);
+        let target = |host: &str, path: &str| Target {
+            address: address.clone(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+            head: head(),
+        };
+        let kept = Kept::begin(&[target("podbay-serve", "/sessions/s"), target(&host, "/alive")]);
+        let key = session["session_api_key"].as_str().unwrap();
+        let sockets = Sockets::begin(&address, &host, key).await;
         run(&["rollout", "restart", "deployment/podbay-serve"]).await;
         run(&ROLLED).await;
         // Until the last replica of before is gone.
@@ -246,6 +259,23 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
             answered > 100 && lost.is_empty(),
             "{answered} answered, lost: {lost:?}"
         );
+        let Answered { requests, told, lost } = kept.end().await;
+        assert!(
+            requests > 1000 && told > 0 && lost.is_empty(),
+            "{requests} answered, {told} told of an end, lost: {lost:?}"
+        );
+        let Ended {
+            echoed,
+            in_order,
+            broken,
+        } = sockets.end().await;
+        eprintln!("{answered} + {requests} answered, {told} told; {echoed} echoed, WebSockets ended after {in_order:?}");
+        // Each was on a replica of before, and was kept for as long as the drain lasts.
+        assert!(
+            in_order.len() >= 8 && broken.is_empty() && echoed > 100,
+            "{echoed} echoed, {in_order:?}, broken: {broken:?}"
+        );
+        assert!(in_order.iter().all(|after| *after >= DRAIN), "{in_order:?}");
 
         let log = run(&["logs", "-l", "app.kubernetes.io/name=podbay-serve", "--tail=-1"]).await;
         assert!(

@@ -160,7 +160,11 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         resolves_localhost: resolves_localhost().await,
     };
     let style = choose(&config.serve, here).map_err(|error| usage(&error))?;
-    let limits = Limits::of(&config.serve);
+    let mut limits = Limits::of(&config.serve);
+    if global.backend == BackendName::Local {
+        // Nobody takes over, and somebody waits for it.
+        limits.linger = Duration::ZERO;
+    }
     let ports = (style == UrlsBy::Port).then(|| {
         let sessions = Arc::new(sessions.clone());
         Arc::new(PortListeners::new(sessions, range, kept_ports(), limits))

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::preface::{self, Begun};
@@ -37,11 +38,23 @@ pub(super) async fn serve<A: Answer>(
 ) {
     let begun = tokio::select! {
         begun = timeout(limits.header_time, preface::begin(io)) => begun,
-        () = ending.cancelled() => return,
+        () = async {
+            ending.cancelled().await;
+            // What is to come may be on its way.
+            sleep(limits.linger).await;
+        } => return,
     };
+    let ends = ending.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, arrival) = (Arc::clone(&answer), arrival.clone());
-        async move { Ok::<_, Infallible>(answer.answer(request, arrival).await) }
+        let (answer, arrival, ends) = (Arc::clone(&answer), arrival.clone(), ends.clone());
+        async move {
+            let version = request.version();
+            let mut answer = answer.answer(request, arrival).await;
+            if ends.is_cancelled() {
+                say_that_it_ends(version, &mut answer);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let ended = match begun {
         Ok(Ok((true, io))) => serve_http2(io, service, limits, ending).await,
@@ -51,6 +64,16 @@ pub(super) async fn serve<A: Answer>(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Tells a client of HTTP/1.1 that its connection ends with this answer: the next request goes elsewhere. One of HTTP/2 is told by the
+/// protocol itself.
+fn say_that_it_ends(version: Version, answer: &mut Response<Body>) {
+    if version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
@@ -79,6 +102,7 @@ where
         connection,
         http1::UpgradeableConnection::graceful_shutdown,
         ending,
+        limits.linger,
     )
     .await
 }
@@ -103,21 +127,27 @@ where
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(io), service);
-    until_ended(connection, http2::Connection::graceful_shutdown, ending).await
+    // Requests that come before the client has heard of the end are answered.
+    let shut_down = http2::Connection::graceful_shutdown;
+    until_ended(connection, shut_down, ending, Duration::ZERO).await
 }
 
-/// Waits for the end of a connection, which is shut down in order once the service ends.
+/// Waits for the end of a connection, which is shut down in order once the service ends, after it had `linger` to end by itself.
 async fn until_ended<C: Future>(
     connection: C,
     shut_down: fn(Pin<&mut C>),
     ending: &CancellationToken,
+    linger: Duration,
 ) -> C::Output {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => ended,
-        () = ending.cancelled() => {
-            shut_down(connection.as_mut());
-            connection.await
+        () = ending.cancelled() => match timeout(linger, connection.as_mut()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                shut_down(connection.as_mut());
+                connection.await
+            }
         }
     }
 }

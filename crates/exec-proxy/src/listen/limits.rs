@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longer than most clients are silent between two requests while they wait for something.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// How much clients may take.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -21,6 +24,9 @@ pub struct Limits {
     pub ping: Duration,
     /// How long requests may take to be answered once the service is ending.
     pub grace: Duration,
+    /// How long a connection of HTTP/1.1 on which nothing is asked stays once the service is ending, so that a request that is on its way
+    /// is answered: with it, the client is told that the connection ends. At most half of [`Limits::grace`].
+    pub linger: Duration,
 }
 
 impl Default for Limits {
@@ -33,6 +39,7 @@ impl Default for Limits {
             streams: 128,
             ping: Duration::from_secs(30),
             grace: Duration::from_secs(20),
+            linger: LINGER,
         }
     }
 }

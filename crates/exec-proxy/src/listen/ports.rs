@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use podbay_manifests::RuntimeId;
 use tokio::net::TcpListener;
@@ -57,9 +58,11 @@ struct Open {
 impl<A: Answer> PortListeners<A> {
     /// None yet. Which session has which ports is kept in the file, if there is one.
     pub fn new(sessions: Arc<dyn Sessions>, range: PortRange, kept: Option<PathBuf>, limits: Limits) -> Self {
+        // Nobody else is to take over.
+        let linger = Duration::ZERO;
         Self {
             range,
-            limits,
+            limits: Limits { linger, ..limits },
             metrics: Metrics::default(),
             kept: KeptPorts::new(kept),
             sessions: SessionsRef(sessions),

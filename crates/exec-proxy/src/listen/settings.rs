@@ -10,11 +10,13 @@ use super::{Limits, Listening, Tls, TlsError, TlsFiles};
 impl Limits {
     /// As the settings have them.
     pub fn of(config: &ServeConfig) -> Self {
+        let (usual, grace) = (Self::default(), Duration::from_secs(config.drain_seconds));
         Self {
             connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
             header_time: Duration::from_secs(config.header_timeout_seconds),
-            grace: Duration::from_secs(config.drain_seconds),
-            ..Self::default()
+            grace,
+            linger: usual.linger.min(grace / 2),
+            ..usual
         }
     }
 }

@@ -166,7 +166,7 @@ async fn at_the_end_what_was_asked_is_answered() {
         }
     })
     .await;
-    let mut proxy = limited(&sandbox, |_| {}).await;
+    let mut proxy = limited(&sandbox, |limits| limits.linger = Duration::ZERO).await;
     let (mut idle, mut asking) = (proxy.client().await, proxy.client().await);
     // Known to the service.
     assert_eq!(idle.ask("GET / HTTP/1.1\r\nHost: api\r\n\r\n").await.1, "the API");
@@ -222,4 +222,38 @@ async fn a_client_of_http_1_0_is_answered() {
     assert_eq!(head.status, 200);
     assert!(body.starts_with("GET /a\n"), "{body}");
     assert_eq!(client.rest().await, b"");
+}
+
+/// A kept connection is answered once more, and told that it ends: a request that is on its way when the service is told to end is not lost.
+#[tokio::test]
+async fn kept_connections_are_answered_once_more_and_told_that_they_end() {
+    let sandbox = answering().await;
+    let mut proxy = limited(&sandbox, |limits| limits.linger = Duration::from_secs(1)).await;
+    let (mut kept, mut idle) = (proxy.client().await, proxy.client().await);
+    for client in [&mut kept, &mut idle] {
+        let (head, _) = client.ask(get("/")).await;
+        assert_eq!((head.status, head.get("connection")), (200, None));
+    }
+    // One that has said nothing yet.
+    let mut fresh = proxy.client().await;
+    let (mut sender, _driving) = http2(proxy.address).await;
+    let request = || {
+        let request = Request::get(format!("http://{}/", host()));
+        request.body(Full::new(Bytes::new())).unwrap()
+    };
+    assert_eq!(sender.send_request(request()).await.unwrap().status(), 200);
+    let begun = tokio::time::Instant::now();
+    let serving = proxy.end();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for client in [&mut kept, &mut fresh] {
+        let (head, _) = client.ask(get("/")).await;
+        assert_eq!((head.status, head.get("connection")), (200, Some("close")));
+        assert_eq!(client.rest().await, b"");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(idle.rest().await, b"");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    // HTTP/2 says it by itself, and the client begins nothing more.
+    assert!(sender.ready().await.is_err());
+    serving.await.unwrap();
 }
