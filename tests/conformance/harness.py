@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -70,6 +71,19 @@ def causes(error):
         told.append(f'{type(error).__name__}: {error}')
         error = error.__cause__ or error.__context__
     return '\n'.join(told)
+
+
+def kill_the_service(client):
+    """Whoever has started it starts it again."""
+    with open(pid_file(client)) as file:
+        before = int(file.read())
+    os.kill(before, signal.SIGKILL)
+
+
+def pid_file(client):
+    if client.options.pid_file is None:
+        raise Skip('whether the service is started again is not known: no --pid-file')
+    return client.options.pid_file
 
 
 def arguments():

@@ -26,7 +26,7 @@ from openhands.runtime import get_runtime_cls  # noqa: E402
 from openhands.runtime.runtime_status import RuntimeStatus  # noqa: E402
 from openhands.storage import get_file_store  # noqa: E402
 
-from harness import Skip, arguments, case, causes, request, run_all, session_id  # noqa: E402
+from harness import Skip, arguments, case, causes, kill_the_service, pid_file, request, run_all, session_id  # noqa: E402
 
 openhands_logger.setLevel('CRITICAL')
 # Who serves: set once, by `--server`.
@@ -365,19 +365,6 @@ def kill_the_sandbox(client, runtime, sid):
     pods = json.loads(subprocess.run([*kubectl, 'get', 'pods', '-o', 'json'], check=True, capture_output=True).stdout)['items']
     (name,) = (pod['metadata']['name'] for pod in pods if pod['metadata']['annotations'].get('podbay.dev/session-id') == sid)
     subprocess.run([*kubectl, 'delete', 'pod', name, '--grace-period=1'], check=True, capture_output=True)
-
-
-def kill_the_service(client):
-    """Whoever has started it starts it again."""
-    with open(pid_file(client)) as file:
-        before = int(file.read())
-    os.kill(before, signal.SIGKILL)
-
-
-def pid_file(client):
-    if client.options.pid_file is None:
-        raise Skip('whether the service is started again is not known: no --pid-file')
-    return client.options.pid_file
 
 
 @case

@@ -18,7 +18,7 @@ os.environ.update(SPARE)
 import httpx  # noqa: E402
 from openhands.workspace import APIRemoteWorkspace  # noqa: E402
 
-from harness import Skip, arguments, case, causes, request, run_all, session_id  # noqa: E402
+from harness import Skip, arguments, case, causes, kill_the_service, pid_file, request, run_all, session_id  # noqa: E402
 
 
 class Client:
@@ -173,6 +173,28 @@ def two_sessions_have_servers_of_their_own(client):
 def a_source_target_is_the_same_server(client):
     workspace = client.workspace(session_id(), target_type='source')
     assert run(workspace, 'echo source') == 'source'
+
+
+@case
+def a_service_that_is_killed_in_the_midst_of_a_command_ends_no_command(client):
+    pid_file(client)
+    workspace = client.workspace(session_id())
+    place = run(workspace, 'mktemp -d')
+    killed = threading.Timer(2, lambda: kill_the_service(client))
+    killed.start()
+    # The client asks ten times a second what its command wrote, and takes a question that nobody answers for the command's end. Where the
+    # service is back between two questions it notices nothing.
+    command = f'echo begun >> {place}/begun; sleep 5; echo done >> {place}/done'
+    result = workspace.execute_command(command, timeout=30.0)
+    killed.join()
+    if result.exit_code != 0:
+        assert result.exit_code == -1 and result.stderr.startswith('Remote execution error: '), result
+    # The same client goes on as soon as the service is there, and the command went on without either: it ran once.
+    end = time.monotonic() + 20
+    while workspace.execute_command(f'test -e {place}/done', timeout=10.0).exit_code != 0:
+        assert time.monotonic() < end, 'the command did not end'
+        time.sleep(0.2)
+    assert run(workspace, f'cat {place}/begun {place}/done') == 'begun\ndone'
 
 
 @case
