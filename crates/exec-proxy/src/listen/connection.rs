@@ -142,12 +142,12 @@ async fn until_ended<C: Future>(
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => ended,
-        () = ending.cancelled() => match timeout(linger, connection.as_mut()).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                shut_down(connection.as_mut());
-                connection.await
+        () = ending.cancelled() => {
+            if let Ok(ended) = timeout(linger, connection.as_mut()).await {
+                return ended;
             }
+            shut_down(connection.as_mut());
+            connection.await
         }
     }
 }
