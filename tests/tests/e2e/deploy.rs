@@ -162,6 +162,58 @@ pub(crate) const ROLLED: [&str; 4] = ["rollout", "status", "deployment/podbay-se
 /// `serve.drain_seconds`, which WebSockets have to end by themselves.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// Clients of all kinds: with a connection for each request, with connections that they keep, and with WebSockets.
+struct Clients {
+    requests: Requests,
+    kept: Kept,
+    sockets: Sockets,
+}
+
+impl Clients {
+    /// Of the API, and of the session with this host and key.
+    async fn begin(address: &str, host: &str, key: &str) -> Self {
+        let target = |host: &str, path: &str| Target {
+            address: address.to_owned(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+            head: head(),
+        };
+        Self {
+            requests: Requests::begin(address, host),
+            kept: Kept::begin(&[target("podbay-serve", "/sessions/s"), target(host, "/alive")]),
+            sockets: Sockets::begin(address, host, key).await,
+        }
+    }
+
+    /// Ends them, after a roll: each request was answered, and each WebSocket was kept for as long as the drain lasts and then ended in order.
+    async fn lost_nothing(self) {
+        let (answered, lost) = self.requests.end().await;
+        assert!(
+            answered > 100 && lost.is_empty(),
+            "{answered} answered, lost: {lost:?}"
+        );
+        let Answered { requests, told, lost } = self.kept.end().await;
+        assert!(
+            requests > 1000 && told > 0 && lost.is_empty(),
+            "{requests} answered, {told} told of an end, lost: {lost:?}"
+        );
+        let Ended {
+            echoed,
+            in_order,
+            broken,
+        } = self.sockets.end().await;
+        eprintln!(
+            "{answered} + {requests} answered, {told} told; {echoed} echoed, WebSockets ended after {in_order:?}"
+        );
+        // Each was on a replica of before.
+        assert!(
+            in_order.len() >= 8 && broken.is_empty() && echoed > 100,
+            "{echoed} echoed, {in_order:?}, broken: {broken:?}"
+        );
+        assert!(in_order.iter().all(|after| *after >= DRAIN), "{in_order:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster, kubectl, PODBAY_TEST_AGENT_IMAGE and PODBAY_TEST_SERVE_IMAGE"]
 async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
@@ -223,16 +275,7 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
             .to_owned();
         assert!(host.ends_with(".run.test"), "{session}");
 
-        let requests = Requests::begin(&address, &host);
-        let target = |host: &str, path: &str| Target {
-            address: address.clone(),
-            host: host.to_owned(),
-            path: path.to_owned(),
-            head: head(),
-        };
-        let kept = Kept::begin(&[target("podbay-serve", "/sessions/s"), target(&host, "/alive")]);
-        let key = session["session_api_key"].as_str().unwrap();
-        let sockets = Sockets::begin(&address, &host, key).await;
+        let clients = Clients::begin(&address, &host, session["session_api_key"].as_str().unwrap()).await;
         run(&["rollout", "restart", "deployment/podbay-serve"]).await;
         run(&ROLLED).await;
         // Until the last replica of before is gone.
@@ -254,28 +297,7 @@ async fn the_service_is_applied_and_rolled_and_nothing_is_lost() {
             }
         };
         timeout(Duration::from_secs(60), gone).await.unwrap();
-        let (answered, lost) = requests.end().await;
-        assert!(
-            answered > 100 && lost.is_empty(),
-            "{answered} answered, lost: {lost:?}"
-        );
-        let Answered { requests, told, lost } = kept.end().await;
-        assert!(
-            requests > 1000 && told > 0 && lost.is_empty(),
-            "{requests} answered, {told} told of an end, lost: {lost:?}"
-        );
-        let Ended {
-            echoed,
-            in_order,
-            broken,
-        } = sockets.end().await;
-        eprintln!("{answered} + {requests} answered, {told} told; {echoed} echoed, WebSockets ended after {in_order:?}");
-        // Each was on a replica of before, and was kept for as long as the drain lasts.
-        assert!(
-            in_order.len() >= 8 && broken.is_empty() && echoed > 100,
-            "{echoed} echoed, {in_order:?}, broken: {broken:?}"
-        );
-        assert!(in_order.iter().all(|after| *after >= DRAIN), "{in_order:?}");
+        clients.lost_nothing().await;
 
         let log = run(&["logs", "-l", "app.kubernetes.io/name=podbay-serve", "--tail=-1"]).await;
         assert!(
