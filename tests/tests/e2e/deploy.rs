@@ -202,13 +202,10 @@ impl Clients {
             in_order,
             broken,
         } = self.sockets.end().await;
-        eprintln!(
-            "{answered} + {requests} answered, {told} told; {echoed} echoed, WebSockets ended after {in_order:?}"
-        );
         // Each was on a replica of before.
         assert!(
             in_order.len() >= 8 && broken.is_empty() && echoed > 100,
-            "{echoed} echoed, {in_order:?}, broken: {broken:?}"
+            "{answered} and {requests} answered; {echoed} echoed, {in_order:?}, broken: {broken:?}"
         );
         assert!(in_order.iter().all(|after| *after >= DRAIN), "{in_order:?}");
     }
