@@ -78,7 +78,7 @@ pub struct Record {
     /// When the session was last started again after such a failure.
     pub started_again: Option<Timestamp>,
     /// The last pod that was lost and that another followed, since the session was made or paused last.
-    pub last_loss: Option<PodLoss>,
+    pub last_loss: Option<Box<PodLoss>>,
 }
 
 /// Why a ConfigMap is no record that we can use.
@@ -194,7 +194,10 @@ impl Record {
                 .map(|text| Box::new(failure::parse(text))),
             // One that can't be read tells no more than none.
             started_again: parts.annotation(STARTED_AGAIN).and_then(|text| text.parse().ok()),
-            last_loss: parts.annotation(LAST_LOSS).and_then(|text| loss::parse(text)),
+            last_loss: parts
+                .annotation(LAST_LOSS)
+                .and_then(|text| loss::parse(text))
+                .map(Box::new),
             spec,
         })
     }

@@ -78,7 +78,7 @@ impl Api {
         };
         let ports = known.ports();
         let (restarts, reason) = known.restarts.clone();
-        let loss = record.last_loss.as_ref();
+        let loss = record.last_loss.as_deref();
         let failed_with = known.state.verdict();
         let told = if failed_with.is_some() || matches!(known.state, SessionState::Starting(_)) {
             self.sessions.of(caller).told(known)
@@ -169,7 +169,7 @@ pub(super) fn detail(known: &Known) -> Option<String> {
         }
         SessionState::Starting(_) | SessionState::Ready(_) => {
             let degraded = known.state.degraded().map(ToString::to_string);
-            let loss = known.record.last_loss.as_ref();
+            let loss = known.record.last_loss.as_deref();
             let loss = loss.map(|loss| loss_in_words(&known.record, loss));
             let told: Vec<String> = degraded.into_iter().chain(loss).collect();
             (!told.is_empty()).then(|| told.join(". "))

@@ -374,6 +374,6 @@ fn a_pod_that_was_lost_is_read_and_one_that_can_not_be_read_is_none() {
     for (text, read) in [(last_loss_annotation(&loss), Some(loss)), ("{}".to_owned(), None)] {
         let annotations = object.metadata.annotations.as_mut().unwrap();
         annotations.insert(labels::LAST_LOSS.into(), text);
-        assert_eq!(Record::parse(&object).unwrap().last_loss, read);
+        assert_eq!(Record::parse(&object).unwrap().last_loss.map(|loss| *loss), read);
     }
 }
