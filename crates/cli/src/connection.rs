@@ -5,6 +5,7 @@ use std::time::Duration;
 use podbay_config::{Config, Runtime};
 use podbay_runtime::{Backend, BackendKind, Podbay, PodbayBuilder, WatchScope, unheeded_on_this_machine};
 
+use crate::addressing::of_owner;
 use crate::args::{GlobalArgs, SessionArgs};
 use crate::exit::Failure;
 use crate::logging;
@@ -53,25 +54,32 @@ pub(crate) fn configure(global: &GlobalArgs, needs: &Needs<'_>) -> Result<Config
 pub(crate) async fn connect(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
     let config = configure(global, &needs)?;
     let builder = builder(config, global.backend.into(), &needs).in_this_process();
-    Ok(warned(builder.connect().await?))
+    let podbay = of_owner(&builder.connect().await?, global.owner.as_deref())?;
+    Ok(warned(podbay))
 }
 
 /// A cluster, or this machine where that is named, for a command on sessions that outlive it.
 pub(crate) async fn connect_to_sessions(global: &GlobalArgs, needs: Needs<'_>) -> Result<Podbay, Failure> {
     let config = configure(global, &needs)?;
-    // `auto` means a cluster here: whoever meant one would not find his sessions on this machine.
-    let backend = match (Backend::from(global.backend), config.runtime) {
-        (Backend::Auto, Runtime::Local) => Backend::Local,
-        (Backend::Auto, _) => Backend::Cluster,
-        (named, _) => named,
-    };
+    let backend = of_lasting_sessions(global, &config);
     let podbay = builder(config, backend, &needs).connect().await?;
+    let podbay = of_owner(&podbay, global.owner.as_deref())?;
     // Of a session that is there, its opener was told.
     Ok(if needs.session.is_some() {
         warned(podbay)
     } else {
         podbay
     })
+}
+
+/// Where sessions are that outlive a command, by the flag, else by the setting. `auto` means a cluster: whoever meant one would not
+/// find his sessions on this machine.
+pub(crate) fn of_lasting_sessions(global: &GlobalArgs, config: &Config) -> Backend {
+    match (Backend::from(global.backend), config.runtime) {
+        (Backend::Auto, Runtime::Local) => Backend::Local,
+        (Backend::Auto, _) => Backend::Cluster,
+        (named, _) => named,
+    }
 }
 
 /// That there are no sessions, where they were looked for.
@@ -111,4 +119,34 @@ pub(crate) fn warned(podbay: Podbay) -> Podbay {
         }
     }
     podbay
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args::BackendName;
+
+    use super::*;
+
+    #[test]
+    fn sessions_that_last_are_where_the_flag_says_else_the_setting_else_on_a_cluster() {
+        for (flag, setting, backend) in [
+            (BackendName::Auto, Runtime::Auto, Backend::Cluster),
+            (BackendName::Auto, Runtime::Kubernetes, Backend::Cluster),
+            (BackendName::Auto, Runtime::Local, Backend::Local),
+            (BackendName::Cluster, Runtime::Local, Backend::Cluster),
+            (BackendName::Local, Runtime::Kubernetes, Backend::Local),
+        ] {
+            let global = GlobalArgs {
+                backend: flag,
+                ..GlobalArgs::default()
+            };
+            let mut config = Config::default();
+            config.runtime = setting;
+            assert_eq!(
+                of_lasting_sessions(&global, &config),
+                backend,
+                "{flag:?}, {setting:?}"
+            );
+        }
+    }
 }

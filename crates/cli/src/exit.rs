@@ -10,6 +10,7 @@ use podbay_protocol::{ErrorCode, Verdict};
 use podbay_runtime::Error;
 use rustix::process::Signal;
 
+use crate::addressing::addressed;
 use crate::output::{complain, note};
 use crate::words::CommandLine;
 
@@ -167,7 +168,8 @@ impl Failure {
                 .map(|hint| hint.in_words(&CommandLine))
                 .filter(|hint| !hint.is_empty()),
             Self::Exists { session } => Some(format!(
-                "podbay exec {session} -- COMMAND runs in it; another --name makes a new one"
+                "{} -- COMMAND runs in it; another --name makes a new one",
+                addressed(format!("podbay exec {session}"))
             )),
             _ => None,
         }

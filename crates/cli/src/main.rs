@@ -1,6 +1,7 @@
 //! `podbay`: agent sandboxes on Kubernetes, from the command line.
 //!
 //! ```text
+//!   addressing   whose session a name means
 //!   args/        what can be typed: flags that commands share, and the values they take
 //!   commands/    one file a command: its own flags, its help, what it does
 //!   connection   from flags to configuration to cluster
@@ -12,6 +13,7 @@
 //!   signals      the first signal ends things in order, the second at once
 //! ```
 
+mod addressing;
 mod args;
 mod commands;
 mod connection;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         }
     };
     give_temporary_files_a_directory();
+    addressing::hint_with(args.global.owner.as_deref());
     logging::start(args.global.verbose);
     let mut builder = if matches!(args.command, args::Command::Serve(_)) {
         tokio::runtime::Builder::new_multi_thread()

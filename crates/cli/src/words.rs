@@ -2,6 +2,8 @@
 
 use podbay_protocol::{Field, Operation, Words};
 
+use crate::addressing::addressed;
+
 /// The words of the command line: fields are flags, operations are commands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CommandLine;
@@ -32,15 +34,15 @@ impl Words for CommandLine {
 
     fn operation(&self, operation: Operation<'_>) -> String {
         match operation {
-            Operation::ReadLog => "podbay logs".to_owned(),
-            Operation::Describe(session) => format!("podbay show {session}"),
+            Operation::ReadLog => addressed("podbay logs"),
+            Operation::Describe(session) => addressed(format!("podbay show {session}")),
             Operation::List => "podbay ls".to_owned(),
-            Operation::OpenAgain => "podbay open".to_owned(),
-            Operation::Open(session) => format!("podbay open {session}"),
-            Operation::Replace(session) => format!("podbay open {session} --replace"),
-            Operation::Resume(session) => format!("podbay resume {session}"),
-            Operation::Close(session) => format!("podbay close {session}"),
-            Operation::Delete(session) => format!("podbay delete {session}"),
+            Operation::OpenAgain => addressed("podbay open"),
+            Operation::Open(session) => addressed(format!("podbay open {session}")),
+            Operation::Replace(session) => addressed(format!("podbay open {session} --replace")),
+            Operation::Resume(session) => addressed(format!("podbay resume {session}")),
+            Operation::Close(session) => addressed(format!("podbay close {session}")),
+            Operation::Delete(session) => addressed(format!("podbay delete {session}")),
             Operation::Render => "podbay render".to_owned(),
             Operation::NameCluster => "--kubeconfig or --context".to_owned(),
             Operation::RunLocally => "--backend local".to_owned(),

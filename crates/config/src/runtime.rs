@@ -13,7 +13,7 @@ choices! {
         /// The cluster where one is named or found.
         Auto = "auto",
         /// A cluster.
-        Kubernetes = "kubernetes" ("k8s"),
+        Kubernetes = "kubernetes" ("k8s", "cluster"),
         /// Processes of this machine, in place of a cluster.
         Local = "local" ("process", "embedded"),
     }

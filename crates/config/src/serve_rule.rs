@@ -34,8 +34,8 @@ pub(crate) const API_KEYS: Rule<Vec<ApiKeyEntry>> =
 
 pub(crate) const LISTEN: Rule<String> = Rule {
     unit: None,
-    allowed: "an address with a port, such as \"127.0.0.1:8000\" or \"[::]:8000\"",
-    judge: |text| accept(text.parse::<SocketAddr>().is_ok()),
+    allowed: "a port of 127.0.0.1, such as \"8000\", or an address with a port, such as \"0.0.0.0:8000\" or \"[::]:8000\"",
+    judge: |text| accept(text.parse::<u16>().is_ok() || text.parse::<SocketAddr>().is_ok()),
     bounds: None,
 };
 

@@ -75,6 +75,11 @@ impl Sandbox {
         directory.as_ref().map(|directory| directory.path().to_owned())
     }
 
+    /// The directory that commands start in; none once the session ended.
+    pub fn work(&self) -> Option<PathBuf> {
+        self.directory().map(|_| self.layout.work.clone())
+    }
+
     /// Starts a command. Must be called within a tokio runtime.
     pub fn start(&self, command: SandboxCommand) -> Result<Result<Process, StartError>, Closed> {
         let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);

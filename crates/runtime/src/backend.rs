@@ -20,8 +20,9 @@ pub enum Backend {
     Local,
 }
 
-/// The backend chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The backend chosen; in JSON `cluster` or `local`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BackendKind {
     /// A Kubernetes cluster.
     Cluster,

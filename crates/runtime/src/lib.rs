@@ -105,7 +105,7 @@ pub use error::{
 };
 pub use index::{Changes, SessionIndex, SessionReceiver, SessionView};
 pub use lifecycle::{Closed, OpenMode, RetainedClaim, Stored};
-pub use podbay::{Podbay, PodbayBuilder, WatchScope};
+pub use podbay::{ClosedUnowned, Podbay, PodbayBuilder, WatchScope};
 pub use session::{
     AgentLine, Description, EventLine, Forwarded, Look, OpenReport, Session, SessionBuilder, Starting,
     Summary, unheeded_on_this_machine,

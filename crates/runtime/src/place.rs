@@ -84,6 +84,11 @@ impl Place {
             && matches!((self.version, other.version), (Some(mine), Some(others)) if mine >= others)
     }
 
+    /// Whom the session belongs to: the label of its owner.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// The version of the record.
     #[cfg(test)]
     pub(crate) const fn version(&self) -> Option<u64> {

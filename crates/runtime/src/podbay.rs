@@ -20,6 +20,7 @@ use crate::index::{Join, SessionIndex};
 use crate::lifecycle::{self, Closed, OpenMode, RetryPolicy};
 use crate::local::{self, LocalSession};
 use crate::machine::Machine;
+use crate::place::Place;
 use crate::session::{
     Look, Session, SessionBuilder, Summary, look_at_record, look_here, summarise, summarise_here,
 };
@@ -351,7 +352,11 @@ impl Podbay {
             .records()
             .map(|(session, record)| {
                 let pods: Vec<&Pod> = join.pods(session).iter().map(|pod| &**pod).collect();
-                summarise(&record.name, record.record.as_deref(), &pods, None, now)
+                Summary {
+                    // Also of a record that can't be read.
+                    owner: record.place.owner().map(str::to_owned),
+                    ..summarise(&record.name, record.record.as_deref(), &pods, None, now)
+                }
             })
             .collect();
         summaries.sort_by(|one, other| one.session.cmp(&other.session));
@@ -424,24 +429,57 @@ impl Podbay {
 
     /// Ends all sessions with the labels that `selector` asks for, also those whose record can't be read. One
     /// that can't be closed does not keep the others from it.
+    ///
+    /// All are those of all owners where this names none ([`Podbay::for_owner`]); [`Podbay::close_unowned`] leaves those alone.
     pub async fn close_all(&self, selector: &str, wait: bool) -> Result<Vec<Result<Closed, Error>>, Error> {
-        let ctx = match &self.0 {
-            Backing::Cluster(ctx) => ctx,
-            Backing::Machine(machine) => return local::close_all(machine, self.1.as_ref(), selector).await,
-        };
+        match &self.0 {
+            Backing::Cluster(ctx) => {
+                let records = self.records(ctx, selector).await?;
+                Ok(close_records(ctx, records, wait).await)
+            }
+            Backing::Machine(machine) => {
+                let seen = local::list(machine, self.1.as_ref(), selector).await?;
+                Ok(local::close(machine, seen).await)
+            }
+        }
+    }
+
+    /// As [`Podbay::close_all`], for the sessions that belong to nobody in particular, whichever owner this names: those of a
+    /// service's users stay, and are counted.
+    pub async fn close_unowned(&self, selector: &str, wait: bool) -> Result<ClosedUnowned, Error> {
+        let all = self.of_owner(None);
+        match &all.0 {
+            Backing::Cluster(ctx) => {
+                let records = all.records(ctx, selector).await?;
+                let (owned, unowned): (Vec<_>, Vec<_>) = records
+                    .into_iter()
+                    .partition(|record| Place::of(&record.metadata).owner().is_some());
+                Ok(ClosedUnowned {
+                    closed: close_records(ctx, unowned, wait).await,
+                    owned: owned.len(),
+                })
+            }
+            Backing::Machine(machine) => {
+                let seen = local::list(machine, None, selector).await?;
+                let (owned, unowned): (Vec<_>, Vec<_>) = seen
+                    .into_iter()
+                    .partition(|seen| seen.record.spec.owner().is_some());
+                Ok(ClosedUnowned {
+                    closed: local::close(machine, unowned).await,
+                    owned: owned.len(),
+                })
+            }
+        }
+    }
+
+    /// The records of the sessions with the labels that `selector` asks for.
+    async fn records(&self, ctx: &Context, selector: &str) -> Result<Vec<ConfigMap>, Error> {
         let records = ctx
             .client
             .list(Kind::ConfigMap, &ctx.namespace, &self.selector(selector))
             .await
             .map_err(|source| Error::Cluster { source })?;
-        let closing =
-            stream::iter(records.into_iter().filter_map(Object::into_config_map)).map(|object| async move {
-                match Record::parse(&object) {
-                    Ok(record) => lifecycle::close(ctx.session_of(&record), &record, wait).await,
-                    Err(_) => close_unreadable(ctx, &object).await,
-                }
-            });
-        Ok(closing.buffered(CLOSING_AT_ONCE).collect().await)
+        Ok(records.into_iter().filter_map(Object::into_config_map).collect())
     }
 
     /// Ends the sessions whose start failed longer ago than `podbay.failed_session_ttl_seconds` at `now`, claims apart, and
@@ -453,15 +491,10 @@ impl Podbay {
         let Backing::Cluster(ctx) = &self.0 else {
             return Ok(Vec::new());
         };
-        let records = ctx
-            .client
-            .list(Kind::ConfigMap, &ctx.namespace, &self.selector(""))
-            .await
-            .map_err(|source| Error::Cluster { source })?;
+        let records = self.records(ctx, "").await?;
         let ttl = Duration::from_secs(ctx.config.podbay.failed_session_ttl_seconds);
         let expired = records
             .into_iter()
-            .filter_map(Object::into_config_map)
             .filter_map(|object| Record::parse(&object).ok())
             .filter(|record| lifecycle::is_expired(record, ttl, now));
         let removing = stream::iter(expired)
@@ -469,6 +502,26 @@ impl Podbay {
         let removed: Vec<_> = removing.buffered(CLOSING_AT_ONCE).collect().await;
         Ok(removed.into_iter().filter_map(Result::transpose).collect())
     }
+}
+
+/// What became of the sessions that belong to nobody in particular.
+#[derive(Debug)]
+pub struct ClosedUnowned {
+    /// What became of each of them.
+    pub closed: Vec<Result<Closed, Error>>,
+    /// How many sessions of owners were left alone.
+    pub owned: usize,
+}
+
+/// Closes the sessions of some records.
+async fn close_records(ctx: &Context, records: Vec<ConfigMap>, wait: bool) -> Vec<Result<Closed, Error>> {
+    let closing = stream::iter(records).map(|object| async move {
+        match Record::parse(&object) {
+            Ok(record) => lifecycle::close(ctx.session_of(&record), &record, wait).await,
+            Err(_) => close_unreadable(ctx, &object).await,
+        }
+    });
+    closing.buffered(CLOSING_AT_ONCE).collect().await
 }
 
 /// Closes a session whose record this version can't read: its objects go with it all the same.

@@ -105,7 +105,8 @@ pub(crate) async fn sandbox_with(
     config.workspace_mount_path_in_sandbox = directory.path().display().to_string();
     let podbay = Podbay::with_client(Arc::new(cluster.clone()), config);
     // It is ready when its agent answers, which needs to know the pod and the key.
-    let opening = podbay.session("demo").image("debian:12");
+    // Its workspace is on a claim, so that it can be paused.
+    let opening = podbay.session("demo").image("debian:12").persistent(true);
     let opening = tokio::spawn(async move { opening.open().await.unwrap() });
     let (address, key) = begun(&podbay.existing("demo").unwrap()).await;
     let key_file = directory.path().join("key");

@@ -5,8 +5,8 @@
 
 use podbay_fake_cluster::Incident;
 use podbay_k8s_client::ClusterClient as _;
-use podbay_runtime::Outcome;
 use podbay_runtime::protocol::{Blame, Cause, End, Hint, Retry};
+use podbay_runtime::{Error, Outcome, Session};
 use tokio::io::AsyncReadExt as _;
 
 use crate::faults::Faults;
@@ -164,4 +164,60 @@ async fn there_is_no_record_of_an_end() {
         Blame::Infrastructure,
         Retry::Same,
     );
+}
+
+/// Of a pod that a pause took away the cluster tells only that it was deleted.
+#[tokio::test]
+async fn the_session_was_paused() {
+    let outcome = cut(async |sandbox, _| {
+        sandbox.session.podbay().pause("demo", false).await.unwrap();
+    })
+    .await;
+    assert_eq!(outcome.end, End::Killed);
+    is(&outcome, Cause::Deleted, Blame::Configuration, Retry::Same);
+    let session = "demo".to_owned();
+    assert_eq!(outcome.verdict.unwrap().hint, Hint::Resume { session });
+}
+
+/// What each call on a session says of it.
+async fn said(session: &Session) -> [Error; 4] {
+    let id = "a".parse().unwrap();
+    [
+        Box::pin(session.exec(["true"])).await.unwrap_err(),
+        session.list_processes().await.unwrap_err(),
+        session.figures().await.unwrap_err(),
+        Box::pin(session.attach(id).output()).await.unwrap_err(),
+    ]
+}
+
+/// Its agent answers until the pod's time to end is over.
+#[tokio::test]
+async fn a_session_that_is_paused_takes_nothing_while_its_pod_still_ends() {
+    let sandbox = sandbox(Faults::none()).await;
+    let podbay = sandbox.session.podbay();
+    podbay.pause("demo", false).await.unwrap();
+    for error in said(&podbay.existing("demo").unwrap()).await {
+        assert!(matches!(error, Error::Paused { .. }), "{error:?}");
+    }
+}
+
+/// As a command does that ends process 1 of its pod.
+#[tokio::test]
+async fn a_session_whose_agent_ended_is_told_alike_by_all_who_need_it() {
+    let sandbox = sandbox(Faults::none()).await;
+    let agent = rustix::process::Pid::from_raw(sandbox.agent().cast_signed()).unwrap();
+    rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
+    tokio::time::pause();
+    sandbox.faults.unplug();
+    let pod = sandbox.session.pod_name();
+    sandbox.cluster.exit(namespace(&sandbox), &pod, 0).unwrap();
+    let podbay = sandbox.session.podbay();
+    for error in said(&podbay.existing("demo").unwrap()).await {
+        assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+        assert_eq!(
+            error.verdict().map(|verdict| verdict.cause),
+            Some(Cause::Exited),
+            "{error:?}"
+        );
+    }
 }

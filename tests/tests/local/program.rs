@@ -394,3 +394,108 @@ fn a_terminal_is_watched_by_a_second_one() {
     user.podbay("close demo").ok();
     assert_eq!(user.left(), 0);
 }
+
+/// Sessions of owners, as `podbay serve` makes them, beside one of the command line.
+#[test]
+fn sessions_of_owners_are_shown_addressed_and_left_alone_by_who_names_no_owner() {
+    let user = User::new();
+    for line in [
+        "open demo",
+        "open demo --owner team-a",
+        "open other --owner team-a",
+    ] {
+        user.podbay(line).ok();
+    }
+    let table = user.podbay("ls").ok();
+    assert!(table.lines().next().unwrap().ends_with("OWNER"), "{table}");
+    let listed: Value = serde_json::from_str(&user.podbay("ls -o json").ok()).unwrap();
+    let owners: Vec<&Value> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|session| &session["owner"])
+        .collect();
+    let hash = owners.iter().find_map(|owner| owner.as_str()).unwrap().to_owned();
+    assert_eq!(
+        owners.iter().filter(|owner| owner.is_null()).count(),
+        1,
+        "{listed}"
+    );
+    assert!(user.podbay("top").ok().contains(&hash));
+
+    user.sh("demo", "echo nobody >file").ok();
+    // By the name and by the hash it is the same one.
+    let by = |owner: &str| user.podbay(&format!("exec demo --owner {owner} -- pwd")).ok();
+    assert_eq!(by("team-a"), by(&hash));
+    assert_ne!(by("team-a"), user.podbay("exec demo -- pwd").ok());
+    assert!(user.podbay("ls --owner team-b").err.contains("No sessions found"));
+
+    let deleted = user.podbay("delete other");
+    let hint =
+        format!("hint: a session of this name belongs to an owner: podbay delete other --owner {hash}\n");
+    assert_eq!(
+        (deleted.out.as_str(), deleted.err.as_str()),
+        ("session/other was not open\n", hint.as_str())
+    );
+    let closed = user.podbay("close --all");
+    assert!(
+        closed
+            .err
+            .starts_with("2 sessions that belong to owners were left alone: "),
+        "{}",
+        closed.err
+    );
+    assert_eq!(closed.ok(), "session/demo closed\n");
+    user.podbay("pause demo --owner team-a").ok();
+    let refused = user.podbay("exec demo --owner team-a -- true").failed();
+    assert!(
+        refused.contains("hint: podbay resume demo --owner team-a brings it back"),
+        "{refused}"
+    );
+    let mut closed: Vec<String> = user
+        .podbay("close --all --owner team-a")
+        .ok()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    closed.sort();
+    assert_eq!(closed, ["session/demo closed", "session/other closed"]);
+    assert_eq!(user.left(), 0);
+}
+
+#[test]
+fn a_session_of_this_machine_is_shown_without_what_only_a_pod_has() {
+    let user = User::new();
+    user.podbay("open demo").ok();
+    let shown = user.show("demo");
+    assert_eq!(shown["backend"], "local");
+    for field in [
+        "namespace",
+        "profile",
+        "cpu",
+        "memory",
+        "workload",
+        "network",
+        "pod",
+        "node",
+        "ip",
+    ] {
+        assert_eq!(shown.get(field), Some(&Value::Null), "{field}: {shown}");
+    }
+    // Where its files are.
+    let workspace = user.sh("demo", "pwd").ok();
+    assert_eq!(shown["workspace"], workspace.trim_end());
+    let text = user.podbay("show demo").ok();
+    for word in [
+        "Profile",
+        "restricted",
+        "CPU",
+        "Memory",
+        "Namespace",
+        "Network",
+        "Workload",
+    ] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+    user.podbay("close demo").ok();
+}

@@ -26,6 +26,9 @@ pub(crate) struct GlobalArgs {
     /// Namespace of the sessions
     #[arg(short, long, value_name = "NAME", global = true, help_heading = HEADING)]
     pub(crate) namespace: Option<String>,
+    /// Whose sessions: the owner of a service's key, or the hash of it that ls shows
+    #[arg(long, value_name = "OWNER", global = true, help_heading = HEADING)]
+    pub(crate) owner: Option<String>,
     /// Where sessions run
     #[arg(long, value_enum, default_value = "auto", global = true, help_heading = HEADING)]
     pub(crate) backend: BackendName,
@@ -46,10 +49,11 @@ pub(crate) enum BackendName {
     /// A cluster if there is one; else local processes, unless something of a cluster was named
     #[default]
     Auto,
-    /// Pods of a Kubernetes cluster
+    /// Pods of a Kubernetes cluster (also: kubernetes)
+    #[value(aliases = ["kubernetes", "k8s"])]
     Cluster,
     /// Local processes, without isolation (also: embedded)
-    #[value(alias = "embedded")]
+    #[value(aliases = ["embedded", "process"])]
     Local,
 }
 
@@ -72,6 +76,7 @@ impl GlobalArgs {
             context,
             namespace,
             dial,
+            owner: _,
             backend: _,
             verbose: _,
             quiet: _,

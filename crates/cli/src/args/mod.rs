@@ -14,7 +14,9 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use choice::{log_format, url_style};
 pub(crate) use duration::duration;
-pub(crate) use global::{BackendName, GlobalArgs};
+#[cfg(test)]
+pub(crate) use global::BackendName;
+pub(crate) use global::GlobalArgs;
 pub(crate) use not_utf8::not_utf8;
 pub(crate) use outcome::OutcomeArgs;
 pub(crate) use session::{SessionArgs, our_variable};

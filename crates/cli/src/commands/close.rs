@@ -3,8 +3,9 @@
 use clap::Args;
 use futures::{StreamExt as _, stream};
 use podbay_protocol::outcome::EXIT_FAILED;
-use podbay_runtime::{Closed, Error};
+use podbay_runtime::{Closed, ClosedUnowned, Error, Podbay};
 
+use crate::addressing::{addressed, hint_of_owned};
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions, no_sessions};
 use crate::exit::{Failure, narrow};
@@ -24,7 +25,7 @@ pub(crate) struct CloseArgs {
         conflicts_with = "all"
     )]
     sessions: Vec<String>,
-    /// All sessions of the namespace
+    /// All sessions of the namespace that belong to no owner; with --owner those of that one
     #[arg(long)]
     all: bool,
     /// With --all, only sessions with these labels
@@ -45,6 +46,7 @@ const EXAMPLES: &str = "\
 Examples:
   podbay close demo
   podbay close --all -l team=x
+  podbay close --all --owner team-a       those that a service started for the owner of a key
   podbay close demo --wait";
 
 /// Closes sessions.
@@ -56,18 +58,64 @@ pub(crate) async fn run(global: &GlobalArgs, args: CloseArgs) -> Result<u8, Fail
         wait,
     } = args;
     let podbay = connect_to_sessions(global, Needs::default()).await?;
-    let results = if all {
-        podbay
-            .close_all(selector.as_deref().unwrap_or_default(), wait)
-            .await?
-    } else {
+    let selector = selector.as_deref().unwrap_or_default();
+    if !all {
         let closing = sessions.iter().map(|id| podbay.close(name_of(id), wait));
-        stream::iter(closing).buffered(AT_ONCE).collect().await
+        let results: Vec<_> = stream::iter(closing).buffered(AT_ONCE).collect().await;
+        hint_at_owned(global, &podbay, &results, "close").await;
+        return tell(results, "closed");
+    }
+    let (results, owned) = if global.owner.is_some() {
+        (podbay.close_all(selector, wait).await?, 0)
+    } else {
+        let ClosedUnowned { closed, owned } = podbay.close_unowned(selector, wait).await?;
+        (closed, owned)
     };
-    if results.is_empty() {
+    if results.is_empty() && owned == 0 {
         note(&no_sessions(&podbay));
     }
-    tell(results, "closed")
+    let code = tell(results, "closed");
+    if let Some(left) = left_alone(owned) {
+        note(&left);
+    }
+    code
+}
+
+/// What `--all` did not mean.
+fn left_alone(owned: usize) -> Option<String> {
+    let left = match owned {
+        0 => return None,
+        1 => "1 session that belongs to an owner was left alone".to_owned(),
+        _ => format!("{owned} sessions that belong to owners were left alone"),
+    };
+    Some(format!(
+        "{left}: podbay ls shows whose, podbay close --all --owner OWNER ends an owner's"
+    ))
+}
+
+/// Tells how sessions of owners are addressed, where one was not found without.
+pub(super) async fn hint_at_owned(
+    global: &GlobalArgs,
+    podbay: &Podbay,
+    results: &[Result<Closed, Error>],
+    command: &str,
+) {
+    let missing = |result: &'_ Result<Closed, Error>| match result {
+        Ok(closed) if !closed.existed && closed.claim.is_none() => Some(closed.session.clone()),
+        _ => None,
+    };
+    let missing: Vec<String> = results.iter().filter_map(missing).collect();
+    if missing.is_empty() || global.owner.is_some() {
+        return;
+    }
+    // The hint alone is missing where they can't be listed.
+    let listed = podbay.list("").await.unwrap_or_default();
+    for hint in missing
+        .iter()
+        .filter_map(|id| hint_of_owned(id, &listed, command))
+    {
+        note(&hint);
+    }
 }
 
 /// The session's name, with `session/` before it or not: as `ls -o name` prints it.
@@ -96,8 +144,9 @@ pub(super) fn tell(results: Vec<Result<Closed, Error>>, done: &str) -> Result<u8
                     Some(claim) if claim.deleted => note(&format!("its claim {} was deleted", claim.name)),
                     Some(claim) => {
                         note(&format!(
-                            "hint: its claim {} was kept; podbay delete {session} deletes it",
-                            claim.name
+                            "hint: its claim {} was kept; {} deletes it",
+                            claim.name,
+                            addressed(format!("podbay delete {session}"))
                         ));
                     }
                     None => {}
@@ -145,6 +194,21 @@ mod tests {
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn what_was_left_alone_is_counted_and_told_how_to_end() {
+        assert_eq!(left_alone(0), None);
+        assert_eq!(
+            left_alone(1).unwrap(),
+            "1 session that belongs to an owner was left alone: podbay ls shows whose, podbay close --all --owner OWNER ends \
+             an owner's"
+        );
+        assert!(
+            left_alone(2)
+                .unwrap()
+                .starts_with("2 sessions that belong to owners were left alone: ")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use clap::Args;
 use futures::{StreamExt as _, stream};
 
-use super::close::{name_of, tell};
+use super::close::{hint_at_owned, name_of, tell};
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
@@ -27,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   podbay delete demo
   podbay delete demo build --wait
+  podbay delete demo --owner team-a       one that a service started for the owner of a key
 
 What a persistent session's workspace holds is lost with it.";
 
@@ -35,8 +36,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: DeleteArgs) -> Result<u8, Fai
     let DeleteArgs { sessions, wait } = args;
     let podbay = connect_to_sessions(global, Needs::default()).await?;
     let deleting = sessions.iter().map(|id| podbay.delete(name_of(id), wait));
-    tell(
-        stream::iter(deleting).buffered(AT_ONCE).collect().await,
-        "deleted",
-    )
+    let results: Vec<_> = stream::iter(deleting).buffered(AT_ONCE).collect().await;
+    hint_at_owned(global, &podbay, &results, "delete").await;
+    tell(results, "deleted")
 }

@@ -8,6 +8,7 @@ use podbay_runtime::RunAs;
 use tokio::time::Instant;
 
 use super::run::listen;
+use crate::addressing::addressed;
 use crate::args::{GlobalArgs, OutcomeArgs, duration};
 use crate::connection::{Needs, connect_to_sessions};
 use crate::execution::{Execution, detach, execute};
@@ -91,15 +92,17 @@ pub(crate) async fn run(global: &GlobalArgs, args: ExecArgs) -> Result<u8, Failu
         return tokio::select! {
             process = Box::pin(work) => print_line(process?).map(|()| 0),
             () = cancelled.cancelled() => {
-                note(&format!("podbay: the command may have been started: podbay ps {id} tells"));
+                let ps = addressed(format!("podbay ps {id}"));
+                note(&format!("podbay: the command may have been started: {ps} tells"));
                 Ok(signals.exit_code().unwrap_or_else(|| narrow(EXIT_FAILED)))
             }
         };
     }
     let work = async { execute(&session.await?, execution).await };
     let left = || {
+        let close = addressed(format!("podbay close {id}"));
         Some(format!(
-            "the command may still run in session {id}: podbay close {id} ends all that does"
+            "the command may still run in session {id}: {close} ends all that does"
         ))
     };
     let result = match signals.guard(Box::pin(work), left).await {

@@ -7,7 +7,7 @@ use podbay_runtime::Summary;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions, no_sessions};
 use crate::exit::Failure;
-use crate::output::{Table, age, json, note, print, printable_cell, yaml};
+use crate::output::{Table, age, json, note, or_none, print, printable_cell, yaml};
 use crate::words::CommandLine;
 
 /// Flags of `podbay ls`.
@@ -48,7 +48,11 @@ const EXAMPLES: &str = "\
 Examples:
   podbay ls
   podbay ls -l team=x -o wide
-  podbay ls -o name | xargs -n1 podbay show";
+  podbay ls -o name | xargs -n1 podbay show
+  podbay ls --owner team-a
+
+OWNER is a hash of the owner's name, and there where a service (podbay serve) started sessions for the owners of its keys. With
+--owner and that name or hash other commands address them.";
 
 /// Lists the sessions.
 pub(crate) async fn run(global: &GlobalArgs, args: LsArgs) -> Result<u8, Failure> {
@@ -89,10 +93,11 @@ fn text(
     }
 }
 
-/// The column with the causes of verdicts comes last, and only where there is one: who cuts columns out by their numbers finds
-/// the others where they were.
+/// The columns with owners and with the causes of verdicts come last, and only where there is one: who cuts columns out by their
+/// numbers finds the others where they were.
 fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> String {
     let mut table = Table::new();
+    let owners = sessions.iter().any(|session| session.owner.is_some());
     let reasons = sessions.iter().any(|session| session.state.verdict().is_some());
     if !no_headers {
         let headers = [
@@ -107,11 +112,13 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
             "LABELS",
         ];
         let shown = if wide { headers.len() } else { 4 };
-        table.row(headers.into_iter().take(shown).chain(reasons.then_some("REASON")));
+        let more = [owners.then_some("OWNER"), reasons.then_some("REASON")];
+        table.row(headers.into_iter().take(shown).chain(more.into_iter().flatten()));
     }
     for summary in sessions {
         let Summary {
             session,
+            owner,
             state,
             image,
             created,
@@ -135,12 +142,15 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
                 .map(|(key, value)| format!("{key}={value}"))
                 .collect();
             cells.push(persistent.to_string());
-            cells.push(pod.clone());
+            cells.push(or_none(pod.as_ref()));
             cells.push(or_none(node.as_ref()));
             cells.push(or_none(ip.as_ref()));
             cells.push(or_none(
                 Some(&labels.join(",")).filter(|labels| !labels.is_empty()),
             ));
+        }
+        if owners {
+            cells.push(or_none(owner.as_ref()));
         }
         if reasons {
             let cause = state.verdict().map(|verdict| verdict.cause.to_string());
@@ -149,11 +159,6 @@ fn table(sessions: &[Summary], wide: bool, no_headers: bool, now: Timestamp) -> 
         table.row(cells);
     }
     table.to_text()
-}
-
-/// kubectl's word for what is not there.
-fn or_none(value: Option<&String>) -> String {
-    value.cloned().unwrap_or_else(|| "<none>".to_owned())
 }
 
 #[cfg(test)]
@@ -165,11 +170,12 @@ mod tests {
     fn sessions() -> Vec<Summary> {
         let demo = Summary {
             session: "demo".into(),
+            owner: None,
             state: SessionState::Ready(None),
             image: Some("debian:12".into()),
             created: Some(Timestamp::UNIX_EPOCH),
             persistent: true,
-            pod: "podbay-demo".into(),
+            pod: Some("podbay-demo".into()),
             ip: Some("10.0.0.1".into()),
             node: Some("node".into()),
             labels: [("team".to_owned(), "x".to_owned())].into(),
@@ -180,7 +186,7 @@ mod tests {
             session: "failed".into(),
             state: SessionState::Failed(verdict.clone()),
             persistent: false,
-            pod: "podbay-failed".into(),
+            pod: Some("podbay-failed".into()),
             ip: None,
             node: None,
             labels: [].into(),
@@ -234,6 +240,25 @@ mod tests {
         assert_eq!(
             text(ready, None, false, Timestamp::from_second(185).unwrap()).unwrap(),
             "NAME   STATUS   IMAGE       AGE\ndemo   Ready    debian:12   3m5s\n"
+        );
+    }
+
+    #[test]
+    fn an_owner_has_a_column_where_there_is_one() {
+        let mut some = sessions()[..1].to_vec();
+        some.push(Summary {
+            owner: Some("fpmansl7byak6gq7ymzi7j3dvetjoi6i".to_owned()),
+            ..some[0].clone()
+        });
+        let shown = text(&some, None, false, Timestamp::from_second(185).unwrap()).unwrap();
+        let rows: Vec<Vec<&str>> = shown
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[0], ["NAME", "STATUS", "IMAGE", "AGE", "OWNER"]);
+        assert_eq!(
+            (rows[1][4], rows[2][4]),
+            ("<none>", "fpmansl7byak6gq7ymzi7j3dvetjoi6i")
         );
     }
 

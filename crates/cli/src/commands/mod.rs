@@ -48,7 +48,7 @@ pub(crate) async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Resume(args) => resume::run(&global, args).await,
         Command::Close(args) => close::run(&global, args).await,
         Command::Delete(args) => delete::run(&global, args).await,
-        Command::Serve(args) => serve::run(&global, args).await,
+        Command::Serve(args) => Box::pin(serve::run(&global, args)).await,
         Command::Render(args) => render::run(&global, args),
         Command::Config(args) => config::run(&global, &args),
         Command::Completions(args) => completions::run(&args),

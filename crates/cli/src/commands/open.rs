@@ -8,6 +8,7 @@ use podbay_runtime::{BackendKind, Error, OpenMode, OpenReport, Session};
 use tokio::time::Instant;
 
 use super::run::listen;
+use crate::addressing::addressed;
 use crate::args::{GlobalArgs, SessionArgs, duration, our_variable};
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
@@ -118,7 +119,10 @@ impl Wanted {
             tell(&opened, begun.elapsed(), progress);
             print_session(&opened, output).await
         };
-        let left = || Some(format!("session {id} may be left: podbay delete {id} removes it"));
+        let left = || {
+            let delete = addressed(format!("podbay delete {id}"));
+            Some(format!("session {id} may be left: {delete} removes it"))
+        };
         match signals.guard(Box::pin(work), left).await {
             Ok(Ok(())) => Ok(0),
             Ok(Err(failure)) => match signals.exit_code() {

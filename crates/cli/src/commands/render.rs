@@ -1,9 +1,10 @@
 //! `podbay render`: a session's objects, with no cluster.
 
 use clap::Args;
-use podbay_manifests::{SecretValues, SessionSpec, render};
+use podbay_manifests::{SecretValues, SessionRequest, SessionSpec, render};
 use podbay_runtime::Error;
 
+use crate::addressing::owner_named;
 use crate::args::{GlobalArgs, SessionArgs, our_variable};
 use crate::connection::{Needs, configure};
 use crate::exit::Failure;
@@ -59,7 +60,10 @@ pub(crate) fn run(global: &GlobalArgs, args: RenderArgs) -> Result<u8, Failure> 
             id: session_id.clone(),
             message: error.to_string(),
         })?;
-    let request = session.request(our_variable)?;
+    let request = SessionRequest {
+        owner: owner_named(global.owner.as_deref())?,
+        ..session.request(our_variable)?
+    };
     let (spec, secrets) =
         SessionSpec::validate(id, &config.kubernetes.namespace, &config, request).map_err(|source| {
             Error::Spec {

@@ -8,6 +8,7 @@ use podbay_protocol::{Outcome, PhaseTimes};
 use podbay_runtime::{BackendKind, Error, Podbay, Session};
 use tokio::time::Instant;
 
+use crate::addressing::addressed;
 use crate::args::{GlobalArgs, OutcomeArgs, SessionArgs, duration, our_variable};
 use crate::connection::{Needs, connect};
 use crate::execution::{Execution, execute};
@@ -232,8 +233,9 @@ impl End {
         };
         match ended {
             Ok(Some(claim)) => note(&format!(
-                "hint: its claim {} was kept; podbay delete {id} deletes it",
-                claim.name
+                "hint: its claim {} was kept; {} deletes it",
+                claim.name,
+                addressed(format!("podbay delete {id}"))
             )),
             Ok(None) => {}
             // Its processes are gone, and what is left of its directory is named.
@@ -246,8 +248,9 @@ impl End {
             Err(error) => {
                 let namespace = podbay.namespace();
                 note(&format!(
-                    "error: session {id} could not be closed: {}\nhint: podbay delete {id} -n {namespace} ends it",
-                    error.chain_in_words(&CommandLine)
+                    "error: session {id} could not be closed: {}\nhint: {} ends it",
+                    error.chain_in_words(&CommandLine),
+                    addressed(format!("podbay delete {id} -n {namespace}"))
                 ));
             }
         }
@@ -259,14 +262,16 @@ impl End {
 fn left_by(backend: Option<BackendKind>, id: &str) -> Option<String> {
     match backend {
         Some(BackendKind::Cluster) => {
-            Some(format!("session {id} may be left: podbay delete {id} removes it"))
+            let delete = addressed(format!("podbay delete {id}"));
+            Some(format!("session {id} may be left: {delete} removes it"))
         }
         Some(BackendKind::Local) | None => None,
     }
 }
 
 fn kept(id: &str) {
-    note(&format!("session {id} was kept: podbay close {id} ends it"));
+    let close = addressed(format!("podbay close {id}"));
+    note(&format!("session {id} was kept: {close} ends it"));
 }
 
 /// Whether a command ended well, for the clean-up policy.

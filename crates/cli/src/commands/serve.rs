@@ -20,14 +20,14 @@ use podbay_exec_proxy::style::{Surroundings, choose};
 use podbay_exec_proxy::telemetry::{Exposition, Metrics};
 use podbay_manifests::SessionOwner;
 use podbay_runtime::error::chain;
-use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
+use podbay_runtime::{BackendKind, Error, Podbay, WatchPolicy};
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 
 use super::chart::OfChart;
-use crate::args::{BackendName, GlobalArgs, log_format, url_style};
-use crate::connection::warned;
+use crate::args::{GlobalArgs, log_format, url_style};
+use crate::connection::{of_lasting_sessions, warned};
 use crate::exit::Failure;
 use crate::logging;
 use crate::output::{note, print_line, warn};
@@ -43,8 +43,8 @@ const SCRAPERS: usize = 64;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// The address to listen on [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// The address to listen on; a port alone is one of this machine [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
     listen: Option<String>,
     /// The domain below which each session has a host
     #[arg(long, value_name = "DOMAIN")]
@@ -125,7 +125,7 @@ impl ServeArgs {
 pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Failure> {
     let config = configure(global, &args)?;
     // The setting has checked it.
-    let address: SocketAddr = config.serve.listen.parse().map_err(|_| Failure::Usage {
+    let address = address_of(&config.serve.listen).ok_or_else(|| Failure::Usage {
         message: format!("{:?} is no address to listen on", config.serve.listen),
     })?;
     let usage = |error: &dyn std::error::Error| Failure::Usage {
@@ -138,7 +138,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     let range: PortRange = config.serve.ports.parse().map_err(|error| usage(&error))?;
     let format = config.serve.log_format;
     let listener = bind(address, "the service").await?;
-    let exposition = match config.serve.metrics_listen.as_deref().and_then(metrics_address) {
+    let exposition = match config.serve.metrics_listen.as_deref().and_then(address_of) {
         Some(address) => Some(bind(address, "the metrics").await?),
         None => None,
     };
@@ -246,8 +246,8 @@ async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
     })
 }
 
-/// Where metrics are served. The setting has checked it.
-fn metrics_address(text: &str) -> Option<SocketAddr> {
+/// What an address to listen on means: a port alone is one of this machine. The settings have checked it.
+fn address_of(text: &str) -> Option<SocketAddr> {
     let port = text
         .parse()
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -307,6 +307,12 @@ async fn resolves_localhost() -> bool {
 }
 
 fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
+    if global.owner.is_some() {
+        return Err(Failure::Usage {
+            message: "--owner names whose sessions a command means; the owners of a service are those of its keys ([serve])"
+                .to_owned(),
+        });
+    }
     let mut config = global.load(|loader| args.settings(loader))?;
     let of_chart = OfChart::read(&config, |name| std::env::var(name).ok());
     if !of_chart.is_empty() {
@@ -328,12 +334,9 @@ fn configure(global: &GlobalArgs, args: &ServeArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// A cluster; this machine only where that is spelled out.
+/// A cluster; this machine only where that is spelled out, by the flag or by the setting `runtime`.
 async fn connect(global: &GlobalArgs, config: Config, keys: &ApiKeys) -> Result<Podbay, Failure> {
-    let backend = match global.backend {
-        BackendName::Local => Backend::Local,
-        BackendName::Auto | BackendName::Cluster => Backend::Cluster,
-    };
+    let backend = of_lasting_sessions(global, &config);
     let builder = Podbay::builder(config)
         .backend(backend)
         .watch_policy(WatchPolicy::Persist);
@@ -390,9 +393,9 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_served_to_this_machine_where_only_a_port_is_given() {
-        assert_eq!(metrics_address("9090"), "127.0.0.1:9090".parse().ok());
-        assert_eq!(metrics_address("[::]:9090"), "[::]:9090".parse().ok());
-        assert_eq!(metrics_address("localhost"), None);
+    fn a_port_alone_is_one_of_this_machine() {
+        assert_eq!(address_of("9090"), "127.0.0.1:9090".parse().ok());
+        assert_eq!(address_of("[::]:9090"), "[::]:9090".parse().ok());
+        assert_eq!(address_of("localhost"), None);
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use podbay_protocol::StartFailure;
+use podbay_runtime::BackendKind;
 use podbay_runtime::Description;
 use podbay_runtime::SessionKind;
 use podbay_runtime::Summary;
@@ -11,7 +12,7 @@ use podbay_runtime::session::{AgentLine, EventLine};
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
-use crate::output::{Format, Table, age, print, printable};
+use crate::output::{Format, Table, age, or_none, print, printable};
 use crate::words::CommandLine;
 
 /// Flags of `podbay show`.
@@ -50,20 +51,13 @@ pub(crate) async fn run(global: &GlobalArgs, args: ShowArgs) -> Result<u8, Failu
 }
 
 fn text(description: &Description, now: Timestamp) -> String {
+    // What a pod alone has stands in a function of its own.
     let Description {
         summary,
         kind,
+        backend,
         namespace,
-        profile,
-        user,
         env,
-        workdir,
-        workspace,
-        cpu,
-        memory,
-        claim,
-        workload,
-        network,
         agent,
         server_url,
         vscode_url,
@@ -72,31 +66,34 @@ fn text(description: &Description, now: Timestamp) -> String {
         degraded,
         events,
         events_error,
+        ..
     } = description;
     let Summary {
         session,
+        owner,
         state,
         image,
         created,
-        persistent: _,
-        pod,
-        ip,
-        node,
         labels,
         failure,
+        ..
     } = summary;
-    let none = || "<none>".to_owned();
     let list = |items: Vec<String>| {
         if items.is_empty() {
-            none()
+            or_none(None)
         } else {
             items.join(", ")
         }
     };
-    let mut table = Table::new();
-    let mut row = |name: &str, value: String| table.row([format!("{name}:"), value]);
-    row("Session", session.clone());
-    row("Namespace", namespace.clone());
+    let mut rows = vec![("Session".to_owned(), session.clone())];
+    let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
+    if let Some(owner) = owner {
+        row("Owner", owner.clone());
+    }
+    match (backend, namespace) {
+        (BackendKind::Cluster, Some(namespace)) => row("Namespace", namespace.clone()),
+        _ => row("Runs", "on this machine, without isolation".to_owned()),
+    }
     row("Status", state.to_string());
     if let Some(verdict) = verdict {
         row("Reason", verdict.to_string());
@@ -111,28 +108,11 @@ fn text(description: &Description, now: Timestamp) -> String {
     if let Some(degraded) = degraded {
         row("Reason", degraded.to_string());
     }
-    row("Image", image.clone().unwrap_or_else(none));
+    row("Image", or_none(image.as_ref()));
     row("Kind", kind_text(*kind).to_owned());
     row("Age", age(*created, now));
-    row("Pod", pod.clone());
-    row("Node", node.clone().unwrap_or_else(none));
-    row("IP", ip.clone().unwrap_or_else(none));
-    row("Profile", profile.clone());
-    row(
-        "User",
-        user.clone()
-            .unwrap_or_else(|| "the profile's or the image's own".to_owned()),
-    );
-    row("CPU", cpu.clone());
-    row("Memory", memory.clone());
-    row("Workspace", workspace.clone());
-    row(
-        "Workdir",
-        workdir.clone().unwrap_or_else(|| "the image's own".to_owned()),
-    );
-    row("Claim", claim.clone().unwrap_or_else(none));
-    row("Workload", workload.clone());
-    row("Network", network.clone());
+    rows.extend(in_pod(description));
+    let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
     if let Some(agent) = agent {
         row("Agent", agent_text(agent));
     }
@@ -148,7 +128,47 @@ fn text(description: &Description, now: Timestamp) -> String {
     row("Environment", list(env.clone()));
     let pair = |(key, value): (&String, &String)| format!("{key}={value}");
     row("Labels", list(labels.iter().map(pair).collect()));
+    let mut table = Table::new();
+    for (name, value) in rows {
+        table.row([format!("{name}:"), value]);
+    }
     table.to_text() + &events_text(events, events_error.as_deref(), now)
+}
+
+/// What a session has by its pod; on this machine that is its directory alone.
+fn in_pod(description: &Description) -> Vec<(String, String)> {
+    let Description {
+        summary,
+        profile,
+        user,
+        cpu,
+        memory,
+        workspace,
+        workdir,
+        claim,
+        workload,
+        network,
+        ..
+    } = description;
+    let row = |name: &str, value: String| (name.to_owned(), value);
+    if description.backend == BackendKind::Local {
+        return vec![row("Workspace", workspace.clone())];
+    }
+    let or_own = |value: &Option<String>, own: &str| value.clone().unwrap_or_else(|| own.to_owned());
+    vec![
+        row("Pod", or_none(summary.pod.as_ref())),
+        row("Node", or_none(summary.node.as_ref())),
+        row("IP", or_none(summary.ip.as_ref())),
+        row("Profile", or_none(profile.as_ref())),
+        row("User", or_own(user, "the profile's or the image's own")),
+        row("CPU", or_none(cpu.as_ref())),
+        row("Memory", or_none(memory.as_ref())),
+        row("Workspace", workspace.clone()),
+        row("Workdir", or_own(workdir, "the image's own")),
+        row("Claim", or_none(claim.as_ref())),
+        row("Workload", or_none(workload.as_ref())),
+        row("Network", or_none(network.as_ref())),
+    ]
 }
 
 /// The kind of a session in words.
@@ -225,11 +245,12 @@ mod tests {
         let verdict = Verdict::new(Cause::Evicted, "the node was low on memory", "ask for less");
         let summary = Summary {
             session: "demo".into(),
+            owner: None,
             state: SessionState::Lost(verdict.clone()),
             image: Some("debian:12".into()),
             created: Some(Timestamp::UNIX_EPOCH),
             persistent: true,
-            pod: "podbay-demo".into(),
+            pod: Some("podbay-demo".into()),
             ip: None,
             node: Some("node".into()),
             labels: [("team".to_owned(), "x".to_owned())].into(),
@@ -238,17 +259,18 @@ mod tests {
         Description {
             summary,
             kind: SessionKind::Plain,
-            namespace: "default".into(),
-            profile: "restricted".into(),
+            backend: BackendKind::Cluster,
+            namespace: Some("default".into()),
+            profile: Some("restricted".into()),
             user: None,
             env: vec!["TOKEN".into()],
             workdir: None,
             workspace: "/workspace".into(),
-            cpu: "1".into(),
-            memory: "1Gi".into(),
+            cpu: Some("1".into()),
+            memory: Some("1Gi".into()),
             claim: Some("podbay-demo-workspace".into()),
-            workload: "pod".into(),
-            network: "default".into(),
+            workload: Some("pod".into()),
+            network: Some("default".into()),
             agent: None,
             server_url: Some("http://openhands-runtime-demo-svc.default.svc.cluster.local:8080".into()),
             vscode_url: Some("http://demo.localhost/?folder=/workspace".into()),
@@ -263,6 +285,43 @@ mod tests {
     #[test]
     fn in_words() {
         insta::assert_snapshot!(text(&description(), Timestamp::from_second(60).unwrap()));
+    }
+
+    #[test]
+    fn of_a_session_of_this_machine_nothing_of_a_pod_is_told() {
+        let mut description = description();
+        description.backend = BackendKind::Local;
+        description.summary.pod = None;
+        description.workspace = "/home/u/files".into();
+        for field in [
+            &mut description.namespace,
+            &mut description.profile,
+            &mut description.cpu,
+            &mut description.memory,
+            &mut description.workload,
+            &mut description.network,
+        ] {
+            *field = None;
+        }
+        let told = text(&description, Timestamp::from_second(60).unwrap());
+        assert!(
+            told.contains("Runs:          on this machine, without isolation\n"),
+            "{told}"
+        );
+        assert!(told.contains("Workspace:     /home/u/files\n"), "{told}");
+        for row in [
+            "Namespace",
+            "Pod",
+            "Profile",
+            "CPU",
+            "Memory",
+            "Claim",
+            "Workload",
+            "Network",
+            "Workdir",
+        ] {
+            assert!(!told.contains(&format!("\n{row}:")), "{row}: {told}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use podbay_protocol::agent::figures::IdleSignal;
 use podbay_runtime::{Error, Podbay};
 use serde::Serialize;
 
+use crate::addressing::of_owner;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
@@ -60,6 +61,9 @@ Examples:
 #[derive(Debug, Serialize)]
 struct Line {
     session: String,
+    /// The hash of its owner's name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     #[serde(flatten)]
     figures: Figures,
 }
@@ -75,7 +79,12 @@ pub(crate) async fn run(global: &GlobalArgs, args: TopArgs) -> Result<u8, Failur
     let podbay = connect_to_sessions(global, Needs::default()).await?;
     let are_named = !sessions.is_empty();
     let asked = if are_named {
-        sessions
+        let named = |id| Asked {
+            podbay: podbay.clone(),
+            owner: None,
+            id,
+        };
+        sessions.into_iter().map(named).collect()
     } else {
         ready(&podbay, &selector).await?
     };
@@ -87,20 +96,25 @@ pub(crate) async fn run(global: &GlobalArgs, args: TopArgs) -> Result<u8, Failur
         return Ok(0);
     }
     let answers = stream::iter(asked)
-        .map(|session| async {
-            let figures = figures(&podbay, &session).await;
-            (session, figures)
+        .map(|asked: Asked| async {
+            let figures = asked.figures().await;
+            (asked, figures)
         })
         .buffered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
     let mut lines = Vec::new();
-    for (session, answer) in answers {
+    for (asked, answer) in answers {
+        let Asked { podbay: _, owner, id } = asked;
         match answer {
-            Ok(figures) => lines.push(Line { session, figures }),
+            Ok(figures) => lines.push(Line {
+                session: id,
+                owner,
+                figures,
+            }),
             // Who names a session wants it; of all, those that have no figures are no failure.
             Err(error) if are_named => return Err(error.into()),
-            Err(error) => note(&format!("{session}: {}", error.chain())),
+            Err(error) => note(&format!("{id}: {}", error.chain())),
         }
     }
     let text = match output {
@@ -111,16 +125,35 @@ pub(crate) async fn run(global: &GlobalArgs, args: TopArgs) -> Result<u8, Failur
     Ok(0)
 }
 
-async fn ready(podbay: &Podbay, selector: &str) -> Result<Vec<String>, Error> {
+/// A session that is asked.
+struct Asked {
+    /// What addresses it: two owners may use one id.
+    podbay: Podbay,
+    /// The hash of its owner's name, where it was listed with one.
+    owner: Option<String>,
+    id: String,
+}
+
+impl Asked {
+    async fn figures(&self) -> Result<Figures, Error> {
+        self.podbay.existing(&self.id)?.figures().await
+    }
+}
+
+async fn ready(podbay: &Podbay, selector: &str) -> Result<Vec<Asked>, Error> {
     let sessions = podbay.list(selector).await?;
     let ready = sessions
         .into_iter()
         .filter(|session| matches!(session.state, SessionState::Ready(_)));
-    Ok(ready.map(|session| session.session).collect())
-}
-
-async fn figures(podbay: &Podbay, session: &str) -> Result<Figures, Error> {
-    podbay.existing(session)?.figures().await
+    ready
+        .map(|session| {
+            Ok(Asked {
+                podbay: of_owner(podbay, session.owner.as_deref())?,
+                owner: session.owner,
+                id: session.session,
+            })
+        })
+        .collect()
 }
 
 fn table(lines: &[Line], no_headers: bool) -> String {
@@ -128,8 +161,9 @@ fn table(lines: &[Line], no_headers: bool) -> String {
         return String::new();
     }
     let mut table = Table::new();
+    let owners = lines.iter().any(|line| line.owner.is_some());
     if !no_headers {
-        table.row([
+        let headers = [
             "NAME",
             "CPU(cores)",
             "MEMORY(bytes)",
@@ -137,13 +171,19 @@ fn table(lines: &[Line], no_headers: bool) -> String {
             "NET(in/out)",
             "IDLE",
             "WHY",
-        ]);
+        ];
+        table.row(headers.into_iter().chain(owners.then_some("OWNER")));
     }
-    for Line { session, figures } in lines {
+    for line in lines {
+        let Line {
+            session,
+            owner,
+            figures,
+        } = line;
         let none = || "<none>".to_owned();
         let cores = figures.cpu.and_then(|cpu| cpu.cores);
         let network = figures.network;
-        table.row([
+        let mut cells = vec![
             session.clone(),
             cores.map_or_else(none, millicores),
             figures
@@ -158,7 +198,11 @@ fn table(lines: &[Line], no_headers: bool) -> String {
                 IdleSignal::Other => "unknown".to_owned(),
                 why => why.as_str().to_owned(),
             },
-        ]);
+        ];
+        if owners {
+            cells.push(owner.clone().unwrap_or_else(none));
+        }
+        table.row(cells);
     }
     table.to_text()
 }
@@ -210,9 +254,10 @@ mod tests {
         let nothing = json!({"idle": {"seconds": 7322.0, "why": "somebody", "signals": []}});
         let line = |session: &str, figures: serde_json::Value| Line {
             session: session.to_owned(),
+            owner: None,
             figures: serde_json::from_value(figures).unwrap(),
         };
-        let lines = [line("demo", figures), line("new", nothing)];
+        let mut lines = [line("demo", figures), line("new", nothing)];
         assert_eq!(
             table(&lines, false),
             "NAME   CPU(cores)   MEMORY(bytes)   DISK(free)   NET(in/out)   IDLE   WHY\n\
@@ -222,5 +267,17 @@ mod tests {
         assert_eq!(table(&[], false), "");
         assert!(!table(&lines, true).contains("NAME"));
         assert_eq!(json!(lines[1])["session"], "new");
+        lines[1].owner = Some("fpma".to_owned());
+        let owned = table(&lines, false);
+        let last = |row: usize| {
+            owned
+                .lines()
+                .nth(row)
+                .and_then(|row| row.split_whitespace().last())
+        };
+        assert_eq!(
+            (last(0), last(1), last(2)),
+            (Some("OWNER"), Some("<none>"), Some("fpma"))
+        );
     }
 }

@@ -43,6 +43,11 @@ pub(crate) fn note(line: &str) {
         .write_all(format!("{}\n", printable(line)).as_bytes());
 }
 
+/// A value, or kubectl's word for what is not there.
+pub(crate) fn or_none(value: Option<&String>) -> String {
+    value.cloned().unwrap_or_else(|| "<none>".to_owned())
+}
+
 /// Warns on standard error.
 pub(crate) fn warn(what: impl Display) {
     note(&format!("warning: {what}"));

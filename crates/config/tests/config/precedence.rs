@@ -347,3 +347,30 @@ fn a_searched_file_may_be_missing_but_not_unreadable() {
         "{error}"
     );
 }
+
+#[test]
+fn a_port_alone_is_an_address_to_listen_on() {
+    for (text, is_taken) in [
+        ("8002", true),
+        ("0.0.0.0:80", true),
+        (":8002", false),
+        ("70000", false),
+    ] {
+        assert_eq!(
+            load(&format!("serve.listen = '{text}'"), &[]).is_ok(),
+            is_taken,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_runtime_is_named_as_the_flag_names_it() {
+    for (word, runtime) in [
+        ("auto", Runtime::Auto),
+        ("cluster", Runtime::Kubernetes),
+        ("local", Runtime::Local),
+    ] {
+        assert_eq!(load("", &[("PODBAY_RUNTIME", word)]).unwrap().runtime, runtime);
+    }
+}

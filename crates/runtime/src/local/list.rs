@@ -68,16 +68,11 @@ async fn records(machine: &Arc<Machine>) -> Result<Vec<Record>, Error> {
     Ok(records)
 }
 
-/// Ends all that [`list`] lists. One that can't be ended does not keep the others from it.
-pub(crate) async fn close_all(
-    machine: &Arc<Machine>,
-    owner: Option<&SessionOwner>,
-    selector: &str,
-) -> Result<Vec<Result<Closed, Error>>, Error> {
-    let all = list(machine, owner, selector).await?;
-    let closing = stream::iter(all).map(|seen| {
+/// Ends sessions that were listed. One that can't be ended does not keep the others from it.
+pub(crate) async fn close(machine: &Arc<Machine>, listed: Vec<Seen>) -> Vec<Result<Closed, Error>> {
+    let closing = stream::iter(listed).map(|seen| {
         let session = LocalSession::of(machine, &seen.record);
         async move { session.close().await }
     });
-    Ok(closing.buffered(CLOSING_AT_ONCE).collect().await)
+    closing.buffered(CLOSING_AT_ONCE).collect().await
 }

@@ -18,7 +18,7 @@ mod record;
 mod seen;
 mod session;
 
-pub(crate) use list::{close_all, list};
+pub(crate) use list::{close, list};
 pub(crate) use open::LocalOpen;
 pub(crate) use seen::Seen;
 pub(crate) use session::{Access, LocalSession};

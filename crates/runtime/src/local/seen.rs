@@ -1,5 +1,7 @@
 //! What was found of a session of this machine, and the state that makes.
 
+use std::path::PathBuf;
+
 use podbay_local::Life;
 use podbay_manifests::Record;
 use podbay_protocol::{Cause, Hint, SessionState, StartPhase, Verdict};
@@ -9,6 +11,8 @@ use podbay_protocol::{Cause, Hint, SessionState, StartPhase, Verdict};
 pub(crate) struct Seen {
     pub(crate) record: Record,
     pub(crate) life: Life,
+    /// The directory that its commands start in, unless it is gone.
+    pub(crate) work: Option<PathBuf>,
     /// Whether its end was begun.
     pub(crate) closing: bool,
     /// How many processes its agent had left, and were killed when that was seen.
@@ -62,6 +66,7 @@ mod tests {
         let seen = Seen {
             record,
             life,
+            work: None,
             closing,
             killed: 0,
         };

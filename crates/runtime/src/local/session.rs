@@ -134,6 +134,7 @@ impl LocalSession {
                 return Ok(self.in_process().map(|session| Seen {
                     record: session.record,
                     life: Life::Serves,
+                    work: session.sandbox.work(),
                     closing: false,
                     killed: 0,
                 }));
@@ -155,6 +156,7 @@ impl LocalSession {
         Ok(Some(Seen {
             record: self.read(&file)?,
             life: found.life,
+            work: Some(file.files.join(&file.work_directory)),
             closing: file.closing,
             killed,
         }))

@@ -23,8 +23,9 @@ impl Session {
             let answer = request::answer(&agent, request).await?;
             request::read_json(answer.into_body()).await
         };
-        asked
-            .await
-            .map_err(|failure| self.failed(Operation::Action, failure))
+        match asked.await {
+            Ok(observation) => Ok(observation),
+            Err(failure) => Err(self.failed(Operation::Action, failure).await),
+        }
     }
 }

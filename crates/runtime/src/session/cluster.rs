@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::{ErrorKind, ExecProcess, ExecRequest, Kind, LogRequest, LogStream, Object};
 use podbay_manifests::pod::CONTAINER;
-use podbay_manifests::{Record, SessionId, SessionOwner, SessionSpec};
-use podbay_protocol::{PhaseTimes, SessionState, StartPhase, Verdict};
+use podbay_manifests::{Owner, Record, SessionId, SessionOwner, SessionSpec};
+use podbay_protocol::{Blame, Cause, Hint, PhaseTimes, SessionState, StartPhase, Verdict};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -283,13 +283,38 @@ impl ClusterSession {
         Ok(pod)
     }
 
+    /// Its record, as it is now, of a session that is not paused: the pod of one that is goes, or is gone, and takes no commands.
+    pub(crate) async fn record_in_use(&self) -> Result<Record, Error> {
+        let record = self.read_record().await?;
+        if record.paused {
+            return Err(Error::Paused {
+                session: self.id.to_string(),
+            });
+        }
+        Ok(record)
+    }
+
     /// Where its sandbox is, for the [dialer](crate::Podbay::dialer). `None` if it has no pod.
     pub(crate) async fn address(&self) -> Result<Option<SandboxAddress>, Error> {
         let (record, pod) = tokio::join!(self.read_record(), self.pod());
-        let (owner, Some(pod)) = (record?.owner(), pod?) else {
+        self.address_of(&record?.owner(), pod?).await
+    }
+
+    /// The port of its agent, and where its sandbox is, if it has a pod. `None` if it has no agent. Refused while it is paused.
+    pub(crate) async fn agent_address(&self) -> Result<Option<(u16, Option<SandboxAddress>)>, Error> {
+        let (record, pod) = tokio::join!(self.record_in_use(), self.pod());
+        let record = record?;
+        let Some(port) = record.spec.agent().port() else {
             return Ok(None);
         };
-        let mut address = SandboxAddress::of_pod(&self.id, &owner, &pod, None);
+        Ok(Some((port, self.address_of(&record.owner(), pod?).await?)))
+    }
+
+    async fn address_of(&self, owner: &Owner, pod: Option<Pod>) -> Result<Option<SandboxAddress>, Error> {
+        let Some(pod) = pod else {
+            return Ok(None);
+        };
+        let mut address = SandboxAddress::of_pod(&self.id, owner, &pod, None);
         if address.is_err() {
             let session = self.context();
             let job = session
@@ -297,7 +322,7 @@ impl ClusterSession {
                 .await;
             // The right to read Jobs may be missing where there are none; then the pod is nobody's.
             let job = job.ok().flatten().and_then(Object::into_job);
-            address = SandboxAddress::of_pod(&self.id, &owner, &pod, job.as_ref());
+            address = SandboxAddress::of_pod(&self.id, owner, &pod, job.as_ref());
         }
         address.map(Some).map_err(|refused| Error::NameTaken {
             session: refused.session,
@@ -308,14 +333,52 @@ impl ClusterSession {
     /// Why its pod takes no processes any longer, if it doesn't.
     pub(super) async fn verdict_of_pod(&self) -> Option<Verdict> {
         match self.pod().await {
-            Ok(None) => Some(pod_is_gone()),
-            Ok(Some(pod)) if end_of_pod(&pod).is_some() => final_verdict(&*self.ctx.client, pod).await,
+            Ok(None) => Some(self.unless_paused(pod_is_gone()).await),
+            Ok(Some(pod)) if end_of_pod(&pod).is_some() => self.end_of(pod).await,
             Ok(Some(_)) => None,
             // The cluster doesn't answer: the end stands as it is.
             Err(error) => {
                 tracing::debug!(error = error.chain(), "the pod could not be looked at");
                 None
             }
+        }
+    }
+
+    /// Why this pod of its, which runs no commands any longer, has ended; waits for the last word on it.
+    pub(crate) async fn end_of(&self, pod: Pod) -> Option<Verdict> {
+        let verdict = final_verdict(&*self.ctx.client, pod).await?;
+        Some(self.unless_paused(verdict).await)
+    }
+
+    /// Why its pod ended: because it was paused, else as `verdict` says. Of a pod that a pause took away the cluster tells no more than
+    /// that it was deleted.
+    pub(crate) async fn unless_paused(&self, verdict: Verdict) -> Verdict {
+        if verdict.cause != Cause::Deleted {
+            return verdict;
+        }
+        match self.record_in_use().await {
+            Err(Error::Paused { session }) => was_paused(session),
+            _ => verdict,
+        }
+    }
+
+    /// What a failure of its agent comes from: that it was paused, or that its pod has ended, of which the API server learns a moment
+    /// later; else it stands as it is.
+    pub(crate) async fn explain_agent(&self, failure: Error) -> Error {
+        if let Err(paused @ Error::Paused { .. }) = self.record_in_use().await {
+            return paused;
+        }
+        let verdict = match self.pod().await {
+            Ok(None) => Some(pod_is_gone()),
+            Ok(Some(pod)) => self.end_of(pod).await,
+            Err(_) => None,
+        };
+        match verdict {
+            Some(verdict) => Error::Lost {
+                session: self.id.to_string(),
+                verdict: Box::new(verdict),
+            },
+            None => failure,
         }
     }
 
@@ -417,5 +480,17 @@ impl ClusterSession {
             },
             Err(_) => Error::Call { session, source },
         }
+    }
+}
+
+/// What ran in a session that was paused is gone with its pod, and nobody's fault but of who paused it.
+fn was_paused(session: String) -> Verdict {
+    Verdict {
+        blame: Blame::Configuration,
+        ..Verdict::new(
+            Cause::Deleted,
+            "the session was paused, and its pod went with all that ran in it",
+            Hint::Resume { session },
+        )
     }
 }

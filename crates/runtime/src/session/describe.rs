@@ -8,6 +8,7 @@ use podbay_manifests::{Record, RecordError, SessionKind, SessionSpec};
 use podbay_protocol::{Degraded, DialWay, SessionState, StartFailure, Verdict};
 use serde::{Serialize, Serializer};
 
+use crate::backend::BackendKind;
 use crate::local::Seen;
 use crate::pod::preferred_pod;
 use crate::state::session_state;
@@ -17,6 +18,9 @@ use crate::state::session_state;
 pub struct Summary {
     /// Its id; the record's name where the record can't be read.
     pub session: String,
+    /// Whom it belongs to: the hash of the owner's name that the record has ([`SessionOwner`](crate::SessionOwner)). `None` for a
+    /// session of nobody in particular, as those of the command line are.
+    pub owner: Option<String>,
     /// Its state; in JSON `status`, in one word ([`SessionState::as_str`]).
     #[serde(rename = "status", serialize_with = "in_one_word")]
     pub state: SessionState,
@@ -26,8 +30,8 @@ pub struct Summary {
     pub created: Option<Timestamp>,
     /// Whether its workspace is a claim that outlives it.
     pub persistent: bool,
-    /// The name of its pod.
-    pub pod: String,
+    /// The name of its pod. `None` on this machine.
+    pub pod: Option<String>,
     /// The pod's address.
     pub ip: Option<String>,
     /// The pod's node.
@@ -47,28 +51,30 @@ pub struct Description {
     pub summary: Summary,
     /// What kind of session it is: `v0`, `v1`, `image`, `command`, `none`.
     pub kind: SessionKind,
+    /// What it runs on. On this machine a session has no namespace, profile, limits, workload or network of its own.
+    pub backend: BackendKind,
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: Option<String>,
     /// Its Pod Security profile.
-    pub profile: String,
+    pub profile: Option<String>,
     /// The user of its commands; none is the image's or the profile's.
     pub user: Option<String>,
     /// The names of the variables its user gave.
     pub env: Vec<String>,
-    /// The directory its commands start in; none is the image's own.
+    /// The directory its commands start in; none is the image's own. On this machine the session's own directory stands for it.
     pub workdir: Option<String>,
-    /// Where its workspace is mounted.
+    /// Where its workspace is mounted; on this machine the session's own directory.
     pub workspace: String,
     /// CPUs.
-    pub cpu: String,
+    pub cpu: Option<String>,
     /// Memory.
-    pub memory: String,
+    pub memory: Option<String>,
     /// Its claim.
     pub claim: Option<String>,
     /// `pod` or `job`.
-    pub workload: String,
+    pub workload: Option<String>,
     /// What it may reach: `default`, `none` or `open`.
-    pub network: String,
+    pub network: Option<String>,
     /// How its agent came in, where one is meant to be there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentLine>,
@@ -146,12 +152,11 @@ pub(crate) fn summarise(
 
 /// The line of a session of this machine, which has no pod.
 pub(crate) fn summarise_here(seen: &Seen) -> Summary {
-    summary(
-        &seen.record.spec.names().object(),
-        Some(&seen.record),
-        seen.state(),
-        None,
-    )
+    let name = seen.record.spec.names().object();
+    Summary {
+        pod: None,
+        ..summary(&name, Some(&seen.record), seen.state(), None)
+    }
 }
 
 fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option<&Pod>) -> Summary {
@@ -159,6 +164,7 @@ fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option
     let pod_status = pod.and_then(|pod| pod.status.as_ref());
     Summary {
         session: record.map_or_else(|| name.to_owned(), |record| record.id().to_string()),
+        owner: spec.and_then(SessionSpec::owner).map(ToString::to_string),
         state,
         image: spec.map(|spec| spec.image().to_string()),
         created: record
@@ -167,7 +173,7 @@ fn summary(name: &str, record: Option<&Record>, state: SessionState, pod: Option
         persistent: spec.is_some_and(SessionSpec::persistent),
         pod: pod
             .and_then(|pod| pod.metadata.name.clone())
-            .unwrap_or_else(|| name.to_owned()),
+            .or_else(|| Some(name.to_owned())),
         ip: pod_status.and_then(|status| status.pod_ip.clone()),
         node: pod
             .and_then(|pod| pod.spec.as_ref())
@@ -209,7 +215,21 @@ pub(crate) fn describe(
 
 /// The description of a session of this machine.
 pub(crate) fn describe_here(seen: &Seen) -> Description {
-    description(&seen.record.spec, summarise_here(seen))
+    let description = description(&seen.record.spec, summarise_here(seen));
+    Description {
+        backend: BackendKind::Local,
+        namespace: None,
+        profile: None,
+        cpu: None,
+        memory: None,
+        workload: None,
+        network: None,
+        workspace: seen.work.as_ref().map_or_else(
+            || description.workspace.clone(),
+            |work| work.display().to_string(),
+        ),
+        ..description
+    }
 }
 
 /// What the specification and the state tell.
@@ -217,17 +237,18 @@ fn description(spec: &SessionSpec, summary: Summary) -> Description {
     let names = spec.names();
     Description {
         kind: spec.kind(),
-        namespace: spec.namespace().to_owned(),
-        profile: spec.profile().to_string(),
+        backend: BackendKind::Cluster,
+        namespace: Some(spec.namespace().to_owned()),
+        profile: Some(spec.profile().to_string()),
         user: spec.run_as().map(|user| user.to_string()),
         env: spec.env_names().iter().map(ToString::to_string).collect(),
         workdir: spec.container_workdir().map(ToOwned::to_owned),
         workspace: spec.workspace_mount_path().to_string(),
-        cpu: spec.cpu().to_string(),
-        memory: spec.memory().to_string(),
+        cpu: Some(spec.cpu().to_string()),
+        memory: Some(spec.memory().to_string()),
         claim: spec.claim().map(|_| names.claim()),
-        workload: spec.workload().to_string(),
-        network: spec.network().to_string(),
+        workload: Some(spec.workload().to_string()),
+        network: Some(spec.network().to_string()),
         agent: None,
         server_url: spec.server_url(),
         vscode_url: spec.vscode_url(None),

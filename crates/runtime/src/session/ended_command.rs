@@ -28,7 +28,7 @@ impl Session {
             Err(AgentFailure::Refused { error, .. }) if error.code == AgentErrorCode::UnknownProcess => {
                 return Ok(None);
             }
-            Err(failure) => return Err(self.failed(Operation::ReachProcess, failure)),
+            Err(failure) => return Err(self.failed(Operation::ReachProcess, failure).await),
         };
         let Some(record) = &info.end else {
             return Ok(None);

@@ -6,7 +6,7 @@ use http::Method;
 use podbay_protocol::agent::figures::HoldRequest;
 use podbay_protocol::agent::{AgentErrorCode, Figures, path};
 
-use super::handle::Session;
+use super::handle::{Place, Session};
 use crate::agent::AgentConnection;
 use crate::agent::request::{self, empty, to_json};
 use crate::error::{AgentFailure, Error, NotPossible, Operation, ProcessError};
@@ -21,9 +21,10 @@ impl Session {
             let request = request::request(Method::GET, path::FIGURES, empty())?;
             request::json(&agent, request).await
         };
-        asked
-            .await
-            .map_err(|failure| self.failed(Operation::Figures, failure))
+        match asked.await {
+            Ok(figures) => Ok(figures),
+            Err(failure) => Err(self.failed(Operation::Figures, failure).await),
+        }
     }
 
     /// Keeps its sandbox from being taken for idle for so long from now on, a day at most; [`Duration::ZERO`] ends that. It
@@ -35,28 +36,36 @@ impl Session {
             let request = request::request(Method::PUT, path::HOLD, to_json(&HoldRequest { seconds })?)?;
             request::done(&agent, request).await
         };
-        asked
-            .await
-            .map_err(|failure| self.failed(Operation::Hold, failure))
+        match asked.await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.failed(Operation::Hold, failure).await),
+        }
     }
 
     pub(super) async fn agent_for(&self, operation: Operation) -> Result<AgentConnection, Error> {
-        match self.agent().await? {
+        match self.required_agent().await? {
             Some(agent) => Ok(agent),
             None => Err(not_possible(operation)),
         }
     }
 
-    pub(super) fn failed(&self, operation: Operation, failure: AgentFailure) -> Error {
+    pub(super) async fn failed(&self, operation: Operation, failure: AgentFailure) -> Error {
         match failure {
             // An agent of a version before there were figures.
             AgentFailure::Refused { error, .. } if error.code == AgentErrorCode::UnknownPath => {
                 not_possible(operation)
             }
-            failure => Error::Agent {
-                session: self.id().to_owned(),
-                source: failure.into(),
-            },
+            failure => {
+                let answered = failure.refusal().is_some();
+                let error = Error::Agent {
+                    session: self.id().to_owned(),
+                    source: failure.into(),
+                };
+                match self.home() {
+                    Place::Cluster(session) if !answered => Box::pin(session.explain_agent(error)).await,
+                    _ => error,
+                }
+            }
         }
     }
 }

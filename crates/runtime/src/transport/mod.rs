@@ -77,16 +77,12 @@ impl Session {
         }
     }
 
-    /// The connection to its agent; `None` where there is none, or no way to it.
-    pub(crate) async fn agent(&self) -> Result<Option<AgentConnection>, Error> {
-        let session = match self.home() {
-            Place::Machine(session) => return agent::connection(session).await,
-            Place::Cluster(session) => session,
-        };
-        Ok(match agent::find(session).await? {
-            Way::Agent(connection) => Some(connection),
-            Way::Exec(_) => None,
-        })
+    /// The connection to its agent, for what nothing else can do: why it can't be reached is told. `None` where it has none.
+    pub(crate) async fn required_agent(&self) -> Result<Option<AgentConnection>, Error> {
+        match self.home() {
+            Place::Machine(session) => agent::connection(session).await,
+            Place::Cluster(session) => agent::required(session).await,
+        }
     }
 
     /// The connection to its agent if that is what carries its files, as it carries its processes.

@@ -172,8 +172,23 @@ async fn one_id_of_two_owners_and_of_none_is_three_sessions() {
         closed.unwrap();
     }
     assert_eq!((ids(&alice).await, ids(&anybody).await), (0, 1));
-    // All who see all may end all.
+    // Who names no owner may leave those of owners alone, also where he came by one; who sees all may end all.
     open(&alice, Shape::Full).await.unwrap();
+    open(&bob, Shape::Full).await.unwrap();
+    let listed = anybody.list("").await.unwrap();
+    let owners: Vec<_> = listed.iter().map(|summary| summary.owner.is_some()).collect();
+    assert_eq!(owners.iter().filter(|owned| **owned).count(), 2, "{listed:?}");
+    for podbay in [&anybody, &alice] {
+        let ended = podbay.close_unowned("", true).await.unwrap();
+        assert_eq!(ended.owned, 2);
+        assert!(ended.closed.len() <= 1);
+    }
+    assert_eq!(
+        (ids(&alice).await, ids(&bob).await, ids(&anybody).await),
+        (1, 1, 2)
+    );
+    assert!(bob.delete(SESSION_ID, true).await.unwrap().existed);
+    open(&anybody, Shape::Full).await.unwrap();
     assert_eq!(anybody.close_all("", true).await.unwrap().len(), 2);
     assert!(alice.delete(SESSION_ID, true).await.unwrap().claim.is_some());
     watched.is_left_empty("in the end").await;

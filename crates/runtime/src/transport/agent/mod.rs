@@ -15,4 +15,4 @@ mod way;
 pub(super) use machine::{MachineProcesses, connection};
 pub(crate) use processes::AGENT_CAPABILITIES;
 pub(super) use processes::AgentProcesses;
-pub(super) use way::{Way, find, required, way};
+pub(super) use way::{Way, required, way};

@@ -29,7 +29,6 @@ use crate::state::pod_is_gone;
 use crate::transport::capabilities::{Capabilities, Integrity, TreeKill};
 use crate::transport::exec::conclude::{conclude, needs_a_look};
 use crate::transport::processes::{Attachment, AttachmentEnd, ProcessTransport};
-use crate::wait::final_verdict;
 
 /// What an agent can do.
 pub(crate) const AGENT_CAPABILITIES: Capabilities = Capabilities {
@@ -139,9 +138,27 @@ impl AgentProcesses {
     /// The same as [`AgentProcesses::error`]. Where the agent can't be reached, the pod is looked at: one that has ended is not
     /// waited for.
     async fn explained(&self, id: &ProcessId, failure: AgentFailure) -> ProcessError {
-        let error = self.error(id, failure);
+        self.explained_error(self.error(id, failure)).await
+    }
+
+    /// The same for what is asked once and not tried again: the last word on the pod is waited for.
+    async fn explained_once(&self, error: ProcessError) -> ProcessError {
+        match self.session.home() {
+            Place::Cluster(session) if error.may_pass() => {
+                Box::pin(session.explain_agent(error.into())).await.into()
+            }
+            _ => self.explained_error(error).await,
+        }
+    }
+
+    async fn explained_error(&self, error: ProcessError) -> ProcessError {
         if !error.may_pass() {
             return error;
+        }
+        if let Place::Cluster(session) = self.session.home()
+            && let Err(paused @ Error::Paused { .. }) = session.record_in_use().await
+        {
+            return paused.into();
         }
         match self.end_of_pod().await {
             Some(verdict) => Error::Lost {
@@ -170,7 +187,10 @@ impl AgentProcesses {
             Place::Cluster(session) => session,
         };
         match session.pod().await {
-            Ok(None) => Pod::Ended(self.by_events(session.ctx()).await.unwrap_or_else(pod_is_gone)),
+            Ok(None) => {
+                let verdict = self.by_events(session.ctx()).await;
+                Pod::Ended(session.unless_paused(verdict.unwrap_or_else(pod_is_gone)).await)
+            }
             Ok(Some(pod)) if pod.metadata.uid.as_deref() != Some(self.connection.address().uid()) => {
                 Pod::Ended(
                     self.by_events(session.ctx())
@@ -178,12 +198,10 @@ impl AgentProcesses {
                         .unwrap_or_else(pod_was_replaced),
                 )
             }
-            Ok(Some(pod)) if end_of_pod(&pod).is_some() => {
-                match final_verdict(&*session.ctx().client, pod).await {
-                    Some(verdict) => Pod::Ended(verdict),
-                    None => Pod::Runs,
-                }
-            }
+            Ok(Some(pod)) if end_of_pod(&pod).is_some() => match session.end_of(pod).await {
+                Some(verdict) => Pod::Ended(verdict),
+                None => Pod::Runs,
+            },
             Ok(Some(pod)) => node_lost(&pod).map_or(Pod::Runs, Pod::Unreachable),
             // The cluster doesn't answer: the end stands as it is.
             Err(error) => {
@@ -306,7 +324,10 @@ impl ProcessTransport for AgentProcesses {
             let request = request(Method::GET, &path::process(id), empty())?;
             json(&self.connection, request).await
         };
-        info.await.map_err(|failure| self.error(id, failure))
+        match info.await {
+            Ok(info) => Ok(info),
+            Err(failure) => Err(self.explained(id, failure).await),
+        }
     }
 
     async fn write(&self, id: &ProcessId, offset: u64, mut bytes: Bytes) -> Result<u64, ProcessError> {
@@ -355,8 +376,8 @@ impl ProcessTransport for AgentProcesses {
             .await
         {
             // It has what a signal could bring about.
-            Err(ProcessError::SignalFailed(_)) => Ok(()),
-            result => result,
+            Ok(()) | Err(ProcessError::SignalFailed(_)) => Ok(()),
+            Err(error) => Err(self.explained_once(error).await),
         }
     }
 
@@ -367,7 +388,7 @@ impl ProcessTransport for AgentProcesses {
         };
         match list.await {
             Ok(list) => Ok(list.processes),
-            Err(failure) => Err(self.of_session(failure)),
+            Err(failure) => Err(self.explained_once(self.of_session(failure)).await),
         }
     }
 

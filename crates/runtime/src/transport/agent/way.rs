@@ -28,6 +28,7 @@ pub(in crate::transport) async fn way(session: &ClusterSession) -> Result<Way, E
         return Ok(Way::Exec(Vec::new()));
     }
     match find(session).await {
+        Err(paused @ Error::Paused { .. }) => Err(paused),
         Err(error) if !is_named => {
             // Whoever goes by exec next is told what is wrong with the session itself.
             tracing::debug!(
@@ -48,25 +49,28 @@ pub(in crate::transport) async fn required(
     if let Some(connection) = session.fresh_agent() {
         return Ok(Some(connection));
     }
-    let Some(port) = session.specification().await?.agent().port() else {
+    let Some((port, address)) = session.agent_address().await? else {
         return Ok(None);
     };
-    let Some(address) = session.address().await? else {
+    let Some(address) = address else {
         let missing = ClientError::new("find the session's pod", ErrorKind::NotFound);
         return Err(Box::pin(session.explain(missing)).await);
     };
-    session.agent_at(address, port).await.map(Some)
+    match session.agent_at(address, port).await {
+        Err(failure @ Error::Agent { .. }) => Err(Box::pin(session.explain_agent(failure)).await),
+        connection => connection.map(Some),
+    }
 }
 
 /// The same as [`way`], looked for in any case.
-pub(in crate::transport) async fn find(session: &ClusterSession) -> Result<Way, Error> {
+async fn find(session: &ClusterSession) -> Result<Way, Error> {
     if let Some(connection) = session.fresh_agent() {
         return Ok(Way::Agent(connection));
     }
-    let Some(port) = session.specification().await?.agent().port() else {
+    if session.knows_its_record() && session.specification().await?.agent().port().is_none() {
         return Ok(Way::Exec(Vec::new()));
-    };
-    let Some(address) = session.address().await? else {
+    }
+    let Some((port, Some(address))) = session.agent_address().await? else {
         return Ok(Way::Exec(Vec::new()));
     };
     match session.agent_at(address, port).await {

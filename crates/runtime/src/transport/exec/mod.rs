@@ -38,7 +38,6 @@ use crate::error::{Error, Operation, ProcessError};
 use crate::readiness::end_of_pod;
 use crate::session::ClusterSession;
 use crate::state::pod_is_gone;
-use crate::wait::final_verdict;
 
 const CAPABILITIES: Capabilities = Capabilities::of_one_connection("exec");
 
@@ -86,7 +85,7 @@ impl ExecProcesses {
     async fn look_and_conclude(&self, mark: Option<Mark>, end: AttachmentEnd) -> (End, Option<Verdict>) {
         let pod = match self.session.pod().await {
             Ok(Some(pod)) => pod,
-            Ok(None) => return conclude(end, Some(pod_is_gone()), None),
+            Ok(None) => return conclude(end, Some(self.session.unless_paused(pod_is_gone()).await), None),
             // The cluster doesn't answer: the end stands as it is.
             Err(error) => {
                 tracing::debug!(error = error.chain(), "the pod could not be looked at");
@@ -109,7 +108,7 @@ impl ExecProcesses {
                 None => {}
             }
         }
-        let verdict = final_verdict(&*self.session.ctx().client, pod).await;
+        let verdict = self.session.end_of(pod).await;
         conclude(end, verdict, None)
     }
 
