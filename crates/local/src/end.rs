@@ -8,6 +8,7 @@ use podbay_process::remove_tree;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::cgroups::remove_left;
 use crate::error::Error;
 use crate::file::SessionFile;
 use crate::lock::Locked;
@@ -53,10 +54,11 @@ impl Locked {
         Ok(())
     }
 
-    /// Kills what is left of a session whose agent is gone. Returns how many processes that were.
+    /// Kills what is left of a session whose agent is gone, and removes the cgroups that it has left. Returns how many processes that were.
     pub async fn kill_left(&self, file: &SessionFile) -> Result<usize, Error> {
-        let uid = file.uid.clone();
-        self.blocking(move || Ok(kill_left(&uid))).await
+        let (uid, directory) = (file.uid.clone(), self.path().to_owned());
+        self.blocking(move || Ok(kill_left(&uid) + remove_left(&directory)))
+            .await
     }
 
     /// Ends the session: its agent, all that runs in it, its directories. What is mounted in them stays, and is told as

@@ -10,6 +10,7 @@
 //!   start        the agent, started so that it outlives whoever starts it
 //!   end          the end of a session: its agent, its processes, its directories
 //!   processes    what runs in a session: frozen, let go on, killed
+//!   cgroups      what killed agents have left of their commands' cgroups
 //!   layout       the directories that commands see
 //!   sandbox      a session of this process alone, without an agent
 //! ```
@@ -20,7 +21,7 @@
 //!   $XDG_RUNTIME_DIR/podbay/NAME/        mode 0700; locked (flock(2)) while a process makes, changes or removes it
 //!     session.json                       what the session is
 //!     secret.json                        its key and its variables
-//!     lock                               locked by its agent for as long as that lives
+//!     lock                               locked by its agent for as long as that lives; what its cgroups are called
 //!     socket                             mode 0600: where its agent is reached
 //!     log                                what its agent complains of
 //!   $XDG_STATE_HOME/podbay/NAME-RANDOM/  what its commands work in
@@ -33,6 +34,7 @@
 //!
 //! **This is no isolation**: processes of a session have the rights of the user who starts it.
 
+mod cgroups;
 mod end;
 mod error;
 mod file;

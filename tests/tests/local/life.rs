@@ -111,6 +111,40 @@ async fn a_killed_agent_is_told_and_what_it_left_is_killed_by_whoever_comes_next
     assert_eq!(machine.left(), [""; 0]);
 }
 
+/// Where cgroups can be made here: what has no mark any longer is found by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cgroups_of_a_killed_agent_go_with_what_is_in_them() {
+    let machine = Machine::new();
+    let (name, file) = machine.open("demo").await;
+    machine.run(&name, "p", DAEMON).await;
+    let daemon = daemon(&machine, &name).await;
+    let agent = machine.agent(&name).await;
+    let locked = machine.lock(&name).await;
+    let prefix = fs::read_to_string(locked.path().join("lock")).unwrap();
+    if prefix.is_empty() {
+        eprintln!("not checked: no cgroups can be made here");
+        return;
+    }
+    let (directory, own) = prefix.rsplit_once('/').unwrap();
+    let groups = || {
+        let entries = fs::read_dir(directory).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().display().to_string());
+        names.filter(|name| name.starts_with(own)).count()
+    };
+    assert!(groups() > 0, "{prefix}");
+    // The supervisor of the command, which would kill what it started, can't.
+    let stat = fs::read_to_string(format!("/proc/{agent}/task/{agent}/children")).unwrap();
+    let children: Vec<i32> = stat.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    for pid in children.into_iter().chain([agent]) {
+        kill(pid, Signal::KILL);
+    }
+    eventually(async || (!locked.has_agent().unwrap()).then_some(())).await;
+    locked.kill_left(&file).await.unwrap();
+    assert!(!is_alive(daemon));
+    assert_eq!(groups(), 0);
+    locked.close(file).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_is_told_to_end_takes_all_with_it() {
     let machine = Machine::new();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use super::place::{is_limited, maker, name, own_directory};
+use super::place::{is_limited, maker, name, own_directory, prefix};
 
 /// How often it is looked whether killed processes are gone, and how often at most.
 const LOOK: Duration = Duration::from_millis(5);
@@ -56,6 +56,11 @@ impl Groups {
         // The file tells whether the kernel knows it.
         let first = groups.make()?;
         first.directory.join("cgroup.kill").exists().then_some(groups)
+    }
+
+    /// What the paths of all of them begin with.
+    pub(crate) fn prefix(&self) -> PathBuf {
+        self.0.directory.join(prefix(std::process::id()))
     }
 
     /// Puts a process, which has no others below it yet, into a cgroup of its own. None where that can't be.

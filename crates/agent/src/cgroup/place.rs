@@ -28,7 +28,12 @@ pub(super) fn is_limited(memory_max: Option<&str>, cpu_max: Option<&str>) -> boo
 
 /// What a cgroup is called: by the process that made it, and a number.
 pub(super) fn name(maker: u32, number: u64) -> String {
-    format!("podbay-{maker}-{number}")
+    format!("{}{number}", prefix(maker))
+}
+
+/// What the names of all cgroups begin with that a process makes.
+pub(super) fn prefix(maker: u32) -> String {
+    format!("podbay-{maker}-")
 }
 
 /// Which process made the cgroup of that name; none if it is not one of [`name`].

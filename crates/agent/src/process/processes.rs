@@ -1,7 +1,7 @@
 //! All processes of an agent.
 
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Processes(Arc<Shared>);
 
 struct Shared {
     settings: ProcessSettings,
+    /// What the paths of the processes' cgroups begin with.
+    cgroups: Option<PathBuf>,
     children: Children,
     spool: Arc<Spool>,
     spare: Spare,
@@ -78,6 +80,7 @@ impl Processes {
             settings.stream_limit,
         );
         let groups = settings.cgroups.then(Groups::find).flatten();
+        let cgroups = groups.as_ref().map(Groups::prefix);
         let spare = Spare::new(children.clone(), settings.program.clone(), settings.spare, groups);
         let table = Table {
             registry: Registry::new(settings.kept, settings.kept_for),
@@ -85,6 +88,7 @@ impl Processes {
         };
         Self(Arc::new(Shared {
             settings,
+            cgroups,
             children,
             spool,
             spare,
@@ -92,6 +96,11 @@ impl Processes {
             alive: watch::Sender::new(0),
             closing: watch::Sender::new(None),
         }))
+    }
+
+    /// What the paths of the cgroups begin with that processes get; `None` where there are none.
+    pub fn cgroups(&self) -> Option<&Path> {
+        self.0.cgroups.as_deref()
     }
 
     /// Starts a process. Must be called within a tokio runtime. Asked again with the same specification, it gives the

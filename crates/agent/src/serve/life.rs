@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ impl Life {
         }
         let path = path.to_owned();
         Ok(Self { file, path })
+    }
+
+    /// Writes down what the paths of this process's cgroups begin with: who finds that it was killed removes them.
+    pub(super) fn tell_cgroups(&self, prefix: &Path) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(prefix.as_os_str().as_bytes(), 0)
     }
 
     /// Waits until the file is no longer at its path: whoever removed it wants nothing of this process any more.

@@ -116,6 +116,11 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
         announce(&listener, arguments.socket.as_deref()).map_err(system("telling the address"))?;
         let children = Children::of_this_program().map_err(system("waiting for children"))?;
         let processes = Processes::new(settings(&arguments, open_files), children);
+        if let (Some(life), Some(prefix)) = (&life, processes.cgroups())
+            && let Err(error) = life.tell_cgroups(prefix)
+        {
+            tracing::debug!(%error, "where cgroups are made could not be written down");
+        }
         serve(listener, key, &arguments, processes, (&mut ending, life.as_ref())).await;
         Ok(ExitCode::SUCCESS)
     });
