@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::declaration::settings;
-use crate::kubernetes_rule::{AGENT_DELIVERY, AGENT_DIAL, PORT, QUANTITY};
+use crate::kubernetes_rule::{AGENT_DELIVERY, AGENT_DIAL, AGENT_LOG_LEVEL, PORT, QUANTITY};
 use crate::rule::{OPTIONAL_PATH, OPTIONAL_TEXT};
 use crate::setting::Section;
-use crate::vocabulary::{AgentDelivery, AgentDial};
+use crate::vocabulary::{AgentDelivery, AgentDial, AgentLogLevel};
 
 settings! {
     /// `[agent]`: how Podbay's agent, the small server that commands and files go by, comes into the pods of images without a
@@ -41,4 +41,9 @@ settings! {
     /// The most that the output of detached commands may take on the node's disk in one session. It is a volume of its own, so
     /// that a command that writes without end fills nobody else's space.
     spool_size: String = "1Gi".to_owned(), QUANTITY;
+
+    /// How much the agent writes into its log, which `podbay logs` shows. An agent as it is shipped has no lines below `info`: the
+    /// levels `debug` and `trace` are for one that was built otherwise. With the default the session's variable
+    /// `PODBAY_AGENT_LOG` decides, where it has one.
+    log_level: AgentLogLevel = AgentLogLevel::Warn, AGENT_LOG_LEVEL;
 }

@@ -8,8 +8,8 @@ use crate::rule::{Rule, TOLERATIONS, accept, anything, each, each_entry, is_blan
 use crate::runtime::Runtime;
 use crate::toleration::Toleration;
 use crate::vocabulary::{
-    AgentDelivery, AgentDial, CleanupPolicy, NetworkMode, ProfileName, PullPolicy, RemoteRuntimeClass,
-    WorkloadKind, WorkspaceVolume,
+    AgentDelivery, AgentDial, AgentLogLevel, CleanupPolicy, NetworkMode, ProfileName, PullPolicy,
+    RemoteRuntimeClass, WorkloadKind, WorkspaceVolume,
 };
 
 /// The API's limit for user and group ids (`IsValidUserID`).
@@ -197,6 +197,7 @@ pub(crate) const WORKSPACE_VOLUME: Rule<WorkspaceVolume> = anything("auto, empty
 pub(crate) const AGENT_DELIVERY: Rule<AgentDelivery> =
     anything("auto, none, upload, init_container or image_volume");
 pub(crate) const AGENT_DIAL: Rule<AgentDial> = anything("auto, pod-ip, port-forward or stdio");
+pub(crate) const AGENT_LOG_LEVEL: Rule<AgentLogLevel> = anything("off, error, warn, info, debug or trace");
 pub(crate) const NETWORK: Rule<NetworkMode> = anything("none, default or open");
 pub(crate) const RUNTIME_CLASS: Rule<Option<RemoteRuntimeClass>> =
     anything("none, sysbox or gvisor; empty is the same as not set");

@@ -98,7 +98,7 @@ pub use serve::ServeConfig;
 pub use setting::{Effect, Section, Setting, settings};
 pub use toleration::Toleration;
 pub use vocabulary::{
-    AgentDelivery, AgentDial, CleanupPolicy, LogFormat, NetworkMode, ProfileName, PullPolicy,
+    AgentDelivery, AgentDial, AgentLogLevel, CleanupPolicy, LogFormat, NetworkMode, ProfileName, PullPolicy,
     RemoteRuntimeClass, UrlScheme, UrlStyle, WorkloadKind, WorkspaceVolume,
 };
 pub use warning::Warning;

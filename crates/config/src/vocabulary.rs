@@ -119,6 +119,22 @@ choices! {
         Json = "json",
     }
 
+    /// How much the agent writes into its log.
+    pub enum AgentLogLevel {
+        /// Nothing.
+        Off = "off",
+        /// What failed.
+        Error = "error",
+        /// And what may be wrong.
+        Warn = "warn",
+        /// And what it does.
+        Info = "info",
+        /// And how; an agent as it is shipped has no more than `info`.
+        Debug = "debug",
+        /// And all else.
+        Trace = "trace",
+    }
+
     /// OpenHands' word for a runtime class.
     pub enum RemoteRuntimeClass {
         /// The cluster's default.
@@ -137,6 +153,7 @@ impl Exact for WorkloadKind {}
 impl Exact for WorkspaceVolume {}
 impl Exact for AgentDelivery {}
 impl Exact for AgentDial {}
+impl Exact for AgentLogLevel {}
 impl Exact for NetworkMode {}
 impl Exact for UrlStyle {}
 impl Exact for UrlScheme {}

@@ -68,6 +68,11 @@ fn is_alive(pid: u32) -> bool {
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+#[expect(clippy::disallowed_methods, reason = "it runs on a thread that may block")]
+fn pause() {
+    std::thread::sleep(LOOK);
+}
+
 fn remove(group: &Path) -> usize {
     let killed = processes(group);
     if is_populated(group) {
@@ -78,7 +83,7 @@ fn remove(group: &Path) -> usize {
             if !is_populated(group) {
                 break;
             }
-            std::thread::sleep(LOOK);
+            pause();
         }
     }
     remove_tree(group);

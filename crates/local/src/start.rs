@@ -31,7 +31,11 @@ const LAST_WORDS: usize = 2048;
 
 /// The agent's program on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentProgram(PathBuf);
+pub struct AgentProgram {
+    path: PathBuf,
+    /// How much it writes into its log: a word of its flag `--log`.
+    log_level: Option<String>,
+}
 
 /// There is no agent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +88,7 @@ impl AgentProgram {
     ) -> Result<Self, NoAgent> {
         if let Some(named) = configured {
             if named.is_file() {
-                return Ok(Self(named.to_owned()));
+                return Ok(Self::at(named.to_owned()));
             }
             return Err(NoAgent {
                 looked_for: format!("{}, which is no file", named.display()),
@@ -99,14 +103,30 @@ impl AgentProgram {
         let found = directories
             .map(|directory| directory.join(NAME))
             .find(|path| path.is_file());
-        found.map(Self).ok_or_else(|| NoAgent {
+        found.map(Self::at).ok_or_else(|| NoAgent {
             looked_for: format!("the setting agent.binary, {NAME} beside this program, and {NAME} in PATH"),
         })
     }
 
+    const fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            log_level: None,
+        }
+    }
+
+    /// The same, which writes so much into its log: a word of its flag `--log`.
+    #[must_use]
+    pub fn with_log_level(self, level: &str) -> Self {
+        Self {
+            log_level: Some(level.to_owned()),
+            ..self
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Starts the agent of a session that this process has locked, and waits until it takes commands. Commands get these
@@ -130,7 +150,7 @@ impl AgentProgram {
             .open(&complaints)
             .map_err(Error::system("opening", &complaints))?;
         let host = HostEnvironment::from_variables(std::env::vars_os());
-        let mut command = Command::new(&self.0);
+        let mut command = Command::new(&self.path);
         command
             .args([
                 "serve",
@@ -149,6 +169,7 @@ impl AgentProgram {
             .arg(&layout.work)
             .arg("--spool")
             .arg(&layout.spool)
+            .args(self.log_level.iter().flat_map(|level| ["--log", level]))
             .current_dir(&layout.work)
             .env_clear()
             .envs(layout.environment(&host, false, given))
@@ -156,7 +177,7 @@ impl AgentProgram {
             .stdout(Stdio::piped())
             .stderr(stderr);
         let failed = |source| NotStarted::Program {
-            program: self.0.clone(),
+            program: self.path.clone(),
             source,
         };
         // Else it would ignore what this process ignores, and so would all commands.
@@ -181,7 +202,7 @@ impl AgentProgram {
             io::Result::Ok(line)
         };
         let timed_out = |_| NotStarted::TimedOut {
-            program: self.0.clone(),
+            program: self.path.clone(),
             seconds: LISTENS_WITHIN.as_secs(),
         };
         let line = tokio::time::timeout(LISTENS_WITHIN, comes_up)
@@ -190,7 +211,7 @@ impl AgentProgram {
         // One that has ended already takes no key: what it said is worth more than the broken pipe.
         if line.unwrap_or_default().is_empty() {
             return Err(NotStarted::Ended {
-                program: self.0.clone(),
+                program: self.path.clone(),
                 last_words: last_words(&complaints),
             });
         }
@@ -283,7 +304,7 @@ mod tests {
         let started = agent.start(&locked, &file, &"key".into(), BTreeMap::new()).await;
         let told = started.unwrap_err().to_string();
         assert!(told.ends_with("ended before it took commands: too bad"), "{told}");
-        let agent = AgentProgram(there.path().join("none"));
+        let agent = AgentProgram::at(there.path().join("none"));
         let started = agent.start(&locked, &file, &"key".into(), BTreeMap::new()).await;
         assert!(matches!(started, Err(NotStarted::Program { .. })));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podbay_config::{CleanupPolicy, Config, NetworkMode, Origin, WorkloadKind};
+use podbay_config::{AgentLogLevel, CleanupPolicy, Config, NetworkMode, Origin, WorkloadKind};
 use podbay_protocol::Field;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::server::{OPENHANDS_WORKDIR, ServerKind};
 use crate::session_id::SessionId;
 use crate::session_owner::SessionOwner;
 use crate::user::RunAs;
+use crate::word::Word;
 
 mod addresses;
 mod agent;
@@ -97,6 +98,9 @@ pub struct SessionSpec {
     pub(crate) pod_template: Option<PodTemplate>,
     #[serde(default, skip_serializing_if = "AgentDelivery::is_none")]
     pub(crate) agent: AgentDelivery,
+    /// How much the agent writes into its log; `None` is its own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_log: Option<Word<AgentLogLevel>>,
     /// Where the agent serves the actions of OpenHands' V0 clients, if the session was asked for by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actions: Option<u16>,
@@ -145,6 +149,11 @@ impl SessionSpec {
     /// How the agent comes into its pod.
     pub fn agent(&self) -> &AgentDelivery {
         &self.agent
+    }
+
+    /// How much the agent writes into its log, if that was asked for: a word of its flag `--log`.
+    pub fn agent_log(&self) -> Option<&'static str> {
+        self.agent_log.map(|level| level.0.as_str())
     }
 
     /// The port on which the agent serves the actions of OpenHands' V0 clients, if the session was asked for by one.

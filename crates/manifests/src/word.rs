@@ -1,6 +1,6 @@
 //! The configuration's choices as a specification stores them: by their words.
 
-use podbay_config::{CleanupPolicy, NetworkMode, PullPolicy, WorkloadKind};
+use podbay_config::{AgentLogLevel, CleanupPolicy, NetworkMode, PullPolicy, WorkloadKind};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,7 +25,13 @@ macro_rules! choices {
         })+
     };
 }
-choices!(CleanupPolicy, NetworkMode, PullPolicy, WorkloadKind);
+choices!(
+    AgentLogLevel,
+    CleanupPolicy,
+    NetworkMode,
+    PullPolicy,
+    WorkloadKind
+);
 
 impl<T: Choice> Serialize for Word<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

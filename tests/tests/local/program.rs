@@ -499,3 +499,18 @@ fn a_session_of_this_machine_is_shown_without_what_only_a_pod_has() {
     }
     user.podbay("close demo").ok();
 }
+
+#[test]
+fn an_agent_writes_as_much_into_its_log_as_the_setting_says() {
+    let user = User::new();
+    for (level, told) in [("error", false), ("warn", true)] {
+        let mut open = user.command(&format!("open {level}"));
+        open.env("PODBAY_AGENT_LOG_LEVEL", level);
+        Done::from(open.output().unwrap()).ok();
+        // Its supervisor is killed, of which the agent warns.
+        user.sh(level, "kill -9 $PPID; sleep 60").failed();
+        let log = user.podbay(&format!("logs {level}")).ok();
+        assert_eq!(log.contains("WARN"), told, "{log}");
+    }
+    user.podbay("close --all").ok();
+}

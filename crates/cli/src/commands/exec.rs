@@ -28,7 +28,8 @@ pub(crate) struct ExecArgs {
     /// Give the command a terminal
     #[arg(short, long, conflicts_with = "output")]
     tty: bool,
-    /// Print the process's id and leave it to itself: podbay attach, ps and kill reach it; with -i its standard input stays open
+    /// Print the process's id and leave it to itself: podbay attach, ps and kill reach it; with -i its standard input stays open. Of each
+    /// of its outputs the last 256 MiB are kept
     #[arg(short, long, conflicts_with_all = ["output", "outcome_file"])]
     detach: bool,
     /// Directory that the command starts in [default: the session's]

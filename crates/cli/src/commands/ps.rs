@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args::GlobalArgs;
 use crate::connection::{Needs, connect_to_sessions};
 use crate::exit::Failure;
-use crate::output::{Table, age, json, note, print, yaml};
+use crate::output::{Table, age, json, note, or_none, print, yaml};
 
 /// Flags of `podbay ps`.
 #[derive(Debug, Args)]
@@ -45,7 +45,10 @@ const EXAMPLES: &str = "\
 Examples:
   podbay ps demo                           those that run, and those that ended in the last hour
   podbay ps demo --running -o name | xargs -r podbay kill demo
-  podbay ps demo -o json";
+  podbay ps demo -o json
+
+Of each output the last 256 MiB are kept, and of all of a session what agent.spool_size says. TRUNCATED, there where something is no longer
+kept, is how many bytes of a process's outputs that are; podbay attach shows the rest.";
 
 /// Lists the processes.
 pub(crate) async fn run(global: &GlobalArgs, args: PsArgs) -> Result<u8, Failure> {
@@ -73,6 +76,8 @@ struct Listed<'a> {
     info: &'a ProcessInfo,
     /// What attaching to it exits with; none while it runs.
     exit_code: Option<i32>,
+    /// Whether the beginning of an output is not kept any longer: `first` tells from which byte on it is.
+    truncated: bool,
 }
 
 fn text(
@@ -85,6 +90,7 @@ fn text(
         let with_code = |info| Listed {
             info,
             exit_code: exit_code(info),
+            truncated: gone(info) > 0,
         };
         processes.iter().map(with_code).collect()
     };
@@ -101,22 +107,35 @@ fn text(
 
 fn table(processes: &[ProcessInfo], no_headers: bool, now: Timestamp) -> String {
     let mut table = Table::new();
+    let truncated = processes.iter().any(|process| gone(process) > 0);
     if !no_headers {
-        table.row(["ID", "STATUS", "EXIT", "AGE", "STDOUT", "STDERR", "COMMAND"]);
+        let headers = ["ID", "STATUS", "EXIT", "AGE", "STDOUT", "STDERR"];
+        let more = [truncated.then_some("TRUNCATED"), Some("COMMAND")];
+        table.row(headers.into_iter().chain(more.into_iter().flatten()));
     }
     for process in processes {
         let code = exit_code(process).map_or_else(|| "<none>".to_owned(), |code| code.to_string());
-        table.row([
+        let mut cells = vec![
             process.id.to_string(),
             status(process).to_owned(),
             code,
             age(begun(process, now), now),
             process.written.stdout.to_string(),
             process.written.stderr.to_string(),
-            command(process),
-        ]);
+        ];
+        if truncated {
+            let gone = Some(gone(process)).filter(|gone| *gone > 0);
+            cells.push(or_none(gone.map(|bytes| bytes.to_string()).as_ref()));
+        }
+        cells.push(command(process));
+        table.row(cells);
     }
     table.to_text()
+}
+
+/// How many bytes of the beginnings of its outputs are not kept any longer.
+fn gone(process: &ProcessInfo) -> u64 {
+    process.first.map_or(0, |first| first.stdout + first.stderr)
 }
 
 const fn status(process: &ProcessInfo) -> &'static str {
@@ -225,6 +244,36 @@ mod tests {
         );
         assert!(show(None, true).starts_with("a1 "));
         assert_eq!(show(Some(ListFormat::Name), false), "a1\nb2\nc3\nd4\n");
+    }
+
+    #[test]
+    fn outputs_whose_beginnings_are_gone_are_marked() {
+        let mut processes = processes();
+        let untouched = table(&processes, false, Timestamp::UNIX_EPOCH);
+        assert!(!untouched.contains("TRUNCATED"), "{untouched}");
+        // All of what it wrote is kept.
+        processes[0].first = Some(Offsets::default());
+        processes[1].first = Some(Offsets {
+            stdout: 40,
+            stderr: 2,
+        });
+        let shown = table(&processes, false, Timestamp::UNIX_EPOCH);
+        let column = |row: usize| {
+            shown
+                .lines()
+                .nth(row)
+                .and_then(|row| row.split_whitespace().nth(6))
+        };
+        assert_eq!(
+            (column(0), column(1), column(2)),
+            (Some("TRUNCATED"), Some("<none>"), Some("42"))
+        );
+        let listed = text(&processes, Some(ListFormat::Json), false, Timestamp::UNIX_EPOCH).unwrap();
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        assert_eq!(
+            (&listed[0]["truncated"], &listed[1]["truncated"]),
+            (&false.into(), &true.into())
+        );
     }
 
     #[test]

@@ -366,6 +366,7 @@ const AGENT: &[Line] = &[
     ("agent.binary", "", "'/opt/podbay-agent'", "['/a']"),
     ("agent.port", "10022", "8090", "0"),
     ("agent.spool_size", "\"1Gi\"", "'4Gi'", BLANK),
+    ("agent.log_level", "\"warn\"", "'info'", "'loud'"),
 ];
 
 const SERVE: &[Line] = &[

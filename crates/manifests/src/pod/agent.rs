@@ -46,6 +46,9 @@ pub(super) fn command(spec: &SessionSpec) -> Option<Vec<String>> {
     ]
     .map(Into::into)
     .into();
+    if let Some(level) = spec.agent_log() {
+        agent.extend(["--log", level].map(Into::into));
+    }
     if spec.agent.is_upload() {
         agent.extend(["--key-file", AGENT_KEY_FILE].map(Into::into));
         return Some(keep_alive::command_until(agent));

@@ -1,11 +1,12 @@
 //! How the agent comes into the pod: the choice among the ways that there are.
 
-use podbay_config::{AgentDelivery as Setting, Config};
+use podbay_config::{AgentDelivery as Setting, AgentLogLevel, Config};
 use podbay_protocol::Field;
 
 use super::problems::Problems;
 use super::{ExposureSpec, NetworkSpec, ServerSpec};
 use crate::agent_delivery::{AgentDelivery, AgentImage, AgentMeans};
+use crate::word::Word;
 
 const DELIVERY: Field = Field::Setting("agent.delivery");
 const IMAGE: Field = Field::Setting("agent.image");
@@ -79,6 +80,12 @@ pub(super) fn delivery(
         );
     }
     Some(delivery)
+}
+
+/// How much the agent writes into its log; none where it is to be as it is without a setting.
+pub(super) fn log_level(config: &Config) -> Option<Word<AgentLogLevel>> {
+    let level = config.agent.log_level;
+    (level != AgentLogLevel::Warn).then_some(Word(level))
 }
 
 fn image(problems: &mut Problems, config: &Config, named: &str) -> Option<AgentImage> {

@@ -166,6 +166,7 @@ impl From<SpecV1> for SessionSpec {
             labels,
             annotations: BTreeMap::new(),
             pod_template: None,
+            agent_log: None,
             agent: AgentDelivery::None,
             actions: None,
             main: None,

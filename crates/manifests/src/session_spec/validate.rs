@@ -146,6 +146,7 @@ fn assemble(
         annotations,
         pod_template,
         agent: agent?,
+        agent_log: agent::log_level(config),
         actions: request.actions,
         main: match request.launch {
             Some(Launch::Image) => Some(MainCommand::Image),

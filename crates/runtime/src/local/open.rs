@@ -337,7 +337,11 @@ impl LocalOpen {
         let own = std::env::current_exe().ok();
         let path = std::env::var_os("PATH");
         let found = AgentProgram::find(configured, own.as_deref(), path.as_ref());
-        found.map_err(|source| Error::NoAgentProgram { source })
+        let program = found.map_err(|source| Error::NoAgentProgram { source })?;
+        Ok(match self.spec.agent_log() {
+            Some(level) => program.with_log_level(level),
+            None => program,
+        })
     }
 
     fn new_record(&self, values: &CreationValues, uid: &str) -> Result<Record, Error> {

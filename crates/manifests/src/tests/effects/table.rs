@@ -259,6 +259,9 @@ fn agent() -> Vec<Case> {
         "agent.delivery" => |c| c.agent.delivery = AgentDelivery::Upload;
         "agent.image" => |c| c.agent.image = Some("registry.example/podbay-agent:1".into());
         "agent.port", given |c| c.agent.delivery = AgentDelivery::Upload => |c| c.agent.port = 9000;
+        "agent.log_level", given |c| c.agent.delivery = AgentDelivery::Upload => |c| {
+            c.agent.log_level = podbay_config::AgentLogLevel::Info;
+        };
         "agent.spool_size", given |c| c.agent.delivery = AgentDelivery::Upload => |c| {
             c.agent.spool_size = "4Gi".into();
         };
