@@ -81,6 +81,7 @@ impl Extraction {
                         AcceptedKind::File => self.begin(&accepted)?,
                     },
                     Decision::Skip(name) => self.report.skipped.push(name),
+                    Decision::Leave(name, why) => self.report.left.push(name, why.to_string()),
                 },
                 Event::Data(bytes) => {
                     if let Some(current) = &mut self.current {
@@ -128,13 +129,14 @@ impl Extraction {
     /// Says that the stream has ended: an error unless the archive was whole.
     pub fn finish(self) -> Result<Extracted, Error> {
         let Self {
-            decoder,
+            mut decoder,
             policy,
             tree,
             current: _,
             sole,
-            report,
+            mut report,
         } = self;
+        report.left.extend(decoder.take_left());
         decoder.finish().map_err(|source| Error::Malformed { source })?;
         if report.files + report.directories + report.links == 0 && !policy.takes_nothing() {
             return Err(Error::Malformed {

@@ -8,7 +8,7 @@
 //! * [`Source`]: files of this machine packed, piece by piece, into a [`Sink`].
 //!
 //! ```
-//! use podbay_archive::{Destination, Extraction, Limits, Links, Packed, Packing, Policy, Sink, Source, tar::Owner};
+//! use podbay_archive::{Destination, Extraction, Faults, Limits, Links, Packed, Packing, Policy, Sink, Source, tar::Owner};
 //!
 //! /// Holds an archive in memory.
 //! struct Memory(Vec<u8>);
@@ -27,7 +27,7 @@
 //! std::fs::write(&from, "content")?;
 //! let limits = Limits { max_bytes: 1 << 20, max_entries: 100 };
 //! let mut archive = Memory(Vec::new());
-//! let packing = Packing { name: Some(b"name"), follow: true, limits, skip_links: false, owner: Owner::default() };
+//! let packing = Packing { name: Some(b"name"), follow: true, limits, skip_links: false, faults: Faults::End, owner: Owner::default() };
 //! let packed = Source::find(&from)?.pack(&packing, &mut archive);
 //! assert!(matches!(packed, Ok(Packed { members: 1, .. })));
 //!
@@ -47,10 +47,12 @@
 //! ```text
 //!   tar/             the format: decoder, encoder (pure)
 //!   member_path.rs   a path that can't lead out of a directory (pure)
+//!   parts.rs         files that are not whole yet, and what killed copies have left of them
 //!   policy.rs        what of an archive is written, skipped, refused (pure)
 //!   destination.rs   where a copy goes, and what it is called there
 //!   tree.rs          files written below a directory
 //!   extraction.rs    decoder, policy and tree together
+//!   left.rs          what was left out (pure)
 //!   packing.rs       files read into an archive
 //!   rewriting.rs     decoder, policy and encoder together: an archive that is passed on
 //! ```
@@ -58,8 +60,10 @@
 mod destination;
 mod error;
 mod extraction;
+mod left;
 mod member_path;
 mod packing;
+mod parts;
 mod policy;
 mod rewriting;
 pub mod tar;
@@ -70,8 +74,9 @@ mod tree;
 pub use destination::Destination;
 pub use error::Error;
 pub use extraction::{Extracted, Extraction};
+pub use left::{Left, LeftOut};
 pub use member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath};
-pub use packing::{Closed, Packed, Packing, Sink, Source, SourceFile, Stopped};
+pub use packing::{Closed, Faults, Packed, Packing, Sink, Source, SourceFile, Stopped};
 pub use policy::{Accepted, AcceptedKind, Decision, Limits, Links, Policy, Refusal};
 pub use rewriting::Rewriting;
 
@@ -88,6 +93,8 @@ pub struct Report {
     pub bytes: u64,
     /// Links that were left out.
     pub skipped: Vec<String>,
+    /// What was left out because it could not be copied.
+    pub left: LeftOut,
 }
 
 /// The README's example is run as a test.

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use crate::Report;
 use crate::error::Error;
 use crate::policy::Limits;
-use crate::tar::{Member, MemberKind, Owner, end_of_archive, header, padding};
+use crate::tar::{Member, MemberKind, Owner, end_of_archive, header, left_out, padding};
 use crate::tree::kind;
 
 /// Bytes of a file read at once: a few pieces of it are all that a copy holds in memory.
@@ -40,8 +40,22 @@ pub struct Packing<'a> {
     pub limits: Limits,
     /// Leaves links out.
     pub skip_links: bool,
+    /// What becomes of what can't be packed.
+    pub faults: Faults,
     /// Whose the members are.
     pub owner: Owner,
+}
+
+/// What becomes of what can't be read, or is neither a file nor a directory nor a link. What was asked for itself must be readable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Faults {
+    /// It ends the copy.
+    #[default]
+    End,
+    /// It is left out, and told in [`Report::left`].
+    Leave,
+    /// The same, and the archive tells it at its end to who reads it.
+    Tell,
 }
 
 /// A file or directory of this side to be copied.
@@ -198,12 +212,14 @@ impl Source {
             follow,
             limits,
             skip_links,
+            faults,
             owner,
         } = *packing;
         let mut packer = Packer {
             sink,
             limits,
             skip_links,
+            faults,
             owner,
             length: 0,
             packed: Packed::default(),
@@ -224,7 +240,11 @@ impl Source {
             } else {
                 [member.as_slice(), name.as_bytes()].join(&b'/')
             };
-            packer.add(&path, member, false)?;
+            packer.add_or_leave(&path, member)?;
+        }
+        if faults == Faults::Tell {
+            let told = left_out(&packer.packed.report.left);
+            packer.send(told.into())?;
         }
         let end = end_of_archive(packer.length);
         // A reader that has all members may leave before the end.
@@ -256,6 +276,7 @@ struct Packer<'a, S> {
     sink: &'a mut S,
     limits: Limits,
     skip_links: bool,
+    faults: Faults,
     owner: Owner,
     /// Bytes sent.
     length: u64,
@@ -265,6 +286,27 @@ struct Packer<'a, S> {
 }
 
 impl<S: Sink> Packer<'_, S> {
+    /// Adds what is at `path`, unless it can't be read.
+    fn add_or_leave(&mut self, path: &Path, member: Vec<u8>) -> Result<(), Stopped> {
+        let before = self.packed.members;
+        match self.add(path, member, false) {
+            // What was announced must come.
+            Err(Stopped::Failed(error)) if self.packed.members == before => self.leave(path, error),
+            added => added,
+        }
+    }
+
+    fn leave(&mut self, path: &Path, error: Error) -> Result<(), Stopped> {
+        let reason = match &error {
+            _ if self.faults == Faults::End => return Err(error.into()),
+            Error::Local { source, .. } => source.to_string(),
+            Error::Kind { kind, .. } => format!("it is {kind}"),
+            _ => return Err(error.into()),
+        };
+        self.packed.report.left.push(path.display().to_string(), reason);
+        Ok(())
+    }
+
     /// Adds what is at `path`; a directory is opened, to be walked through next.
     fn add(&mut self, path: &Path, member: Vec<u8>, follow: bool) -> Result<(), Stopped> {
         let metadata = if follow {
@@ -287,7 +329,11 @@ impl<S: Sink> Packer<'_, S> {
                 owner: self.owner,
             })?;
             self.packed.report.directories += 1;
-            self.open(path, member)
+            match self.open(path, member) {
+                // It is there, and what is in it is not.
+                Err(Stopped::Failed(error)) if !self.directories.is_empty() => self.leave(path, error),
+                opened => opened,
+            }
         } else if file_type.is_symlink() && self.skip_links {
             self.packed.report.skipped.push(path.display().to_string());
             Ok(())

@@ -26,6 +26,12 @@ pub enum Refusal {
         /// Where it leads.
         target: String,
     },
+    /// It is a symbolic link out of what is copied.
+    #[error("it is a symbolic link to {target:?}, which leads out of what is copied")]
+    Outside {
+        /// Where it leads.
+        target: String,
+    },
     /// It is a hard link.
     #[error("it is a hard link to {target:?}, and links may lead anywhere: skip links")]
     HardLink {
@@ -114,6 +120,9 @@ pub enum Links {
     Skip,
     /// Symbolic links are written as links, and never followed; hard links are an error.
     Keep,
+    /// The same for symbolic links that lead to what is in the copy itself; others are left out, and told. What was asked for by itself
+    /// may be none.
+    Inside,
 }
 
 /// What becomes of an entry.
@@ -123,6 +132,8 @@ pub enum Decision {
     Write(Accepted),
     /// It is left out: its name.
     Skip(String),
+    /// It is left out, and the copy is not whole: its name, and why.
+    Leave(String, Refusal),
 }
 
 /// An entry that may be written.
@@ -235,6 +246,9 @@ impl Policy {
             {
                 None
             }
+            EntryKind::Symlink if self.links == Links::Inside && path.split_last().is_some() => {
+                stays_inside(&path, link).then(|| AcceptedKind::Symlink(link.clone()))
+            }
             EntryKind::Symlink if self.links == Links::Keep => Some(AcceptedKind::Symlink(link.clone())),
             EntryKind::Symlink => return Err(Refusal::Symlink { target: target() }),
             EntryKind::HardLink => return Err(Refusal::HardLink { target: target() }),
@@ -256,7 +270,10 @@ impl Policy {
             return Err(Refusal::Duplicate);
         }
         let Some(kind) = accepted else {
-            return Ok(Decision::Skip(display(name)));
+            return Ok(match self.links {
+                Links::Inside => Decision::Leave(display(name), Refusal::Outside { target: target() }),
+                _ => Decision::Skip(display(name)),
+            });
         };
         let (size, mode, modified) = (*size, mode & PERMISSIONS, *modified);
         Ok(Decision::Write(Accepted {
@@ -267,6 +284,27 @@ impl Policy {
             modified,
         }))
     }
+}
+
+/// Whether a link at `path` leads to what is in the copy, whatever else is in it: it goes up no further than to the root of the copy, and
+/// not at all after it went down. Directories are no links, so the first steps are those of the path itself; and where a step down
+/// leads to another link, the same holds for that one.
+fn stays_inside(path: &MemberPath, target: &[u8]) -> bool {
+    if target.is_empty() || target.starts_with(b"/") || target.contains(&0) {
+        return false;
+    }
+    // The directories between the root of the copy and the link.
+    let mut above = path.components().len().saturating_sub(1);
+    let mut down = false;
+    for step in target.split(|byte| *byte == b'/') {
+        match step {
+            b"" | b"." => {}
+            b".." if down || above == 0 => return false,
+            b".." => above -= 1,
+            _ => down = true,
+        }
+    }
+    true
 }
 
 /// Half of a hash of a path's components, separated by what none of them holds.

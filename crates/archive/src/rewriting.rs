@@ -47,6 +47,7 @@ impl Rewriting {
                 Some(Event::Entry(entry)) => match self.policy.decide(&entry)? {
                     Decision::Write(accepted) => self.announce(&accepted, sink)?,
                     Decision::Skip(name) => self.report.skipped.push(name),
+                    Decision::Leave(name, why) => self.report.left.push(name, why.to_string()),
                 },
                 Some(Event::Data(bytes)) => {
                     if self.current.is_some() {
@@ -106,6 +107,7 @@ impl Rewriting {
         self.decoder
             .finish()
             .map_err(|source| Error::Malformed { source })?;
+        self.report.left.extend(self.decoder.take_left());
         let Report {
             files,
             directories,

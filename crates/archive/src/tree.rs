@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use crate::destination::Destination;
 use crate::error::Error;
 use crate::member_path::MemberPath;
+use crate::parts;
 use crate::policy::Accepted;
 
 /// What the owner needs to write into a directory.
@@ -39,6 +40,8 @@ pub(crate) struct Tree {
     narrow: Vec<(MemberPath, u32)>,
     /// Whether the umask takes nothing off permissions.
     exact_modes: bool,
+    /// The directory that was looked through last for what killed copies have left: its device and its number there.
+    swept: Option<(u64, u64)>,
 }
 
 /// A file under its temporary name. Dropped, it is removed.
@@ -64,6 +67,7 @@ impl Tree {
             open: Vec::new(),
             narrow: Vec::new(),
             exact_modes: false,
+            swept: None,
         }
     }
 
@@ -109,7 +113,8 @@ impl Tree {
             return Err(Error::NoDirectory { path });
         }
         self.may_replace(accepted, &name, "a file")?;
-        let temporary = format!(".podbay-{random:016x}.part");
+        self.sweep();
+        let temporary = parts::name(random);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let failed = |source| Error::Local {
             path: path.clone(),
@@ -120,6 +125,7 @@ impl Tree {
         let mode = Mode::from_raw_mode(accepted.mode);
         let file = openat(&directory, &temporary, flags, mode).map_err(|error| failed(error.into()))?;
         let (file, modified) = (File::from(file), accepted.modified);
+        parts::hold(&file);
         Ok(Unfinished {
             directory,
             temporary,
@@ -130,6 +136,15 @@ impl Tree {
             exact_mode: self.exact_modes.then_some(accepted.mode),
             finished: false,
         })
+    }
+
+    /// Removes what a copy that was killed has left in the innermost open directory; once, as long as it is that one.
+    fn sweep(&mut self) {
+        let here = fstat(self.last()).ok().map(|stat| (stat.st_dev, stat.st_ino));
+        if here.is_some() && here != self.swept {
+            parts::sweep(self.last());
+            self.swept = here;
+        }
     }
 
     /// Makes a symbolic link to `target`, in place of any file or link that has its name. `random` makes its temporary name.
@@ -143,7 +158,7 @@ impl Tree {
             });
         };
         self.may_replace(accepted, &name, WANTED)?;
-        let (directory, temporary) = (self.last(), format!(".podbay-{random:016x}.part"));
+        let (directory, temporary) = (self.last(), parts::name(random));
         let made = symlinkat(target, directory, &temporary).and_then(|()| {
             renameat(directory, &temporary, directory, &name).inspect_err(|_| {
                 // What went wrong is told; that a link to nowhere stays is not worse.

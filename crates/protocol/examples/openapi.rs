@@ -356,6 +356,7 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
                 path_of("The directory or file."),
                 query("name", "string", false, "What the first member is called; without one, ./"),
                 query("skip_links", "boolean", false, "Whether symbolic links are left out, in place of being sent as links."),
+                query("tell_left", "boolean", false, "Whether what can't be read is left out and told in a global header at the archive's end (records PODBAY.left and PODBAY.left.more), in place of ending the archive."),
                 query("keep_link", "boolean", false, "Whether what is at the path is sent as a link if it is one, in place of being followed."),
                 query("offset", "integer", false, "With sha256: how many bytes of the archive the client has; the rest is sent, with the hash of the whole."),
                 query("sha256", "string", false, "The hash of these, in hexadecimal: where the tree is another one, the answer is 409."),

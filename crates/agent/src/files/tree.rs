@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use podbay_archive::{
-    Closed, Destination, Extraction, Limits, Links, Policy, Report, Sink, Source, Stopped, tar::Owner,
+    Closed, Destination, Extraction, Faults, Limits, Links, Policy, Report, Sink, Source, Stopped, tar::Owner,
 };
 use podbay_protocol::agent::files::TreeWritten;
 use podbay_protocol::hex::to_hex;
@@ -55,6 +55,8 @@ pub struct PackOrder {
     pub keep_link: bool,
     /// Whether links are left out.
     pub skip_links: bool,
+    /// Whether what can't be read is left out, and told at the end of the archive; else it ends that.
+    pub tell_left: bool,
     /// How much of the archive the reader has, in bytes, and its hash: lower-case hexadecimal SHA-256.
     pub resumed: Option<(u64, String)>,
 }
@@ -67,6 +69,7 @@ pub async fn pack(disk: &Disk, order: PackOrder) -> Result<Packing, FileError> {
         name,
         keep_link,
         skip_links,
+        tell_left,
         resumed,
     } = order;
     let permit = disk.packer().await?;
@@ -102,6 +105,7 @@ pub async fn pack(disk: &Disk, order: PackOrder) -> Result<Packing, FileError> {
             follow: !keep_link,
             limits: LIMITS,
             skip_links,
+            faults: if tell_left { Faults::Tell } else { Faults::End },
             owner: Owner::default(),
         };
         let last = match source.pack(&packing, &mut sink) {
@@ -296,6 +300,8 @@ impl Unpacking {
             links,
             bytes,
             skipped,
+            // Whoever packed it has told it.
+            left: _,
         } = report;
         Ok(TreeWritten {
             files,

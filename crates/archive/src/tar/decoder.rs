@@ -4,6 +4,7 @@ use tokio_tar::{EntryType, Header};
 
 use super::pax::Extension;
 use super::{BLOCK, Entry, EntryKind, Event};
+use crate::left::LeftOut;
 
 /// Bytes of a long name or an extended header at most. The longest path that is accepted (256 components of 255
 /// bytes) has 64 KiB; extended attributes, which are ignored, may come along.
@@ -48,6 +49,8 @@ pub struct Decoder {
     /// What was said ahead of the next entry.
     ahead: Ahead,
     globals: u32,
+    /// What the sender says it left out.
+    left: LeftOut,
 }
 
 #[derive(Debug)]
@@ -141,6 +144,11 @@ impl Decoder {
                 }
             }
         }
+    }
+
+    /// What the sender of the archive says it left out, up to here.
+    pub fn take_left(&mut self) -> LeftOut {
+        std::mem::take(&mut self.left)
     }
 
     /// Says that there is no more input: an error unless the archive was whole.
@@ -245,7 +253,10 @@ impl Decoder {
             Metadata::Extension => self.ahead.extension.replace(parse(&bytes)?).is_some(),
             Metadata::Global => {
                 self.globals += 1;
-                if !parse(&bytes)?.is_harmless() {
+                let extension = parse(&bytes)?;
+                let is_harmless = extension.is_harmless();
+                self.left.extend(extension.left);
+                if !is_harmless {
                     return Err(Malformed::Extension("it names or sizes all entries at once"));
                 }
                 self.globals > GLOBALS_LIMIT

@@ -2,7 +2,8 @@
 
 use tokio_tar::{EntryType, Header};
 
-use super::BLOCK;
+use super::{BLOCK, pax};
+use crate::left::LeftOut;
 
 /// tar's default record: readers get the archive in pieces of it, and GNU tar pads to it.
 const RECORD: u64 = 20 * BLOCK as u64;
@@ -79,6 +80,25 @@ pub fn header(member: &Member<'_>) -> Vec<u8> {
     header.set_cksum();
     blocks.extend(header.as_bytes());
     blocks
+}
+
+/// The blocks that tell what is not in the archive: a global header, which readers that do not know it pass over.
+pub fn left_out(left: &LeftOut) -> Vec<u8> {
+    if left.is_empty() {
+        return Vec::new();
+    }
+    let records = pax::left_out(left);
+    let size = records.len() as u64;
+    let mut header = Header::new_gnu();
+    fits(&mut header.as_old_mut().name, b"././@PodbayLeft");
+    header.set_entry_type(EntryType::XGlobalHeader);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    [header.as_bytes().as_slice(), &records, padding(size)].concat()
 }
 
 /// The zeros after `size` bytes of data.

@@ -12,7 +12,7 @@ mod pax;
 
 pub use decoder::Decoder;
 pub use decoder::Malformed;
-pub use encoder::{Member, MemberKind, Owner, end_of_archive, header, padding};
+pub use encoder::{Member, MemberKind, Owner, end_of_archive, header, left_out, padding};
 pub use entry::{Entry, EntryKind, Event};
 
 /// The unit of the format, in bytes.

@@ -1,5 +1,40 @@
 //! Records of a pax extended header: `LENGTH KEY=VALUE\n`, the length counting all of the record.
 
+use crate::left::{Left, LeftOut};
+
+/// An entry that its sender left out: its name, a NUL, and why. In a global header at the end of the archive; who does not know it reads
+/// over it, as pax(1) has it.
+const LEFT: &[u8] = b"PODBAY.left";
+/// How many more were left out.
+const LEFT_MORE: &[u8] = b"PODBAY.left.more";
+/// Bytes of an entry's name and reason that are told, at most.
+const LEFT_LIMIT: usize = 4096;
+
+/// The records that tell what was left out.
+pub(super) fn left_out(left: &LeftOut) -> Vec<u8> {
+    let mut records = Vec::new();
+    for Left { entry, reason } in left.named() {
+        let mut value = format!("{entry}\0{reason}").into_bytes();
+        value.truncate(LEFT_LIMIT);
+        records.extend(record(LEFT, &value));
+    }
+    let more = left.total() - left.named().len() as u64;
+    if more > 0 {
+        records.extend(record(LEFT_MORE, more.to_string().as_bytes()));
+    }
+    records
+}
+
+/// A record, whose length counts its own digits.
+fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let rest = [b" ".as_slice(), key, b"=", value, b"\n"].concat();
+    let mut length = rest.len() + 1;
+    while length != rest.len() + length.to_string().len() {
+        length += 1;
+    }
+    [length.to_string().as_bytes(), &rest].concat()
+}
+
 /// What is used of an extended header; everything else in it (owners, times, extended attributes) is ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extension {
@@ -9,6 +44,8 @@ pub(super) struct Extension {
     pub link: Option<Vec<u8>>,
     /// `size`, in bytes. It replaces the header's field, which is too small for 8 GiB.
     pub size: Option<u64>,
+    /// What the archive lacks: see [`LEFT`].
+    pub left: LeftOut,
     /// Whether any `GNU.sparse.*` is there: the data is not the file's then.
     pub sparse: bool,
 }
@@ -30,6 +67,12 @@ impl Extension {
             match &pair[..equals] {
                 b"path" => extension.path = Some(value.to_vec()),
                 b"linkpath" => extension.link = Some(value.to_vec()),
+                LEFT => {
+                    let text = String::from_utf8_lossy(value);
+                    let (entry, reason) = text.split_once('\0').unwrap_or((&text, ""));
+                    extension.left.push(entry.to_owned(), reason.to_owned());
+                }
+                LEFT_MORE => extension.left.count(decimal(value)?),
                 b"size" => extension.size = Some(decimal(value)?),
                 key if key.starts_with(b"GNU.sparse.") => extension.sparse = true,
                 _ => {}
@@ -41,7 +84,14 @@ impl Extension {
 
     /// Whether it says nothing of what an entry is.
     pub(super) fn is_harmless(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            path,
+            link,
+            size,
+            left: _,
+            sparse,
+        } = self;
+        path.is_none() && link.is_none() && size.is_none() && !sparse
     }
 }
 
@@ -67,6 +117,21 @@ mod tests {
         assert!(!extension.sparse && !extension.is_harmless());
         assert!(Extension::parse(b"18 comment=abcdef\n").unwrap().is_harmless());
         assert!(Extension::parse(b"22 GNU.sparse.major=1\n").unwrap().sparse);
+    }
+
+    #[test]
+    fn what_was_left_out_is_read_as_it_was_told() {
+        let mut left = LeftOut::default();
+        for number in 0..150 {
+            left.push(
+                format!("d/{number}{}", "x".repeat(number)),
+                "permission denied".to_owned(),
+            );
+        }
+        let extension = Extension::parse(&left_out(&left)).unwrap();
+        assert!(extension.is_harmless());
+        assert_eq!(extension.left, left);
+        assert_eq!((left.named().len(), left.total()), (100, 150));
     }
 
     #[test]

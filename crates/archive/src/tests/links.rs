@@ -111,3 +111,66 @@ fn nothing_may_be_in_it_and_modes_are_the_archives() {
     };
     assert_eq!((mode("d"), mode("d/f")), (0o777, 0o666));
 }
+
+/// Links that lead to what is in the copy, in whatever order they come and wherever other links lead to.
+#[test]
+fn a_link_is_inside_if_it_goes_up_no_further_than_the_copy_s_root_and_only_at_first() {
+    for (name, target, inside) in [
+        ("r/l", "f", true),
+        ("r/l", "./d//f", true),
+        ("r/l", ".", true),
+        ("r/d/l", "../f", true),
+        ("r/d/e/l", "../../f", true),
+        ("r/l", "nowhere/at/all", true),
+        ("r/l", "/etc/passwd", false),
+        ("r/l", "..", false),
+        ("r/l", "../r/f", false),
+        ("r/d/l", "../../f", false),
+        // Where `up` is a link to the directory above, this leads out of the copy.
+        ("r/l", "d/up/../../x", false),
+        ("r/d/l", "../d/../f", false),
+        ("r/l", "", false),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let archive = Archive::default()
+            .directory("r")
+            .directory("r/d")
+            .directory("r/d/e")
+            .file("r/f", b"f")
+            .link(name, b'2', target)
+            .file("r/z", b"z")
+            .end();
+        let policy = Policy::new(Some(b"r"), LIMITS, Links::Inside);
+        let destination = Destination::find(&place.path().join("to"), Some("r".as_ref())).unwrap();
+        let mut extraction = Extraction::new(policy, destination);
+        extraction.feed(&archive).unwrap();
+        let report = extraction.finish().unwrap().commit().unwrap();
+        assert_eq!(
+            (report.links == 1, report.left.is_empty()),
+            (inside, inside),
+            "{name} {target}"
+        );
+        assert_eq!(report.files, 2, "what comes after it is copied");
+        let at = place.path().join("to").join(name.strip_prefix("r/").unwrap());
+        assert_eq!(at.is_symlink(), inside, "{name} {target}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_itself_is_no_link() {
+    let place = tempfile::tempdir().unwrap();
+    let archive = Archive::default().link("r", b'2', "f").end();
+    let policy = Policy::new(Some(b"r"), LIMITS, Links::Inside);
+    let destination = Destination::find(&place.path().join("to"), Some("r".as_ref())).unwrap();
+    let error = Extraction::new(policy, destination).feed(&archive).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                reason: Refusal::Symlink { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::os::unix::fs::symlink;
 
 use crate::Error;
+use crate::Faults;
 use crate::packing::{Closed, Packed, Packing, Sink, Source, Stopped};
 use crate::policy::Limits;
 use crate::tar::Owner;
@@ -32,6 +33,7 @@ fn packing(limits: Limits) -> Packing<'static> {
         follow: true,
         limits,
         skip_links: false,
+        faults: Faults::End,
         owner: Owner { uid: 1000, gid: 7 },
     }
 }

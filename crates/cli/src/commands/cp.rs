@@ -31,7 +31,7 @@ pub(crate) struct CpArgs {
     /// Said for others' sake: a directory is copied with all that is in it, always
     #[arg(short, long)]
     recursive: bool,
-    /// Leave links out; without, they go into a session as links, and out of one they are an error
+    /// Leave links out; without, they go into a session as links, and out of one those that lead to what is copied do
     #[arg(long)]
     skip_links: bool,
     /// Copy no more than so much: bytes, or with a unit (500M, 10Gi)
@@ -49,7 +49,8 @@ Examples:
 
   podbay cp demo:/workspace/data other:/workspace/        from one session to another
 
-Through the session's agent, whatever the image has: a file is there when it is whole, and a copy goes on where
+What can't be copied (a link that leads out of what is copied, a file that can't be read, a socket) is left out and named, with exit code 125;
+the rest is copied. Through the session's agent, whatever the image has: a file is there when it is whole, and a copy goes on where
 its connection broke. Without an agent the image must have tar. Nothing is written outside DESTINATION, whatever the session sends.";
 
 /// One end of a copy.

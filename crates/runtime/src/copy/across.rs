@@ -12,7 +12,7 @@ use tokio_util::io::{CopyToBytes, InspectReader, SinkWriter, StreamReader};
 use tokio_util::sync::PollSender;
 
 use super::remote::{RemotePath, RemoteTarget};
-use super::{CopyError, CopyOptions, CopyProgress, CopyReport, Failure, PIECES};
+use super::{CopyError, CopyOptions, CopyProgress, CopyReport, Failure, PIECES, whole};
 use crate::error::FileError;
 use crate::session::Session;
 use crate::transport::{ByteRange, FileKind, FileStat, FileTransport, Ownership, PutOptions, TransportError};
@@ -61,7 +61,7 @@ pub(super) async fn across(
     let links = if options.skip_links {
         Links::Skip
     } else {
-        Links::Refuse
+        Links::Inside
     };
     let policy = Policy::new(name, options.limits(), links);
     let rewriting = Rewriting::new(policy, place.name.clone(), owner.unwrap_or_default());
@@ -172,7 +172,7 @@ impl Tree<'_> {
             }
             Ok(report) => {
                 conclude(got, put)?;
-                Ok(report.into())
+                whole(report, place.directory.clone())
             }
         }
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, PollSender};
 
 use super::CopyError;
 use super::remote::RemotePath;
-use super::{CopyOptions, CopyProgress, CopyReport, Failure, PIECES};
+use super::{CopyOptions, CopyProgress, CopyReport, Failure, PIECES, whole};
 use crate::error::FileError;
 use crate::session::Session;
 use crate::transport::{ByteRange, FileKind, FileStat, FileTransport, TransportError};
@@ -96,9 +96,10 @@ pub(super) async fn download(
             let commit = spawn_blocking(move || extracted.commit())
                 .await
                 .map_err(super::interrupted)?;
-            commit
-                .map(CopyReport::from)
-                .map_err(|error| partial(error.into(), &written, place))
+            match commit {
+                Ok(report) => whole(report, place),
+                Err(error) => Err(partial(error.into(), &written, place)),
+            }
         }
     }
 }
@@ -108,7 +109,7 @@ const fn links_of(options: &CopyOptions) -> Links {
     if options.skip_links {
         Links::Skip
     } else {
-        Links::Refuse
+        Links::Inside
     }
 }
 

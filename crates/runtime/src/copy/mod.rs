@@ -51,7 +51,8 @@ const PIECES: usize = 4;
 /// How to copy.
 #[derive(Clone, Debug)]
 pub struct CopyOptions {
-    /// Leave links out. Without, symbolic links go in as links, and on the way out any link ends the copy.
+    /// Leave links out. Without, symbolic links go in as links. On the way out those that lead to what is copied itself are links too,
+    /// others are left out and told as [`CopyError::LeftOut`], and hard links end the copy.
     pub skip_links: bool,
     /// Bytes of all files at most.
     pub max_bytes: u64,
@@ -91,7 +92,7 @@ pub struct CopyReport {
     pub files: u64,
     /// Directories, those that were there before included.
     pub directories: u64,
-    /// Symbolic links; none on the way out.
+    /// Symbolic links.
     pub links: u64,
     /// Bytes of the files.
     pub bytes: u64,
@@ -110,6 +111,7 @@ impl From<Report> for CopyReport {
             links,
             bytes,
             skipped,
+            left: _,
         } = report;
         Self {
             files,
@@ -120,6 +122,23 @@ impl From<Report> for CopyReport {
             seconds: 0.0,
         }
     }
+}
+
+/// What was copied, if that is all of it; `place` is where it went.
+fn whole(report: Report, place: String) -> Result<CopyReport, Failure> {
+    if report.left.is_empty() {
+        return Ok(report.into());
+    }
+    let Report {
+        files, bytes, left, ..
+    } = report;
+    Err(CopyError::LeftOut {
+        left,
+        files,
+        bytes,
+        place,
+    }
+    .into())
 }
 
 /// Why a copy ended: of its own, or because the session can't be reached.
@@ -159,6 +178,7 @@ impl Session {
     /// name that ends with a slash and isn't there. Where the session's own user is root and its server runs as another
     /// user, the copies belong to that one, else to the session's own. Permissions and modification times are kept, owners and
     /// special mode bits are not. `local` itself is followed if it is a link; links below are copied as links.
+    /// What can't be read on this side is left out, and the copy told as [`CopyError::LeftOut`].
     /// A copy that failed may have left some of it in the session, where there is no agent; with one, a file is there when it is
     /// whole.
     pub async fn copy_to(
@@ -183,8 +203,8 @@ impl Session {
     /// A file without a size of its own (of `/proc` and `/sys`) is read to its end. A directory that has such files is
     /// refused, since `tar` would believe the sizes that they claim.
     ///
-    /// Whatever the session sends, nothing is written but files and directories below the destination; see
-    /// [`Refusal`] for what ends a copy. No link that is there is followed or written through. Each file gets
+    /// Whatever the session sends, nothing is written but files, directories and links among them below the destination; see
+    /// [`Refusal`] for what ends a copy. What the session can't read is left out, and the copy told as [`CopyError::LeftOut`]. No link that is there is followed or written through. Each file gets
     /// its name when it is whole, a file that is copied by itself when all went well.
     pub async fn copy_from(
         &self,

@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use podbay_archive::{Closed, Error as ArchiveError, Packed, Packing, Sink, Source, SourceFile, Stopped};
+use podbay_archive::{
+    Closed, Error as ArchiveError, Faults, Packed, Packing, Sink, Source, SourceFile, Stopped,
+};
 use podbay_protocol::agent::files::TransferId;
 use podbay_protocol::hex::to_hex;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::io::{InspectReader, StreamReader};
 
 use super::remote::{RemotePath, RemoteTarget};
-use super::{CopyOptions, CopyReport, Failure, PIECES};
+use super::{CopyOptions, CopyReport, Failure, PIECES, whole};
 use crate::error::FileError;
 use crate::session::Session;
 use crate::transport::{FileTransport, Ownership, PutOptions};
@@ -70,6 +72,7 @@ pub(super) async fn upload(
             follow: true,
             limits,
             skip_links,
+            faults: Faults::Leave,
             owner: owner.unwrap_or_default(),
         };
         let packed = source.pack(&packing, &mut sink);
@@ -95,7 +98,7 @@ pub(super) async fn upload(
         }
         Ok(Packed { report, .. }) => {
             put?;
-            Ok(report.into())
+            whole(report, path.text)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a copy failed.
 
-use podbay_archive::Error as ArchiveError;
+use podbay_archive::{Error as ArchiveError, Left, LeftOut};
 use podbay_protocol::ErrorCode;
 
 use super::files::FileError;
@@ -40,6 +40,21 @@ pub enum CopyError {
     /// The files of the session could not be read or written.
     #[error(transparent)]
     Files(#[from] FileError),
+    /// Some of a directory could not be copied; all the rest was.
+    #[error(
+        "{files} files ({bytes} bytes) were written to {place}, and this was left out: {}",
+        listed(left)
+    )]
+    LeftOut {
+        /// What, and why.
+        left: LeftOut,
+        /// Files that were copied.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// Where they are.
+        place: String,
+    },
     /// A directory was copied in part; what was written whole is still there.
     #[error("only {files} files ({bytes} bytes) were written to {place}")]
     Partial {
@@ -70,6 +85,7 @@ impl CopyError {
             | Self::NoRemoteSource { .. }
             | Self::NoRemoteDirectory { .. }
             | Self::RemoteNotDirectory { .. } => ErrorCode::InvalidRequest,
+            Self::LeftOut { .. } => ErrorCode::Runtime,
             Self::Partial { source, .. } => source.code(),
         }
     }
@@ -80,5 +96,19 @@ impl CopyError {
             Self::Partial { source, .. } => source.root(),
             other => other,
         }
+    }
+}
+
+/// Entries that are named in a message; the rest are counted.
+const LISTED: usize = 10;
+
+fn listed(left: &LeftOut) -> String {
+    let named = left.named().iter().take(LISTED);
+    let named: Vec<String> = named
+        .map(|Left { entry, reason }| format!("{entry} ({reason})"))
+        .collect();
+    match left.total() - named.len() as u64 {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }

@@ -41,6 +41,7 @@ pub(super) async fn pack(services: &Services, mut asked: Asked) -> Result<Answer
         name,
         keep_link: query.flag("keep_link")?,
         skip_links,
+        tell_left: query.flag("tell_left")?,
         resumed: match (query.read("offset")?, query.read::<Hash>("sha256")?) {
             (None | Some(0), None) => None,
             (Some(offset), Some(hash)) => Some((offset, hash.0)),

@@ -8,7 +8,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use super::sessions::open;
-use crate::copy::{ArchiveError, CopyError, CopyOptions, Refusal};
+use crate::copy::{CopyError, CopyOptions};
 use crate::error::FileError;
 
 /// Everything below a directory: mode, and content, target or nothing.
@@ -165,50 +165,93 @@ async fn a_file_gets_the_name_it_is_given() {
 }
 
 #[tokio::test]
-async fn links_go_in_and_do_not_come_out() {
+async fn links_within_a_copy_are_kept_and_others_are_left_out_and_told() {
     let (session, place) = open().await;
     let at = |name: &str| place.path().join(name);
-    std::fs::create_dir(at("src")).unwrap();
+    std::fs::create_dir_all(at("src/d")).unwrap();
     std::fs::write(at("src/f"), "f").unwrap();
     symlink("f", at("src/l")).unwrap();
+    symlink("../f", at("src/d/up")).unwrap();
     let copy = at("copy");
     let remote = copy.to_str().unwrap();
     let sent = session
         .copy_to(at("src"), remote, CopyOptions::default())
         .await
         .unwrap();
-    assert_eq!((sent.links, tree(&at("src")) == tree(&at("copy"))), (1, true));
+    assert_eq!((sent.links, tree(&at("src")) == tree(&at("copy"))), (2, true));
+    let received = session
+        .copy_from(remote, at("back"), CopyOptions::default())
+        .await
+        .unwrap();
+    assert_eq!((received.links, tree(&at("src")) == tree(&at("back"))), (2, true));
+    // What leads out is not written, and the rest is.
+    symlink("/etc/passwd", at("copy/absolute")).unwrap();
+    symlink("../../src", at("copy/d/out")).unwrap();
     let error = session
         .copy_from(remote, at("out"), CopyOptions::default())
         .await
         .unwrap_err();
+    let said = error.chain();
     let crate::Error::Copy { source, .. } = error else {
         panic!("{error:?}")
     };
-    let CopyError::Archive(ArchiveError::Refused { reason, .. }) = source.root() else {
+    let CopyError::LeftOut { left, files: 1, .. } = &source else {
         panic!("{source:?}")
     };
-    assert_eq!(
-        reason,
-        &Refusal::Symlink {
-            target: "f".to_owned()
-        }
+    let named: Vec<&str> = left.named().iter().map(|left| left.entry.as_str()).collect();
+    assert_eq!(left.total(), 2);
+    assert!(
+        named
+            .iter()
+            .all(|name| name.ends_with("/absolute") || name.ends_with("/d/out")),
+        "{named:?}"
     );
+    assert!(
+        said.contains("\"/etc/passwd\", which leads out of what is copied"),
+        "{said}"
+    );
+    assert_eq!(tree(&at("src")), tree(&at("out")));
     let skip = || CopyOptions {
         skip_links: true,
         ..CopyOptions::default()
     };
-    let received = session.copy_from(remote, at("out"), skip()).await.unwrap();
+    let received = session.copy_from(remote, at("none"), skip()).await.unwrap();
     assert_eq!(
-        (received.files, received.skipped),
-        (1, vec!["./copy/l".to_owned()])
+        (received.files, received.links, received.skipped.len()),
+        (1, 0, 4)
     );
     let sent = session
         .copy_to(at("src"), at("in").to_str().unwrap(), skip())
         .await
         .unwrap();
-    assert_eq!((sent.files, sent.links, sent.skipped.len()), (1, 0, 1));
-    assert!(!at("in/l").exists() && !at("out/l").exists());
+    assert_eq!((sent.files, sent.links, sent.skipped.len()), (1, 0, 2));
+    assert!(!at("in/l").exists() && !at("none/l").exists());
+    session.close().await.unwrap();
+}
+
+/// One that can't be read is left out the same way; who runs the tests may be one who reads all.
+#[tokio::test]
+async fn what_can_not_be_copied_in_is_told_and_the_rest_is_copied() {
+    let (session, place) = open().await;
+    let at = |name: &str| place.path().join(name);
+    std::fs::create_dir_all(at("src/d")).unwrap();
+    for name in ["src/a", "src/d/b", "src/z"] {
+        std::fs::write(at(name), name).unwrap();
+    }
+    let listener = std::os::unix::net::UnixListener::bind(at("src/d/socket")).unwrap();
+    let copy = at("copy");
+    let error = session
+        .copy_to(at("src"), copy.to_str().unwrap(), CopyOptions::default())
+        .await
+        .unwrap_err();
+    assert!(
+        error.chain().contains("src/d/socket (it is a socket)"),
+        "{}",
+        error.chain()
+    );
+    drop(listener);
+    std::fs::remove_file(at("src/d/socket")).unwrap();
+    assert_eq!(tree(&at("src")), tree(&copy));
     session.close().await.unwrap();
 }
 

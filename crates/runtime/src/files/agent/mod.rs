@@ -303,6 +303,7 @@ impl FileTransport for AgentFiles {
             Some(name) => format!("{target}&name={}", path::encoded(name.as_bytes())),
             None => format!("{target}&name={}&keep_link=true", path::encoded(name.as_bytes())),
         };
+        let target = format!("{target}{}", receive::TELL_LEFT);
         let receiving = async {
             let received = receive::tree(&self.connection, &target, to).await;
             received.map_err(|why| self.not_received(&joined, why))

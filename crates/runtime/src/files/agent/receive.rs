@@ -219,14 +219,28 @@ fn file_request(
     Ok(request)
 }
 
-/// Reads a tree as an archive; `target` is its path with all parameters.
+/// Has what the agent can't read left out, and told at the end of the archive.
+pub(super) const TELL_LEFT: &str = "&tell_left=true";
+
+/// Reads a tree as an archive; `target` is its path with all parameters, [`TELL_LEFT`] last where that is wanted.
 pub(super) async fn tree(connection: &AgentConnection, target: &str, to: Writer) -> Result<(), NotReceived> {
+    let mut target = target;
     let mut arriving = Arriving::new(to, ByteRange::default());
     let mut backoff = Backoff::default();
     loop {
         let (begun, before) = (Instant::now(), arriving.got);
         match archive(connection, target, &mut arriving).await {
             Ok(()) => return Ok(()),
+            // An agent of an earlier version, which does not know it and ends the archive instead.
+            Err(NotReceived::Agent(failure))
+                if arriving.got == 0
+                    && failure
+                        .refusal()
+                        .is_some_and(|refusal| refusal.code == AgentErrorCode::InvalidRequest)
+                    && target.ends_with(TELL_LEFT) =>
+            {
+                target = target.trim_end_matches(TELL_LEFT);
+            }
             Err(NotReceived::Agent(failure))
                 if before > 0
                     && failure
