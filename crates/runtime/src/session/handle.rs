@@ -146,7 +146,7 @@ impl Session {
     /// All there is to know of it.
     pub async fn describe(&self) -> Result<Description, Error> {
         match &self.place {
-            Place::Cluster(session) => session.describe().await,
+            Place::Cluster(session) => Box::pin(session.describe()).await,
             Place::Machine(session) => match session.look().await? {
                 Some(seen) => Ok(describe::describe_here(&seen)),
                 None => Err(session.not_found()),
