@@ -20,7 +20,7 @@ use podbay_exec_proxy::style::{Surroundings, choose};
 use podbay_exec_proxy::telemetry::{Exposition, Metrics};
 use podbay_manifests::SessionOwner;
 use podbay_runtime::error::chain;
-use podbay_runtime::{BackendKind, Error, Podbay, WatchPolicy};
+use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
 use secrecy::ExposeSecret as _;
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
@@ -161,7 +161,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     };
     let style = choose(&config.serve, here).map_err(|error| usage(&error))?;
     let mut limits = Limits::of(&config.serve);
-    if global.backend == BackendName::Local {
+    if of_lasting_sessions(global, &config) == Backend::Local {
         // Nobody takes over, and somebody waits for it.
         limits.linger = Duration::ZERO;
     }

@@ -297,7 +297,7 @@ impl ClusterSession {
     /// Where its sandbox is, for the [dialer](crate::Podbay::dialer). `None` if it has no pod.
     pub(crate) async fn address(&self) -> Result<Option<SandboxAddress>, Error> {
         let (record, pod) = tokio::join!(self.read_record(), self.pod());
-        self.address_of(&record?.owner(), pod?).await
+        Box::pin(self.address_of(&record?.owner(), pod?)).await
     }
 
     /// The port of its agent, and where its sandbox is, if it has a pod. `None` if it has no agent. Refused while it is paused.

@@ -43,7 +43,7 @@ impl Session {
     }
 
     pub(super) async fn agent_for(&self, operation: Operation) -> Result<AgentConnection, Error> {
-        match self.required_agent().await? {
+        match Box::pin(self.required_agent()).await? {
             Some(agent) => Ok(agent),
             None => Err(not_possible(operation)),
         }

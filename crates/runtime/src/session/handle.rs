@@ -180,7 +180,7 @@ impl Session {
     /// Where its sandbox is, for the [dialer](Podbay::dialer). `None` if it has no pod.
     pub async fn address(&self) -> Result<Option<SandboxAddress>, Error> {
         match &self.place {
-            Place::Cluster(session) => session.address().await,
+            Place::Cluster(session) => Box::pin(session.address()).await,
             Place::Machine(session) => {
                 let record = session.record().await?;
                 Ok(Some(session.address_of(&record)))

@@ -49,7 +49,7 @@ pub(in crate::transport) async fn required(
     if let Some(connection) = session.fresh_agent() {
         return Ok(Some(connection));
     }
-    let Some((port, address)) = session.agent_address().await? else {
+    let Some((port, address)) = Box::pin(session.agent_address()).await? else {
         return Ok(None);
     };
     let Some(address) = address else {
@@ -70,7 +70,7 @@ async fn find(session: &ClusterSession) -> Result<Way, Error> {
     if session.knows_its_record() && session.specification().await?.agent().port().is_none() {
         return Ok(Way::Exec(Vec::new()));
     }
-    let Some((port, Some(address))) = session.agent_address().await? else {
+    let Some((port, Some(address))) = Box::pin(session.agent_address()).await? else {
         return Ok(Way::Exec(Vec::new()));
     };
     match session.agent_at(address, port).await {
