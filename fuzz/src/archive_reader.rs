@@ -101,7 +101,7 @@ pub fn judge(archive: &[u8], terms: &Terms) -> Vec<Written> {
         let Event::Entry(entry) = event else { continue };
         match policy.decide(&entry) {
             Ok(Decision::Write(accepted)) => written.push(Written::from(accepted)),
-            Ok(Decision::Skip(_)) => {}
+            Ok(Decision::Skip(_) | Decision::Leave(..)) => {}
             Err(_) => break,
         }
     }
