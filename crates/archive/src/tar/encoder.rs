@@ -88,17 +88,7 @@ pub fn left_out(left: &LeftOut) -> Vec<u8> {
         return Vec::new();
     }
     let records = pax::left_out(left);
-    let size = records.len() as u64;
-    let mut header = Header::new_gnu();
-    fits(&mut header.as_old_mut().name, b"././@PodbayLeft");
-    header.set_entry_type(EntryType::XGlobalHeader);
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_cksum();
-    [header.as_bytes().as_slice(), &records, padding(size)].concat()
+    about_others(EntryType::XGlobalHeader, b"././@PodbayLeft", &records)
 }
 
 /// The zeros after `size` bytes of data.
@@ -130,11 +120,16 @@ fn fits(field: &mut [u8], text: &[u8]) -> bool {
     length == text.len()
 }
 
-/// An entry whose data is a name of the next one.
+/// An entry whose data is a name of the next one, which a NUL ends.
 fn long(entry_type: EntryType, text: &[u8]) -> Vec<u8> {
-    let size = text.len() as u64 + 1;
+    about_others(entry_type, b"././@LongLink", &[text, b"\0"].concat())
+}
+
+/// An entry that is no file: its data tells of other entries.
+fn about_others(entry_type: EntryType, name: &[u8], data: &[u8]) -> Vec<u8> {
+    let size = data.len() as u64;
     let mut header = Header::new_gnu();
-    fits(&mut header.as_old_mut().name, b"././@LongLink");
+    fits(&mut header.as_old_mut().name, name);
     header.set_entry_type(entry_type);
     header.set_size(size);
     header.set_mode(0o644);
@@ -142,9 +137,5 @@ fn long(entry_type: EntryType, text: &[u8]) -> Vec<u8> {
     header.set_gid(0);
     header.set_mtime(0);
     header.set_cksum();
-    let mut blocks = header.as_bytes().to_vec();
-    blocks.extend(text);
-    blocks.push(0);
-    blocks.extend(padding(size));
-    blocks
+    [header.as_bytes().as_slice(), data, padding(size)].concat()
 }
