@@ -8,6 +8,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use podbay_process::proc_fs;
+use rustix::process::Pid;
+
 use crate::lock::agent_lock;
 
 /// How often it is looked whether what was killed is gone, and how often at most.
@@ -19,7 +22,7 @@ const LOOKS: u32 = 200;
 struct Prefix {
     directory: PathBuf,
     name: String,
-    agent: u32,
+    agent: Pid,
 }
 
 impl Prefix {
@@ -28,6 +31,7 @@ impl Prefix {
         let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
         let name = path.file_name()?.to_str()?;
         let agent = name.strip_prefix("podbay-")?.strip_suffix('-')?.parse().ok()?;
+        let agent = Pid::from_raw(agent)?;
         path.is_absolute().then(|| Self {
             directory: path.parent().unwrap_or(path).to_owned(),
             name: name.to_owned(),
@@ -62,10 +66,8 @@ pub(crate) fn remove_left(directory: &Path) -> usize {
 }
 
 /// Whether there is such a process that has not ended.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+fn is_alive(pid: Pid) -> bool {
+    proc_fs::process(pid).is_some_and(|process| !process.dead)
 }
 
 #[expect(clippy::disallowed_methods, reason = "it runs on a thread that may block")]
@@ -127,7 +129,11 @@ mod tests {
         let read = Prefix::read(b"/sys/fs/cgroup/a/podbay-17-").unwrap();
         assert_eq!(
             (read.directory.as_path(), read.name.as_str(), read.agent),
-            (Path::new("/sys/fs/cgroup/a"), "podbay-17-", 17)
+            (
+                Path::new("/sys/fs/cgroup/a"),
+                "podbay-17-",
+                Pid::from_raw(17).unwrap()
+            )
         );
         for text in [
             "",
