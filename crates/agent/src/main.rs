@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use podbay_agent::bridge::{self, BridgeError};
-use podbay_agent::init::run_main_command;
+use podbay_agent::init::{block_faults_of_others, run_main_command};
 use podbay_agent::log::Level;
 use podbay_agent::serve::{self, ServeError};
 use podbay_agent::supervise::supervise;
@@ -78,7 +78,8 @@ fn init_arguments(words: &[OsString]) -> Option<(Duration, Vec<OsString>)> {
 
 fn init(grace: Duration, argv: Vec<OsString>) -> ExitCode {
     Level::from_environment().install();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = block_faults_of_others()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     match runtime {
         Ok(runtime) => runtime.block_on(run_main_command(Path::new(OWN_PROGRAM), argv, grace)),
         Err(error) => complain(&format!("podbay-agent: {error}")),

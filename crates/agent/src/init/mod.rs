@@ -3,7 +3,7 @@
 //! ```text
 //!   children       all children of this program, and the thread that waits for them
 //!   limits         how many descriptors may be open
-//!   signals        what ends the sandbox, and what is passed on
+//!   signals        what ends the sandbox, what is passed on, and what is not let in
 //!   main_command   an image's own program below this one
 //! ```
 
@@ -15,4 +15,4 @@ mod signals;
 pub use children::{ChildEnd, Children, Spawned};
 pub use limits::raise_open_files;
 pub use main_command::run_main_command;
-pub use signals::EndingSignals;
+pub use signals::{EndingSignals, block_faults_of_others};

@@ -2,7 +2,22 @@
 
 use std::io;
 
+use nix::sys::signal::{SigSet, Signal as NixSignal};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Keeps SIGSEGV and SIGBUS that other processes send from being delivered. To be called before any thread is started: the threads
+/// that this one starts have its mask.
+///
+/// PID 1 gets no signal that it has no handler for (pid_namespaces(7)), but the standard library has one for these two, which tells of
+/// overflowed stacks. It takes each for a fault of this process: one that arrives while a thread is being started, or while
+/// the other is handled, makes it abort. A real fault ends the process also where its signal is blocked (sigprocmask(2)).
+/// What this process starts has neither blocked: the standard library empties the mask for it.
+pub fn block_faults_of_others() -> io::Result<()> {
+    let mut faults = SigSet::empty();
+    faults.add(NixSignal::SIGSEGV);
+    faults.add(NixSignal::SIGBUS);
+    Ok(faults.thread_block()?)
+}
 
 /// Signals that end the sandbox. While one listens for them they don't end this program by themselves.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 pub use arguments::{Arguments, WrongArguments};
 
 use crate::action::ActionSettings;
-use crate::init::{Children, EndingSignals, raise_open_files};
+use crate::init::{Children, EndingSignals, block_faults_of_others, raise_open_files};
 use crate::key::handover::{self, Sources};
 use crate::key::protect::protect_process;
 use crate::key::source::VARIABLES;
@@ -86,6 +86,7 @@ pub fn run(words: Vec<OsString>) -> Result<ExitCode, ServeError> {
     })?;
     let address = server::address(arguments.port, key.is_some(), arguments.address)?;
     protect_process(arguments.no_new_privileges).map_err(system("protecting this process from others"))?;
+    block_faults_of_others().map_err(system("blocking signals"))?;
     let open_files = raise_open_files().map_err(system("raising the limit of open files"))?;
     let workers = std::thread::available_parallelism().map_or(1, |count| count.get().min(WORKERS));
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -195,6 +195,25 @@ fn a_signal_ends_the_sandbox_within_the_grace_period() {
 }
 
 #[test]
+fn faults_that_others_send_do_not_end_init() {
+    let text = "for n in 1 2 3; do kill -SEGV 1; kill -BUS 1; done; grep SigBlk /proc/self/status; exit 9";
+    let Some(mut command) = init(&["sh", "-c", text]) else {
+        return;
+    };
+    let output = command.output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        (output.status.code(), out.as_str()),
+        (Some(9), "SigBlk:\t0000000000000000\n")
+    );
+    // As a process that is not PID 1, which is not spared what it has no handler for.
+    let mut command = Command::new(AGENT);
+    command.args(["init", "--", "sh", "-c"]);
+    let text = "init=$(cut -d' ' -f4 /proc/$PPID/stat); for n in 1 2 3; do kill -SEGV $init; kill -BUS $init; done; exit 9";
+    assert_eq!(command.arg(text).status().unwrap().code(), Some(9));
+}
+
+#[test]
 fn other_signals_are_passed_on() {
     let text = "trap 'echo usr1; exit 9' USR1; echo ready; while :; do sleep 0.01; done";
     let Some(mut command) = init(&["sh", "-c", text]) else {

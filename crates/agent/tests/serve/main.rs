@@ -188,6 +188,26 @@ fn a_signal_ends_all_processes_and_then_the_server() {
     assert!(!std::fs::exists(format!("/proc/{pid}")).unwrap());
 }
 
+/// The standard library's handler of these two aborts where one comes at the wrong moment, and the next has no handler.
+#[test]
+fn faults_that_others_send_do_not_end_the_server_and_commands_get_theirs() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let served = Served::start(command(&[]).env("SESSION_API_KEY", KEY).stdin(Stdio::null()));
+    let pid = Pid::from_raw(served.child.id().try_into().unwrap()).unwrap();
+    for signal in [Signal::SEGV, Signal::BUS, Signal::SEGV, Signal::BUS] {
+        kill_process(pid, signal).unwrap();
+        assert_eq!(served.ask("GET", "/podbay/v1/processes", KEY, "").0, 200);
+    }
+    let found = run(
+        &served,
+        "own",
+        "grep SigBlk /proc/self/status; sh -c 'kill -SEGV $$'; echo $?",
+    );
+    assert!(found.contains("SigBlk:\t0000000000000000"), "{found}");
+    assert!(found.contains("139"), "{found}");
+}
+
 /// One that is started ahead knows nothing, and goes with the server, however that ends.
 #[test]
 fn the_supervisor_that_waits_ends_with_the_server() {
