@@ -1,10 +1,10 @@
 //! A session's pod: what is kept of it, and which of several counts.
 //!
 //! A pod as the API has it takes some 30 KB of memory, most of it what we sent ourselves; thousands of sessions that
-//! start at once keep only what decisions depend on.
+//! start at once keep only what decisions depend on. Its labels are none of that: what finds it by them does so as it comes.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodStatus, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podbay_manifests::Owner;
 use podbay_manifests::pod::CONTAINER;
@@ -19,7 +19,6 @@ pub(crate) fn outline(pod: Pod) -> Pod {
         creation_timestamp,
         deletion_timestamp,
         deletion_grace_period_seconds,
-        labels,
         owner_references,
         ..
     } = pod.metadata;
@@ -32,7 +31,6 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             creation_timestamp,
             deletion_timestamp,
             deletion_grace_period_seconds,
-            labels,
             owner_references,
             ..ObjectMeta::default()
         },
@@ -45,8 +43,24 @@ pub(crate) fn outline(pod: Pod) -> Pod {
             init_containers: kept(spec.init_containers.into_iter().flatten().map(name_and_policy)),
             ..PodSpec::default()
         }),
-        status: pod.status,
+        status: pod.status.map(without_what_was_asked),
     }
+}
+
+/// The status without what the kubelet repeats in it of the specification, which is most of it on a real node.
+fn without_what_was_asked(mut status: PodStatus) -> PodStatus {
+    let of_containers = [
+        &mut status.container_statuses,
+        &mut status.init_container_statuses,
+    ];
+    for container in of_containers.into_iter().flatten().flatten() {
+        container.allocated_resources = None;
+        container.allocated_resources_status = None;
+        container.resources = None;
+        container.user = None;
+        container.volume_mounts = None;
+    }
+    status
 }
 
 /// The list, in memory of its own: collected in place, it would keep all the room of the list it was made from, and a
@@ -117,6 +131,34 @@ mod tests {
     use k8s_openapi::api::core::v1::PersistentVolumeClaimVolumeSource;
 
     use super::*;
+
+    #[test]
+    fn an_outline_keeps_neither_labels_nor_what_the_kubelet_repeats() {
+        let status = |repeated: bool| ContainerStatus {
+            name: CONTAINER.to_owned(),
+            image: "debian:12".to_owned(),
+            ready: true,
+            allocated_resources: repeated.then(Default::default),
+            resources: repeated.then(Default::default),
+            user: repeated.then(Default::default),
+            volume_mounts: repeated.then(Vec::new),
+            ..ContainerStatus::default()
+        };
+        let pod = |repeated: bool| Pod {
+            metadata: ObjectMeta {
+                name: Some("p".to_owned()),
+                labels: repeated.then(|| [("app".to_owned(), "x".to_owned())].into()),
+                ..ObjectMeta::default()
+            },
+            status: Some(PodStatus {
+                container_statuses: Some(vec![status(repeated)]),
+                init_container_statuses: Some(vec![status(repeated)]),
+                ..PodStatus::default()
+            }),
+            ..Pod::default()
+        };
+        assert_eq!(outline(pod(true)), pod(false));
+    }
 
     /// Of thousands of sessions each keeps one.
     #[test]

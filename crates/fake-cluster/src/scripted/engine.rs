@@ -33,6 +33,8 @@ pub(super) struct Engine {
     pub(super) timers: Timers<Due>,
     /// Newest last; the newest that matches counts.
     pub(super) scripts: Vec<ScriptRule>,
+    /// What happens to a pod that none of them is for.
+    pub(super) usual: Arc<Script>,
     pub(super) claim_rules: Vec<ClaimRule>,
     pub(super) exec_rules: Vec<ExecRule>,
     pub(super) port_rules: Vec<PortRule>,
@@ -85,6 +87,7 @@ impl Engine {
             events: EventLog::default(),
             timers: Timers::new(),
             scripts: Vec::new(),
+            usual: Arc::default(),
             claim_rules: Vec::new(),
             exec_rules: Vec::new(),
             port_rules: Vec::new(),

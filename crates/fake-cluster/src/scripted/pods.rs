@@ -97,7 +97,7 @@ impl Engine {
     /// Takes a new pod on.
     fn adopt(&mut self, pod: &Pod) {
         let script = self.scripts.iter().rev().find_map(|rule| rule(pod));
-        let script = Arc::new(script.unwrap_or_default());
+        let script = script.map_or_else(|| Arc::clone(&self.usual), Arc::new);
         let uid = pod.metadata.uid.clone().unwrap_or_default();
         let none = PodSpec::default();
         let spec = pod.spec.as_ref().unwrap_or(&none);
@@ -135,11 +135,13 @@ impl Engine {
     }
 
     fn set_next_stage(&mut self, uid: &str) {
-        let Some(run) = self.pods.get(uid) else { return };
+        let Some(run) = self.pods.get_mut(uid) else { return };
         if let Some((delay, _)) = run.plan.front() {
             let (delay, plan) = (*delay, run.plans);
             let uid = uid.to_owned();
             self.later(delay, Due::Stage { uid, plan });
+        } else {
+            run.plan.shrink_to_fit(); // There may be thousands of pods that are through.
         }
     }
 
