@@ -77,6 +77,11 @@ impl Sessions {
         lock::socket(&self.directory(name))
     }
 
+    /// Where VS Code of a session is reached, which its agent starts.
+    pub fn vscode_socket(&self, name: &SessionName) -> PathBuf {
+        self.socket(name).with_file_name("vscode")
+    }
+
     /// What the agent of a session complains of.
     pub fn log(&self, name: &SessionName) -> PathBuf {
         lock::log(&self.directory(name))

@@ -6,15 +6,16 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use podbay_protocol::{ProcessId, ProcessSpec, Retention};
-use tokio::net::TcpStream;
+use podbay_protocol::{ProcessId, ProcessSpec, Retention, Signal, SignalTarget};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::process::Processes;
 
@@ -24,8 +25,15 @@ const ROOT: &str = "/openhands/.openvscode-server";
 const TOKEN_FILE: &str = "vscode-token";
 /// How long it is waited for: a client waits for 10 s.
 const READY: Duration = Duration::from_secs(8);
+/// How long another that listens there is waited for: what code-server started ends 5 s after it.
+const FREE: Duration = Duration::from_secs(2);
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A connection to it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Which VS Code is started, and how.
 #[derive(Clone, Debug)]
@@ -39,6 +47,8 @@ pub struct VsCodeSettings {
     pub address: IpAddr,
     /// The port that it listens on. By default 8081, OpenHands' own.
     pub port: u16,
+    /// The socket that it listens on in place of a port.
+    pub socket: Option<PathBuf>,
     /// The path below which it serves; `/` if there is none.
     pub base_path: Option<String>,
     /// The directory that it is started in.
@@ -54,6 +64,7 @@ impl Default for VsCodeSettings {
             path: None,
             address: Ipv4Addr::UNSPECIFIED.into(),
             port: 8081,
+            socket: None,
             base_path: None,
             directory: None,
             private: std::env::temp_dir(),
@@ -103,6 +114,12 @@ impl VsCode {
         {
             return Some(running.token.clone());
         }
+        if let Some(former) = current.running.take() {
+            // What it left behind may hold the port.
+            self.processes
+                .signal(&former.id, Signal::KILL, SignalTarget::Tree)
+                .ok();
+        }
         let program = find(&self.settings, is_program)?;
         let token = format!("{:032x}", rand::random::<u128>());
         current.started += 1;
@@ -134,7 +151,7 @@ impl VsCode {
         self.processes.info(id).is_some_and(|info| info.end.is_none())
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts it and waits until it answers.
     async fn start(&self, name: &str, program: &Program, token: &str) -> io::Result<ProcessId> {
         let id: ProcessId = name.parse().map_err(io::Error::other)?;
         let file = self.settings.private.join(format!("{TOKEN_FILE}-{name}"));
@@ -145,33 +162,75 @@ impl VsCode {
             .directory
             .as_ref()
             .map(|directory| directory.display().to_string());
+        self.is_free().await?;
         match program {
             Program::OpenVsCode(_) => write_private(&file, token)?,
-            Program::CodeServer(_) => spec.environment = [("PASSWORD", token)].into_iter().collect(),
+            Program::CodeServer(_) => {
+                write_private(&file, &format!("password: \"{token}\"\n"))?;
+                // The image's own would count more than the file; with the last one it would start nothing.
+                spec.environment = ["PASSWORD", "HASHED_PASSWORD", "VSCODE_IPC_HOOK_CLI"]
+                    .map(|name| (name, ""))
+                    .into_iter()
+                    .collect();
+            }
         }
-        let listens = match self.processes.start(spec) {
-            Ok(_) => self.listens(&id).await,
+        let answers = match self.processes.start(spec) {
+            Ok(_) => self.answers(&id).await,
             Err(refused) => Err(io::Error::other(refused)),
         };
-        if matches!(program, Program::OpenVsCode(_)) {
+        if !matches!(answers, Ok(false)) {
             fs::remove_file(&file).ok(); // It has been read, or nobody will.
         }
-        listens.map(|()| id)
+        answers.map(|_| id)
     }
 
-    async fn listens(&self, id: &ProcessId) -> io::Result<()> {
-        let deadline = Instant::now() + READY;
-        let port = (Ipv4Addr::LOCALHOST, self.settings.port);
-        while TcpStream::connect(port).await.is_err() {
-            if !self.lives(id) {
-                return Err(io::Error::other("it ended before it listened"));
-            }
+    /// Nobody else may be taken for it.
+    async fn is_free(&self) -> io::Result<()> {
+        let deadline = Instant::now() + FREE;
+        while self.connect().await.is_ok() {
             if Instant::now() >= deadline {
-                return Ok(()); // It is slow; the browser can try again.
+                return Err(io::Error::other("another program listens there"));
             }
             sleep(LOOK).await;
         }
+        if let Some(socket) = &self.settings.socket {
+            fs::remove_file(socket).ok(); // OpenVSCode Server doesn't replace one.
+        }
         Ok(())
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        if let Some(socket) = &self.settings.socket {
+            return Ok(Box::new(UnixStream::connect(socket).await?));
+        }
+        let address = match self.settings.address {
+            IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
+        Ok(Box::new(TcpStream::connect((address, self.settings.port)).await?))
+    }
+
+    /// Asks it for something, whatever that is: OpenVSCode Server listens first, and only then reads the file with its token.
+    async fn ask(&self) -> io::Result<()> {
+        let mut stream = self.connect().await?;
+        stream.write_all(b"GET /version HTTP/1.0\r\n\r\n").await?;
+        stream.read_u8().await.map(drop)
+    }
+
+    /// Whether it answers. It is slow if not; the browser can try again.
+    async fn answers(&self, id: &ProcessId) -> io::Result<bool> {
+        let deadline = Instant::now() + READY;
+        while !matches!(timeout_at(deadline, self.ask()).await, Ok(Ok(()))) {
+            if !self.lives(id) {
+                return Err(io::Error::other("it ended before it answered"));
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(LOOK).await;
+        }
+        Ok(true)
     }
 }
 
@@ -201,32 +260,44 @@ fn is_program(path: &Path) -> bool {
 
 /// Its words. The token is in none of them: everybody sees these.
 fn argv(program: &Program, settings: &VsCodeSettings, token_file: &Path) -> Vec<String> {
-    let (address, port) = (settings.address, settings.port);
+    let place = |socket: &str| match &settings.socket {
+        Some(path) => vec![socket.to_owned(), path.display().to_string()],
+        None => vec![
+            "--host".to_owned(),
+            settings.address.to_string(),
+            "--port".to_owned(),
+            settings.port.to_string(),
+        ],
+    };
     match program {
         Program::OpenVsCode(program) => {
             let mut words = vec![
                 program.display().to_string(),
-                "--host".to_owned(),
-                address.to_string(),
-                "--port".to_owned(),
-                port.to_string(),
                 "--connection-token-file".to_owned(),
                 token_file.display().to_string(),
                 "--disable-workspace-trust".to_owned(),
             ];
+            words.extend(place("--socket-path"));
             if let Some(base_path) = &settings.base_path {
                 words.extend(["--server-base-path".to_owned(), base_path.clone()]);
             }
             words
         }
-        Program::CodeServer(program) => vec![
-            program.display().to_string(),
-            "--bind-addr".to_owned(),
-            format!("{address}:{port}"),
-            "--auth".to_owned(),
-            "password".to_owned(),
-            "--disable-telemetry".to_owned(),
-        ],
+        Program::CodeServer(program) => {
+            // A file of our own: the image's may want a socket, TLS or another password. `PORT` and `CODE_SERVER_HOST` count more
+            // than `--bind-addr`, and less than these.
+            let mut words = vec![
+                program.display().to_string(),
+                "--config".to_owned(),
+                token_file.display().to_string(),
+                "--auth".to_owned(),
+                "password".to_owned(),
+                "--disable-telemetry".to_owned(),
+                "--disable-workspace-trust".to_owned(),
+            ];
+            words.extend(place("--socket"));
+            words
+        }
     }
 }
 

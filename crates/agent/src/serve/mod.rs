@@ -12,7 +12,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::future::pending;
 use std::io::{self, Write as _};
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -138,8 +137,8 @@ async fn serve(
     (ending, life): (&mut EndingSignals, Option<&Life>),
 ) {
     processes.prepare();
-    let services =
-        Services::new(key, arguments.pod_uid.clone(), processes.clone()).with_actions(actions(arguments));
+    let actions = actions(arguments, &listener);
+    let services = Services::new(key, arguments.pod_uid.clone(), processes.clone()).with_actions(actions);
     let ends = async {
         tokio::select! {
             _ = ending.next() => {}
@@ -172,7 +171,7 @@ fn announce(listener: &Listener, socket: Option<&Path>) -> io::Result<()> {
 }
 
 /// How OpenHands' actions are carried out: the variables are those that its own servers read.
-fn actions(arguments: &Arguments) -> ActionSettings {
+fn actions(arguments: &Arguments, listener: &Listener) -> ActionSettings {
     let mut actions = ActionSettings::default();
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let port = VSCODE_PORTS
@@ -184,9 +183,16 @@ fn actions(arguments: &Arguments) -> ActionSettings {
     if let Some(spool) = &arguments.spool {
         actions.vscode.private.clone_from(spool);
     }
-    if arguments.socket.is_some() {
-        actions.vscode.address = Ipv4Addr::LOCALHOST.into();
+    // Who reaches this server reaches it, and nobody else.
+    if let Listener::Port(port) = listener
+        && let Ok(address) = port.local_addr()
+    {
+        actions.vscode.address = address.ip();
     }
+    actions.vscode.socket = arguments
+        .socket
+        .as_ref()
+        .map(|socket| socket.with_file_name("vscode"));
     actions.directory.clone_from(&arguments.directory);
     actions.path = std::env::var("PATH").ok();
     let seconds = std::env::var(NO_CHANGE)

@@ -11,21 +11,28 @@ use serde_json::Value;
 
 use crate::client::{Agent, PATIENCE};
 
-/// Writes down what it was started with, and listens.
+/// Listens, and writes down what it was started with once it is asked for something: VS Code reads its token no earlier.
 const STAND_IN: &str = r#"#!/usr/bin/env python3
 import json, os, socket, sys
 words = sys.argv[1:]
 said = dict(zip(words, words[1:]))
-token = os.environ.get("PASSWORD")
-if "--connection-token-file" in said:
-    token = open(said["--connection-token-file"]).read()
-port = int((said.get("--port") or said["--bind-addr"]).rsplit(":", 1)[-1])
+path = said.get("--socket-path") or said.get("--socket")
+if path:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+else:
+    server = socket.create_server(("127.0.0.1", int(said["--port"])))
+first = server.accept()[0]
+with open(said.get("--connection-token-file") or said["--config"]) as file:
+    token = file.read().removeprefix('password: "').rstrip('"\n')
 with open("started.new", "w") as file:
     json.dump({"words": words, "token": token, "pid": os.getpid()}, file)
 os.rename("started.new", "started")
-server = socket.create_server(("127.0.0.1", port))
 while True:
-    server.accept()[0].close()
+    first.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
+    first.close()
+    first = server.accept()[0]
 "#;
 
 async fn agent_with(name: &str) -> Agent {
@@ -34,6 +41,10 @@ async fn agent_with(name: &str) -> Agent {
         .local_addr()
         .unwrap()
         .port();
+    agent_on(name, port, None).await
+}
+
+async fn agent_on(name: &str, port: u16, socket: Option<&'static str>) -> Agent {
     Agent::start_as(
         |_| {},
         |services, directory| {
@@ -45,6 +56,7 @@ async fn agent_with(name: &str) -> Agent {
             settings.directory = Some(directory.to_owned());
             settings.vscode.path = Some(directory.join("programs").display().to_string());
             settings.vscode.port = port;
+            settings.vscode.socket = socket.map(|name| directory.join(name));
             directory.clone_into(&mut settings.vscode.private);
             services.with_actions(settings)
         },
@@ -105,4 +117,31 @@ async fn the_token_is_that_of_the_one_that_runs() {
 async fn an_image_without_it_has_no_token() {
     let agent = agent_with("something-else").await;
     assert_eq!(token(&agent).await, None);
+}
+
+/// Sessions of one machine have one network.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_listens_on_a_socket_where_it_is_told_to() {
+    for name in ["openvscode-server", "code-server"] {
+        let agent = agent_on(name, 1, Some("vscode")).await;
+        // What an earlier one has left there is replaced.
+        std::fs::write(agent.at("vscode"), "").unwrap();
+        let first = token(&agent).await.unwrap();
+        let seen = started(&agent);
+        assert_eq!(seen["token"], first, "{name}");
+        assert!(!seen["words"].to_string().contains("--port"), "{seen}");
+        drop(tokio::net::UnixStream::connect(agent.at("vscode")).await.unwrap());
+        agent.ends().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_its_port_already_is_not_taken_for_it() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let agent = agent_on("code-server", other.local_addr().unwrap().port(), None).await;
+    assert_eq!(token(&agent).await, None);
+    assert!(!Path::new(&agent.at("started")).exists());
+    drop(other);
+    assert!(token(&agent).await.is_some());
+    agent.ends().await;
 }

@@ -81,8 +81,11 @@ fn of_label(label: &str) -> Option<Target> {
 fn of_path(path: &str) -> Option<Target> {
     let mut segments = path.strip_prefix('/')?.split('/');
     let id: RuntimeId = segments.next()?.parse().ok()?;
-    let endpoint = segments.next().and_then(Endpoint::named);
-    let endpoint = endpoint.unwrap_or(Endpoint::Server);
+    let endpoint = match (segments.next().and_then(Endpoint::named), segments.next()) {
+        // The server's own path, at which V0's clients ask it for the token.
+        (Some(Endpoint::VsCode), Some("connection_token")) if segments.next().is_none() => Endpoint::Server,
+        (endpoint, _) => endpoint.unwrap_or(Endpoint::Server),
+    };
     let prefix = match endpoint {
         Endpoint::Server => format!("/{id}"),
         other => format!("/{id}/{}", other.name()),
@@ -100,13 +103,12 @@ impl Target {
         }
     }
 
-    /// The path that the sandbox is asked for, and the query. VS Code serves below the prefix itself
-    /// ([`UrlStyle::vscode_base_path`]).
+    /// The path that the sandbox is asked for, and the query.
     pub fn path_in_sandbox(&self, asked: Option<&PathAndQuery>) -> PathAndQuery {
         let Some(asked) = asked else {
             return PathAndQuery::from_static("/");
         };
-        if self.prefix.is_empty() || self.endpoint == Endpoint::VsCode {
+        if self.prefix.is_empty() {
             return asked.clone();
         }
         let rest = asked.as_str().strip_prefix(self.prefix.as_str());
@@ -120,11 +122,10 @@ impl Target {
         .unwrap_or_else(|_| PathAndQuery::from_static("/"))
     }
 
-    /// Tells the sandbox what stands before its paths, where it does not see that itself.
+    /// Tells the sandbox what stands before its paths, which it does not see itself. VS Code's server makes its pages' paths with it.
     pub(crate) fn tell_prefix(&self, headers: &mut HeaderMap) {
         if let Ok(prefix) = HeaderValue::from_str(&self.prefix)
             && !self.prefix.is_empty()
-            && self.endpoint != Endpoint::VsCode
         {
             headers.insert(header::HeaderName::from_static("x-forwarded-prefix"), prefix);
         }

@@ -141,12 +141,6 @@ impl UrlStyle {
             Self::Port => format!("http://{PORT_STYLE_ADDRESS}:{}", ports?.port(endpoint)),
         })
     }
-
-    /// The path that VS Code has to serve below, where it does not serve below `/`: the value of `OH_VSCODE_BASE_PATH`.
-    /// Its pages hold absolute paths, so that nobody else can put a prefix before them.
-    pub fn vscode_base_path(&self, id: &RuntimeId) -> Option<String> {
-        matches!(self, Self::Path { .. }).then(|| format!("/{id}/{}", Endpoint::VsCode.name()))
-    }
 }
 
 impl SessionUrls {
@@ -235,8 +229,6 @@ mod tests {
         assert_eq!(server, "https://run.example.com/ID");
         assert_eq!(vscode, format!("{server}/vscode"));
         assert_eq!(second, format!("{server}/work-2"));
-        assert_eq!(path.vscode_base_path(&id()).unwrap(), format!("/{}/vscode", id()));
-        assert_eq!(host.vscode_base_path(&id()), None);
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub struct SandboxAddress {
     uid: String,
     ip: Option<IpAddr>,
     node: Option<String>,
-    /// The port that stands for the agent of a session on this machine, and the socket that it listens on.
-    agent: Option<(u16, PathBuf)>,
+    /// The ports that stand for the agent of a session on this machine and its VS Code, and the sockets that they listen on.
+    sockets: Vec<(u16, PathBuf)>,
 }
 
 /// The pod is not the session's.
@@ -59,7 +59,7 @@ impl SandboxAddress {
             uid,
             ip: ip.and_then(|ip| ip.parse().ok()),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
-            agent: None,
+            sockets: Vec::new(),
         })
     }
 
@@ -73,7 +73,7 @@ impl SandboxAddress {
             uid: uid.to_owned(),
             ip: None,
             node: None,
-            agent: None,
+            sockets: Vec::new(),
         }
     }
 
@@ -87,20 +87,20 @@ impl SandboxAddress {
             uid: uid.to_owned(),
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             node: None,
-            agent: None,
+            sockets: Vec::new(),
         }
     }
 
-    /// The same with an agent that listens on a socket: connections to `port` lead to it.
-    pub(crate) fn with_agent(mut self, port: u16, socket: PathBuf) -> Self {
-        self.agent = Some((port, socket));
+    /// The same with a program that listens on a socket: connections to `port` lead to it.
+    pub(crate) fn with_socket(mut self, port: u16, socket: PathBuf) -> Self {
+        self.sockets.push((port, socket));
         self
     }
 
     /// The socket that connections to `port` lead to, if it is one.
     pub(crate) fn socket(&self, port: u16) -> Option<&Path> {
-        let (agent, socket) = self.agent.as_ref()?;
-        (*agent == port).then_some(socket)
+        let mut sockets = self.sockets.iter();
+        sockets.find_map(|(of, socket)| (*of == port).then_some(socket.as_path()))
     }
 
     /// The session's id.

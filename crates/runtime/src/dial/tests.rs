@@ -191,3 +191,24 @@ async fn a_port_is_forwarded_by_the_api_server() {
     connection.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "hello");
 }
+
+/// The agent of a session on this machine and what it starts have no ports of their own.
+#[tokio::test]
+async fn ports_that_stand_for_sockets_lead_to_them() {
+    let there = tempfile::tempdir().unwrap();
+    let paths = ["agent", "vscode"].map(|name| there.path().join(name));
+    let listeners = paths
+        .each_ref()
+        .map(|path| tokio::net::UnixListener::bind(path).unwrap());
+    let [agent, vscode] = paths;
+    let address = SandboxAddress::on_this_machine("demo", "u")
+        .with_socket(60_000, agent)
+        .with_socket(60_001, vscode);
+    for (port, listener) in [60_000, 60_001].into_iter().zip(listeners) {
+        let mut here = Loopback.connect(&address, port).await.unwrap();
+        let (mut there, _) = listener.accept().await.unwrap();
+        there.write_u16(port).await.unwrap();
+        assert_eq!(here.read_u16().await.unwrap(), port);
+    }
+    assert_eq!(address.socket(60_002), None);
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use podbay_local::{Life, Locked, Sandbox, SessionFile, SessionName, Sessions};
-use podbay_manifests::{Record, SessionId, SessionNames, SessionOwner};
+use podbay_manifests::{ACTIONS_VSCODE_PORT, Record, SessionId, SessionNames, SessionOwner};
 use podbay_protocol::{SessionState, Verdict};
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
@@ -191,7 +191,9 @@ impl LocalSession {
     pub(crate) fn address_of(&self, record: &Record) -> SandboxAddress {
         let address = SandboxAddress::on_this_machine(self.id(), &record.uid);
         match (record.spec.actions(), &self.machine.keeper) {
-            (Some(port), Keeper::Agents(sessions)) => address.with_agent(port, sessions.socket(&self.name())),
+            (Some(port), Keeper::Agents(sessions)) => address
+                .with_socket(port, sessions.socket(&self.name()))
+                .with_socket(ACTIONS_VSCODE_PORT, sessions.vscode_socket(&self.name())),
             _ => address,
         }
     }

@@ -98,6 +98,8 @@ fn the_first_segment_is_the_session_and_nothing_is_decoded() {
         ("/ID/vscode", Endpoint::VsCode, "/ID/vscode"),
         ("/ID/vscode/x", Endpoint::VsCode, "/ID/vscode"),
         ("/ID/vscodex", Endpoint::Server, "/ID"),
+        ("/ID/vscode/connection_token", Endpoint::Server, "/ID"),
+        ("/ID/vscode/connection_token/", Endpoint::VsCode, "/ID/vscode"),
         ("/ID//vscode", Endpoint::Server, "/ID"),
         ("/ID/work-2/../x", Endpoint::Work2, "/ID/work-2"),
         ("/ID/../0", Endpoint::Server, "/ID"),
@@ -139,8 +141,9 @@ fn the_sandbox_sees_its_own_paths() {
     assert_eq!(asked("/ID/a%2fb//c?d"), "/a%2fb//c?d");
     assert_eq!(asked("/ID/work-1/a"), "/a");
     assert_eq!(asked("/ID/work-1?q"), "/?q");
-    // It serves below its prefix.
-    assert_eq!(asked("/ID/vscode/a"), format!("/{}/vscode/a", id()));
+    assert_eq!(asked("/ID/vscode/a?tkn=t"), "/a?tkn=t");
+    // V0's clients ask the session's server for VS Code's token, at a path of its own.
+    assert_eq!(asked("/ID/vscode/connection_token"), "/vscode/connection_token");
 }
 
 proptest! {
@@ -173,7 +176,7 @@ proptest! {
                 return Err(TestCaseError::fail(format!("{url}")));
             };
             prop_assert_eq!((&target.id, target.endpoint), (&id, endpoint));
-            if endpoint != Endpoint::VsCode && endpoint != Endpoint::Server {
+            if endpoint != Endpoint::Server {
                 let expected = if below.is_empty() { "/" } else { below.as_str() };
                 let seen = target.path_in_sandbox(url.path_and_query()).to_string();
                 prop_assert_eq!(seen, expected);
