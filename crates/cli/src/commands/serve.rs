@@ -17,11 +17,11 @@ use podbay_exec_proxy::routing::{Access, Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
 use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
 use podbay_exec_proxy::style::{Surroundings, choose};
-use podbay_exec_proxy::telemetry::{Exposition, Metrics};
+use podbay_exec_proxy::telemetry::{Exposition, Metrics, RequestTelemetry};
 use podbay_manifests::SessionOwner;
 use podbay_runtime::error::chain;
 use podbay_runtime::{Backend, BackendKind, Error, Podbay, WatchPolicy};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::{TcpListener, lookup_host};
 use tokio::task::JoinHandle;
 
@@ -187,7 +187,8 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     let router = Router::new(Arc::new(sessions), routing)
         .with_access(access)
         .with_metrics(metrics.clone());
-    let service = Arc::new(Service::new(api, router).with_metrics(metrics.clone()));
+    let service = RequestTelemetry::new(Service::new(api, router), metrics.clone());
+    let service = Arc::new(service);
     if let Some(ports) = &ports {
         ports.begin(&service).await;
     }
@@ -196,17 +197,7 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
         source,
     })?;
     let scheme = if listening.tls.is_some() { "https" } else { "http" };
-    let listens = format!("listening on {scheme}://{address}");
-    match format {
-        LogFormat::Text => print_line(listens)?,
-        LogFormat::Json => tracing::info!("{listens}"),
-    }
-    if let Some(key) = made {
-        print_line(format_args!(
-            "API key (made for this run): {}",
-            key.expose_secret()
-        ))?;
-    }
+    announce(format, &format!("{scheme}://{address}"), made.as_ref())?;
     tell(format, &format!("sessions are reached at {style}"));
     let exposing = exposition.map(|listener| expose(listener, exposed, format));
     let sweeping = tokio::spawn(sweep(sessions_to_sweep));
@@ -217,12 +208,28 @@ pub(crate) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<u8, Fail
     if let Some(ports) = &ports {
         ports.end().await;
     }
-    service.router().drain(limits.grace).await;
+    service.inner().router().drain(limits.grace).await;
     if let Some(exposing) = exposing {
         exposing.abort();
     }
     tell(format, "the service ends; sessions stay");
     Ok(0)
+}
+
+/// Says where it listens, and the key that was made for this run if no other was configured.
+fn announce(format: LogFormat, url: &str, made: Option<&SecretString>) -> Result<(), Failure> {
+    let listens = format!("listening on {url}");
+    match format {
+        LogFormat::Text => print_line(listens)?,
+        LogFormat::Json => tracing::info!("{listens}"),
+    }
+    if let Some(key) = made {
+        print_line(format_args!(
+            "API key (made for this run): {}",
+            key.expose_secret()
+        ))?;
+    }
+    Ok(())
 }
 
 /// The owner to whom sessions are shown that have none.

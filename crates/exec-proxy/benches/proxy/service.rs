@@ -1,4 +1,4 @@
-//! A service with the router alone, over one session.
+//! A service with the router alone, over one session, whose requests are named, counted and traced as those of `podbay serve`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use podbay_exec_proxy::listen::{Answer, Arrival, Limits, Listening, serve};
 use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
 use podbay_exec_proxy::routing::{Routed, Router, RoutingSettings};
 use podbay_exec_proxy::sessions::{NotKnown, NotWoken, Route, SandboxPorts, Sessions};
+use podbay_exec_proxy::telemetry::{Metrics, RequestTelemetry};
 use podbay_manifests::{KeyHash, RuntimeId};
 use podbay_runtime::SessionState;
 use podbay_runtime::dial::{BoxIo, DialError, Dialer as _, Loopback, SandboxAddress};
@@ -90,12 +91,17 @@ pub(crate) fn run(sandbox: &str) {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap().port());
-        let router = Routing(Router::new(sessions, RoutingSettings::new(style)));
+        let metrics = Metrics::default();
+        let router = Router::new(sessions, RoutingSettings::new(style)).with_metrics(metrics.clone());
+        let service = RequestTelemetry::new(Routing(router), metrics.clone());
         let ends = std::future::pending();
         serve(
             listener,
-            Listening::default(),
-            Arc::new(router),
+            Listening {
+                metrics,
+                ..Listening::default()
+            },
+            Arc::new(service),
             Limits::default(),
             ends,
         )

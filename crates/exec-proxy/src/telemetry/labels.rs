@@ -8,8 +8,7 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 
 use crate::routing::endpoint::Endpoint;
 
-/// Who answers a request: one of the API's routes, one of the ports of a sandbox, or nobody. An answer of the API has it as an
-/// extension.
+/// Who answers a request: one of the API's routes, one of the ports of a sandbox, or nobody. An answer has it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Handler(pub(crate) &'static str);
 

@@ -7,6 +7,7 @@
 //!   process.rs     figures of this process
 //!   exposition.rs  `GET /metrics`
 //!   request_id.rs  a name for each request
+//!   requests.rs    what is told of each request, around whoever answers it
 //!   audit.rs       who did what to which session
 //! ```
 
@@ -16,10 +17,11 @@ mod labels;
 mod metrics;
 mod process;
 mod request_id;
+mod requests;
 mod sessions;
 
 pub use exposition::Exposition;
 pub(crate) use labels::{Handler, Phase};
 pub use metrics::Metrics;
 pub(crate) use metrics::There;
-pub(crate) use request_id::RequestId;
+pub use requests::RequestTelemetry;

@@ -11,7 +11,7 @@ use podbay_exec_proxy::routing::url::{Scheme, Separator, UrlStyle};
 use podbay_exec_proxy::routing::{Router, RoutingSettings};
 use podbay_exec_proxy::service::Service;
 use podbay_exec_proxy::sessions::{AllSessions, ServiceSessions};
-use podbay_exec_proxy::telemetry::{Exposition, Metrics, audit};
+use podbay_exec_proxy::telemetry::{Exposition, Metrics, RequestTelemetry, audit};
 use podbay_fake_cluster::{ImageTrouble, Script, ScriptedCluster, Trouble};
 use podbay_runtime::{Config, Podbay, WatchPolicy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -59,7 +59,7 @@ async fn service() -> (SocketAddr, SocketAddr) {
     let api = Api::new(sessions.clone(), Arc::new(style.clone()), keys, &serve);
     let exposed = Exposition::new(&metrics, sessions.clone(), "1.2.3");
     let router = Router::new(Arc::new(sessions), RoutingSettings::new(style)).with_metrics(metrics.clone());
-    let service = Service::new(api, router).with_metrics(metrics.clone());
+    let service = RequestTelemetry::new(Service::new(api, router), metrics.clone());
     let listening = Listening {
         metrics,
         ..Listening::default()
