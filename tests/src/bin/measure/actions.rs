@@ -1,7 +1,8 @@
-//! OpenHands' actions in sessions of this machine.
+//! OpenHands' actions in sessions of this machine, and the first one in sessions of a cluster.
 
 use futures::{StreamExt as _, stream};
 use podbay_runtime::{Podbay, Session};
+use podbay_tests::{DEBIAN, Namespace};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -10,6 +11,35 @@ use crate::figures::Figures;
 /// Sessions with actions at once, and how many actions all of them have together.
 const SESSIONS: usize = 16;
 const ACTIONS: usize = 10_000;
+
+/// Rounds of [`first`]; the one before them brings programs into memory.
+const ROUNDS: usize = 20;
+
+/// From the call that opens a session on the cluster, whose image its node has, until its first `run` action is answered: a shell is
+/// started for it. How the agent comes in and is reached is by the settings (`PODBAY_AGENT_DELIVERY`, `PODBAY_AGENT_DIAL`).
+pub(crate) async fn first(namespace: &Namespace) {
+    let podbay = namespace.library(&[]).await;
+    let (mut opened, mut answered, mut whole) = (Figures::default(), Figures::default(), Figures::default());
+    for round in 0..=ROUNDS {
+        let begun = Instant::now();
+        let builder = podbay.session(format!("s{round}")).image(DEBIAN).memory("64Mi");
+        let session = Box::pin(builder.open()).await.unwrap();
+        let open = begun.elapsed();
+        let action = json!({"action": "run", "args": {"command": "echo x"}});
+        let observation = Box::pin(session.run_action(&action)).await.unwrap();
+        let took = begun.elapsed();
+        assert_eq!(observation["content"], "x", "{observation}");
+        session.close().await.unwrap();
+        if round > 0 {
+            opened.add(open);
+            answered.add(took - open);
+            whole.add(took);
+        }
+    }
+    println!("{}", opened.line("open"));
+    println!("{}", answered.line("the first `run` action"));
+    println!("{}", whole.line("both (700 ms allowed on a quiet machine)"));
+}
 
 /// OpenHands' `run` actions in many sessions at once, each with an output and a code of its own.
 pub(crate) async fn at_once(podbay: &Podbay) {

@@ -26,7 +26,7 @@ mod starts;
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "scale",
     "writes",
     "reads",
@@ -34,6 +34,7 @@ const ALL: [&str; 13] = [
     "agent",
     "start",
     "start-agent",
+    "first-action",
     "exec-process",
     "exec-call",
     "integrity",
@@ -84,6 +85,7 @@ async fn measure(what: &str, namespace: Namespace) {
         "reads" => audit::reads_of_waiting_sessions(&namespace).await,
         "start" => starts::cold(&namespace).await,
         "start-agent" => starts::with_agents(&namespace).await,
+        "first-action" => actions::first(&namespace).await,
         "exec-process" => execs::whole_processes(&namespace).await,
         "exec-call" => execs::calls(&namespace).await,
         "integrity" => execs::integrity(&namespace).await,
