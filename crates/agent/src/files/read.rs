@@ -26,6 +26,8 @@ pub struct Content {
     coming: Option<JoinHandle<Result<Reading, FileError>>>,
     /// What was read before it was asked for.
     ahead: Option<Bytes>,
+    /// The last two pieces, as they were given out: the memory of the first is for the next one, once it was sent.
+    sent: [Option<Bytes>; 2],
     /// How many bytes come in all; `None` if only the end will show.
     length: Option<u64>,
     /// How many are yet to be read.
@@ -98,6 +100,8 @@ impl Content {
         }
         if self.left != Some(0) && !piece.is_empty() {
             self.coming = Some(self.read_ahead()?);
+            let [_, last] = std::mem::take(&mut self.sent);
+            self.sent = [last, Some(piece.clone())];
         }
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }
@@ -106,10 +110,10 @@ impl Content {
     fn read_ahead(&mut self) -> Result<JoinHandle<Result<Reading, FileError>>, FileError> {
         let (mut file, mut hash) = self.reading.take().ok_or(FileError::Fault)?;
         let most = self.left.map_or(PIECE, |left| piece(left, PIECE));
-        let disk = self.disk.clone();
+        let (disk, sent) = (self.disk.clone(), self.sent[0].take());
         Ok(tokio::spawn(async move {
             disk.run(move || {
-                let piece = read_piece(&mut file, most)?;
+                let piece = read_piece(&mut file, most, sent)?;
                 hash.update(&piece);
                 Ok((file, hash, piece))
             })
@@ -147,8 +151,13 @@ fn open(
     let mut hash = Sha256::new();
     // What a small file claims may not be so (`/proc`, `/sys`): what is there is what counts.
     let (size, whole) = if claimed <= PIECE as u64 {
-        let mut first = read_piece(&mut file, PIECE).map_err(|error| failed(error, &path))?;
-        let rest = read_piece(&mut file, 1).map_err(|error| failed(error, &path))?;
+        let expected = if claimed == 0 {
+            PIECE
+        } else {
+            piece(claimed, PIECE)
+        };
+        let mut first = read_piece(&mut file, expected, None).map_err(|error| failed(error, &path))?;
+        let rest = read_piece(&mut file, 1, None).map_err(|error| failed(error, &path))?;
         if rest.is_empty() {
             (Some(first.len() as u64), Some(first))
         } else {
@@ -192,6 +201,7 @@ fn open(
         length,
         left,
         ahead,
+        sent: [None, None],
         size,
         range: part,
         tag,
@@ -221,11 +231,22 @@ fn piece(count: u64, most: usize) -> usize {
     usize::try_from(count).map_or(most, |count| count.min(most))
 }
 
-/// Reads so many bytes, fewer only at the end.
-fn read_piece(file: &mut File, most: usize) -> io::Result<Bytes> {
-    let mut piece = Vec::with_capacity(most);
-    file.take(most as u64).read_to_end(&mut piece)?;
-    Ok(piece.into())
+/// Reads until there are `most` bytes or the file ends, into the memory of `sent` if nobody has that any more. Memory of this size that
+/// is given back and taken again costs more than what is read into it: each page of it is a fault.
+fn read_piece(file: &mut File, most: usize, sent: Option<Bytes>) -> io::Result<Bytes> {
+    let mut piece = sent.and_then(|sent| sent.try_into_mut().ok()).unwrap_or_default();
+    piece.resize(most, 0);
+    let mut filled = 0;
+    while filled < most {
+        match file.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    piece.truncate(filled);
+    Ok(piece.freeze())
 }
 
 fn failed(error: io::Error, path: &std::path::Path) -> FileError {
@@ -268,6 +289,21 @@ mod tests {
             "{length:?}"
         );
         Ok((all, content))
+    }
+
+    /// Each is memory of its own while somebody has it.
+    #[test]
+    fn the_memory_of_a_piece_that_was_sent_is_used_again() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"abcdefghij").unwrap();
+        file.rewind().unwrap();
+        let first = read_piece(&mut file, 4, None).unwrap();
+        let second = read_piece(&mut file, 4, Some(first.clone())).unwrap();
+        assert_eq!((&first[..], &second[..]), (&b"abcd"[..], &b"efgh"[..]));
+        let memory = first.as_ptr();
+        let last = read_piece(&mut file, 4, Some(first)).unwrap();
+        assert_eq!((&last[..], last.as_ptr()), (&b"ij"[..], memory));
+        assert_eq!(read_piece(&mut file, 4, Some(last)).unwrap(), "");
     }
 
     #[tokio::test]
