@@ -346,7 +346,7 @@ fn files(schemas: &mut Schemas) -> Vec<Operation> {
             .with([
                 path_of("The file or the directory."),
                 transfer(true),
-                query("at_work", "string", false, "What becomes of a request that is at work on it: ignore (unless it is said), refuse (503), or end, and 503 until it has."),
+                query("at_work", "string", false, "What becomes of a request that is at work on it: ignore (unless it is said), refuse (503), or end, and 503 until it has. With refuse one that was completed is forgotten: who asks so begins it anew."),
             ])
             .gives(Body::Json(schemas.add::<Taken>())),
         operation("delete", path::TRANSFER, "abandonTransfer", "Gives up a transfer")

@@ -123,6 +123,9 @@ impl Transfers {
 
     /// How many bytes there are of a tree, or were of a completed transfer. `None` if nothing is known of it here, or
     /// a request is at work on it, unless `at_work` says otherwise.
+    ///
+    /// Who refuses to share it is about to begin: a completed transfer is forgotten then. What it wrote may have been changed or
+    /// removed since, and is to be written again.
     pub fn taken(
         &self,
         path: &AbsolutePath,
@@ -135,6 +138,10 @@ impl Transfers {
         purge(&mut all, now);
         match all.get_mut(&key) {
             None => Ok(None),
+            Some(State::Done(..)) if at_work == AtWork::Refuse => {
+                all.remove(&key);
+                Ok(None)
+            }
             Some(State::Active(_)) if at_work == AtWork::Ignore => Ok(None),
             Some(State::Active(end)) => {
                 if at_work == AtWork::End {
@@ -305,6 +312,12 @@ mod tests {
         let (path, id) = key(1);
         assert_eq!(transfers.taken(&path, &id, AtWork::End, now).unwrap(), Some(7));
         assert!(matches!(transfers.turn(&path, &id, now), Found::Done(found) if found == done));
+        // Who begins it once more means it.
+        let (other, id) = key(2);
+        assert_eq!(transfers.taken(&other, &id, AtWork::Refuse, now).unwrap(), None);
+        assert!(matches!(transfers.turn(&other, &id, now), Found::Turn(_, None)));
+        let (path, id) = key(1);
+        assert!(matches!(transfers.turn(&path, &id, now), Found::Done(_)));
         let later = now + DONE_KEPT + Duration::from_secs(1);
         drop(turn(&transfers, 1, later));
         assert!(transfers.all().is_empty());

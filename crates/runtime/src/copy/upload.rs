@@ -124,7 +124,7 @@ async fn file(
     limits.check(1, file.metadata().len())?;
     let mut put = PutOptions::default();
     (put.mode, put.modified) = (Some(file.mode()), Some(file.modified()));
-    put.transfer = transfer_of(&file, place);
+    (put.transfer, put.size) = (transfer_of(&file, place), Some(file.metadata().len()));
     let (sender, mut receiver) = mpsc::channel(PIECES);
     let reading = spawn_blocking(move || {
         let mut bytes = 0;

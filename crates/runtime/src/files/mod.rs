@@ -132,6 +132,7 @@ impl FileTransport for CommandFiles {
             mode,
             modified,
             transfer,
+            size: _,
         } = options;
         for (wanted, operation) in [
             (transfer.is_some(), Operation::PutFromOffset),

@@ -53,6 +53,9 @@ pub struct PutOptions {
     /// A transfer that may have been begun before: what is kept of it is not sent again. The content has to be the same, from its
     /// first byte on.
     pub transfer: Option<TransferId>,
+    /// How many bytes are to come, where that is known: a transfer of which all of them are there already was completed, and is made anew,
+    /// since what it wrote may have been changed or removed in the meantime.
+    pub size: Option<u64>,
 }
 
 /// What is at a path, or what is missing.

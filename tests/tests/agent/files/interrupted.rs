@@ -148,3 +148,24 @@ async fn the_same_copy_at_the_same_time_is_no_harm() {
     assert_eq!(sha256(&place.inside("file")), sha256(&place.outside("file")));
     assert_eq!(names(place.inside.path()), ["file"]);
 }
+
+/// A copy of the same file to the same place is no transfer that is gone on with: what was there may be gone, or another.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_copy_is_made_again_whatever_became_of_the_first() {
+    let place = Place::by_agent().await;
+    for size in [0, 1, 700_000] {
+        std::fs::write(place.outside("file"), content(size)).unwrap();
+        let inside = place.inside("file");
+        let _ = std::fs::remove_file(&inside);
+        for round in ["first", "changed", "gone", "there"] {
+            match round {
+                "changed" => std::fs::write(&inside, "another").unwrap(),
+                "gone" => std::fs::remove_file(&inside).unwrap(),
+                _ => {}
+            }
+            place.copy_in("file", "file").await.unwrap();
+            assert_eq!(sha256(&inside), sha256(&place.outside("file")), "{size} {round}");
+        }
+    }
+    assert_eq!(names(place.inside.path()), ["file"]);
+}

@@ -253,6 +253,7 @@ impl FileTransport for AgentFiles {
             mode,
             modified,
             transfer,
+            size,
         } = options;
         let mut more = "&complete=true".to_owned();
         if let Some(mode) = mode {
@@ -271,6 +272,8 @@ impl FileTransport for AgentFiles {
         if let Some(id) = transfer {
             let fresh = std::mem::replace(&mut target.id, id);
             match send::begun(&self.connection, &target).await {
+                // So agents of earlier versions tell of one that was completed.
+                Ok(Some(begun)) if size.is_some_and(|size| begun >= size) => target.id = fresh,
                 Ok(Some(begun)) => offset = begun,
                 // Somebody else does the same at this moment.
                 Ok(None) => target.id = fresh,
