@@ -51,14 +51,18 @@ impl Terminal {
         Ok(Self(stream))
     }
 
-    /// Types a line, and waits until it is there again.
+    /// Types a line, and waits until it is there again. Whether it came: the other side may end the connection in order, between two
+    /// messages, before it does.
     #[expect(clippy::missing_errors_doc, reason = "what the connection says")]
-    pub async fn echo(&mut self, line: &str) -> io::Result<()> {
+    pub async fn echo(&mut self, line: &str) -> io::Result<bool> {
         let typed = format!("{line}\n");
         self.send(2, typed.as_bytes()).await?;
         let mut shown = Vec::new();
         // The terminal shows what is typed, and `cat` says it again.
         while String::from_utf8_lossy(&shown).matches(line).count() < 2 {
+            if self.0.fill_buf().await?.is_empty() {
+                return Ok(false);
+            }
             let mut head = [0; 2];
             self.0.read_exact(&mut head).await?;
             let mut length = u64::from(head[1] & 127);
@@ -76,7 +80,7 @@ impl Terminal {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Listens for so long; whether the other side has ended the connection in order by then.

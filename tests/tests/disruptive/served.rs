@@ -157,7 +157,7 @@ impl Load {
                     number += 1;
                     let line = format!("line-{number}-");
                     match timeout(Duration::from_secs(20), terminal.echo(&line)).await {
-                        Ok(Ok(())) => echoed.fetch_add(1, Ordering::Relaxed),
+                        Ok(Ok(true)) => echoed.fetch_add(1, Ordering::Relaxed),
                         other => return vec![format!("a WebSocket after {:?}: {other:?}", begun.elapsed())],
                     };
                     sleep(PAUSE).await;

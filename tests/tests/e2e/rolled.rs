@@ -171,10 +171,11 @@ impl Sockets {
                     line += 1;
                     let text = format!("line-{line}-");
                     let ended = match timeout(WITHIN, terminal.echo(&text)).await {
-                        Ok(Ok(())) => {
+                        Ok(Ok(true)) => {
                             echoed.fetch_add(1, Ordering::Relaxed);
                             terminal.ends_within(Duration::from_millis(200)).await
                         }
+                        Ok(Ok(false)) => Ok(true),
                         Ok(Err(error)) => Err(error),
                         Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
                     };
