@@ -77,11 +77,7 @@ fn check_path(host: &RequestHost, path: &PathAndQuery) {
     let (meant, below) = expected.unwrap();
     assert_eq!(session(&target), meant, "{path}");
     let seen = target.path_in_sandbox(Some(path));
-    let below = match (target.endpoint, below.is_empty()) {
-        (Endpoint::VsCode, _) => path.path(),
-        (_, true) => "/",
-        (_, false) => &below,
-    };
+    let below = if below.is_empty() { "/" } else { &below };
     assert_eq!((seen.path(), seen.query()), (below, path.query()), "{path}");
 }
 
