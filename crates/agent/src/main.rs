@@ -21,6 +21,7 @@ use podbay_agent::init::{block_faults_of_others, run_main_command};
 use podbay_agent::log::Level;
 use podbay_agent::serve::{self, ServeError};
 use podbay_agent::supervise::supervise;
+use podbay_protocol::agent::SUPERVISE_MODE;
 
 /// How long processes have to end by themselves, a little less than Kubernetes waits (30 s).
 const GRACE: Duration = Duration::from_secs(25);
@@ -34,7 +35,7 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     match words.split_first() {
-        Some((mode, [])) if mode == "supervise" => {
+        Some((mode, [])) if mode == SUPERVISE_MODE => {
             Level::default().install(); // Its environment is empty.
             supervise()
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podbay_process::proc_fs;
+use podbay_protocol::agent::SUPERVISE_MODE;
 use rustix::process::Pid;
 
 use crate::lock::agent_lock;
@@ -54,7 +55,7 @@ impl Prefix {
 }
 
 /// Kills what is in the cgroups that the agent of a session's directory has left, and removes them. Blocks. Returns how many processes
-/// were in them. The agent is gone; where a later process has its id, nothing is done: they may be that one's.
+/// of the session were in them. The agent is gone; where a later process has its id, nothing is done: they may be that one's.
 pub(crate) fn remove_left(directory: &Path) -> usize {
     let Ok(written) = fs::read(agent_lock(directory)) else {
         return 0;
@@ -65,9 +66,9 @@ pub(crate) fn remove_left(directory: &Path) -> usize {
     prefix.found().iter().map(|group| remove(group)).sum()
 }
 
-/// Whether there is such a process that has not ended.
+/// Whether there is such a process that goes on. One that is being ended has lost its lock before it is gone.
 fn is_alive(pid: Pid) -> bool {
-    proc_fs::process(pid).is_some_and(|process| !process.dead)
+    proc_fs::process(pid).is_some_and(|process| !process.exiting)
 }
 
 #[expect(clippy::disallowed_methods, reason = "it runs on a thread that may block")]
@@ -92,10 +93,20 @@ fn remove(group: &Path) -> usize {
     killed
 }
 
-/// How many processes are in it and below.
+/// How many processes of the session are in it and below.
 fn processes(group: &Path) -> usize {
     let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    own.lines().count() + below(group).iter().map(|group| processes(group)).sum::<usize>()
+    let pids = own.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    let own = pids.filter(|pid| !is_supervisor(*pid)).count();
+    own + below(group).iter().map(|group| processes(group)).sum::<usize>()
+}
+
+/// Whether a process is the agent's own, which stands above a command and is no process of the session's. It is one as long as it
+/// says so; no more than a count hangs on that.
+fn is_supervisor(pid: Pid) -> bool {
+    let arguments = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let arguments: Vec<_> = arguments.split(|byte| *byte == 0).skip(1).collect();
+    arguments == [SUPERVISE_MODE.as_bytes(), b""]
 }
 
 fn is_populated(group: &Path) -> bool {

@@ -17,9 +17,7 @@ use super::launch::Launch;
 use super::message::{Event, Order};
 use crate::cgroup::{Group, Groups};
 use crate::init::{ChildEnd, Children, Spawned};
-
-/// The mode of the program that supervises.
-pub(crate) const MODE: &str = "supervise";
+use podbay_protocol::agent::SUPERVISE_MODE;
 
 /// A supervisor that was started.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Waiting {
         let (control, theirs) = pair()?;
         let mut command = Command::new(program);
         command
-            .arg(MODE)
+            .arg(SUPERVISE_MODE)
             .env_clear() // The agent's key may be in ours.
             .stdin(Stdio::from(theirs))
             .process_group(0); // What our terminal sends to our group is not for it.

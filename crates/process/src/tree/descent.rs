@@ -158,6 +158,7 @@ mod tests {
             parent: Pid::from_raw(parent),
             session: None,
             dead: own % 10 == 9,
+            exiting: own % 10 == 9,
             started: 0,
         };
         links

@@ -16,6 +16,8 @@ pub struct Process {
     pub session: Option<Pid>,
     /// Whether it is dead and only not waited for yet.
     pub dead: bool,
+    /// Whether it runs none of its program any more: its end has begun, and may take the kernel a while.
+    pub exiting: bool,
     /// When it was started, in clock ticks since boot. Tells it from a later process with its id.
     pub started: u64,
 }
@@ -55,7 +57,10 @@ pub fn process(pid: Pid) -> Option<Process> {
     parse_stat(pid, &String::from_utf8_lossy(&stat))
 }
 
-/// Reads `pid (comm) state ppid pgrp session … starttime …`, where `starttime` is the 22nd; `comm` may hold
+/// The flag of a process whose end has begun (`PF_EXITING` of the kernel's `sched.h`, shown by proc(5) among the flags).
+const EXITING: u64 = 4;
+
+/// Reads `pid (comm) state ppid pgrp session tty tpgid flags … starttime …`, where `starttime` is the 22nd; `comm` may hold
 /// anything, `)` too.
 fn parse_stat(pid: Pid, stat: &str) -> Option<Process> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -63,12 +68,15 @@ fn parse_stat(pid: Pid, stat: &str) -> Option<Process> {
     let state = fields.next()?;
     let parent = Pid::from_raw(fields.next()?.parse().ok()?);
     let session = Pid::from_raw(fields.nth(1)?.parse().ok()?);
-    let started = fields.nth(15)?.parse().ok()?;
+    let flags: u64 = fields.nth(2)?.parse().ok()?;
+    let started = fields.nth(12)?.parse().ok()?;
+    let dead = matches!(state, "Z" | "X");
     Some(Process {
         pid,
         parent,
         session,
-        dead: matches!(state, "Z" | "X"),
+        dead,
+        exiting: dead || flags & EXITING != 0,
         started,
     })
 }
@@ -86,11 +94,14 @@ mod tests {
             parent: pid(3),
             session: pid(2),
             dead: false,
+            exiting: false,
             started: 1234,
         };
         assert_eq!(parse_stat(pid(7).unwrap(), line), Some(expected));
         let zombie = parse_stat(pid(7).unwrap(), &line.replace("S 3", "Z 0")).unwrap();
-        assert_eq!((zombie.parent, zombie.dead), (None, true));
+        assert_eq!((zombie.parent, zombie.dead, zombie.exiting), (None, true, true));
+        let exiting = parse_stat(pid(7).unwrap(), &line.replace(" 4194304 ", " 4194308 ")).unwrap();
+        assert_eq!((exiting.dead, exiting.exiting), (false, true));
         assert_eq!(parse_stat(pid(7).unwrap(), "7 (sh"), None);
     }
 

@@ -48,6 +48,8 @@ pub const READER_HEADER: &str = "x-podbay-reader";
 
 /// The variable by which all processes of an agent, and what they start, are known: `<mark of the agent>/<process id>`.
 pub const MARK_VARIABLE: &str = "PODBAY_PROCESS";
+/// The agent's mode, its only argument, in which it stands above one command: so started, a process is none of the session's.
+pub const SUPERVISE_MODE: &str = "supervise";
 
 /// The first line on the standard output of the agent's mode `stdio`: it has connected, and what follows is what the connection
 /// carries.
