@@ -289,12 +289,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_that_does_not_come_up_is_told_with_its_last_words() {
-        use std::os::unix::fs::PermissionsExt as _;
-
         let there = tempfile::tempdir().unwrap();
-        let program = there.path().join(NAME);
-        fs::write(&program, "#!/bin/sh\necho 'too bad' >&2; exit 1\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let (program, written) = (there.path().join(NAME), there.path().join("text"));
+        fs::write(&written, "#!/bin/sh\necho 'too bad' >&2; exit 1\n").unwrap();
+        // Another process writes the program itself: each thread that starts one at this moment has our open files for a while, and
+        // what is open for writing can't be executed (execve(2), `ETXTBSY`).
+        let mut install = std::process::Command::new("install");
+        let status = install.args(["-m", "755"]).args([&written, &program]).status();
+        assert!(status.unwrap().success());
         let directory = there.path().join("s");
         fs::create_dir(&directory).unwrap();
         let locked = Locked::fresh(directory).unwrap();

@@ -167,9 +167,14 @@ mod tests {
         }
     }
 
+    /// Another process writes the program itself: each thread that starts one at this moment has our open files for a while, and
+    /// what is open for writing can't be executed (execve(2), `ETXTBSY`).
     fn write_program(path: &std::path::Path, script: &str) {
-        std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let written = path.with_extension("text");
+        std::fs::write(&written, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let mut install = Command::new("install");
+        let status = install.args(["-m", "700"]).args([&written, path]).status();
+        assert!(status.unwrap().success());
     }
 
     #[test]

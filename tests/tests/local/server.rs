@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -125,8 +124,15 @@ async fn a_server_that_ends_is_told_as_failed_and_started_again_by_a_resume() {
         port = port.display(),
     );
     let program = programs.path().join("openhands-agent-server");
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Another process writes the program itself: each thread that starts one at this moment has our open files for a while, and what is
+    // open for writing can't be executed (execve(2), `ETXTBSY`).
+    let written = directory.path().join("text");
+    std::fs::write(&written, script).unwrap();
+    let install = Command::new("install")
+        .args(["-m", "755"])
+        .args([&written, &program])
+        .status();
+    assert!(install.unwrap().success());
     let service = Service::start(programs.path(), directory.path());
     let command = "/usr/local/bin/openhands-agent-server --port 60000";
     let start = json!({"session_id": "s", "image": "host", "command": command, "working_dir": "/tmp"});

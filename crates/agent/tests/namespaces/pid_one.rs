@@ -96,7 +96,15 @@ fn no_zombie_is_left_under_a_limit_of_processes() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let program: PathBuf = directory.path().join("podbay-agent");
-    std::fs::copy(AGENT, &program).unwrap();
+    // Another process copies it: what a thread that starts a program has open for writing can't be executed (execve(2), `ETXTBSY`).
+    assert!(
+        Command::new("cp")
+            .arg(AGENT)
+            .arg(&program)
+            .status()
+            .unwrap()
+            .success()
+    );
     let text = format!(
         r"n=0
         while [ $n -lt {count} ]; do

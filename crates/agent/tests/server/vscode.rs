@@ -1,7 +1,7 @@
 //! VS Code beside the agent: a program that stands in for its servers.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,29 +11,9 @@ use serde_json::Value;
 
 use crate::client::{Agent, PATIENCE};
 
-/// Listens, and writes down what it was started with once it is asked for something: VS Code reads its token no earlier.
-const STAND_IN: &str = r#"#!/usr/bin/env python3
-import json, os, socket, sys
-words = sys.argv[1:]
-said = dict(zip(words, words[1:]))
-path = said.get("--socket-path") or said.get("--socket")
-if path:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    server.listen()
-else:
-    server = socket.create_server(("127.0.0.1", int(said["--port"])))
-first = server.accept()[0]
-with open(said.get("--connection-token-file") or said["--config"]) as file:
-    token = file.read().removeprefix('password: "').rstrip('"\n')
-with open("started.new", "w") as file:
-    json.dump({"words": words, "token": token, "pid": os.getpid()}, file)
-os.rename("started.new", "started")
-while True:
-    first.sendall(b"HTTP/1.1 404 Not Found\r\n\r\n")
-    first.close()
-    first = server.accept()[0]
-"#;
+/// A program that listens, and writes down what it was started with once it is asked for something: VS Code reads its token no earlier.
+/// A file that nobody writes: what a thread that starts a program has open for writing can't be executed (execve(2), `ETXTBSY`).
+const STAND_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/vscode_stand_in.py");
 
 async fn agent_with(name: &str) -> Agent {
     let port = TcpListener::bind("127.0.0.1:0")
@@ -50,8 +30,7 @@ async fn agent_on(name: &str, port: u16, socket: Option<&'static str>) -> Agent 
         |services, directory| {
             let program = directory.join("programs").join(name);
             std::fs::create_dir(directory.join("programs")).unwrap();
-            std::fs::write(&program, STAND_IN).unwrap();
-            std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+            symlink(STAND_IN, &program).unwrap();
             let mut settings = ActionSettings::default();
             settings.directory = Some(directory.to_owned());
             settings.vscode.path = Some(directory.join("programs").display().to_string());

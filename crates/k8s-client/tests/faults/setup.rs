@@ -63,6 +63,19 @@ impl Setup {
         path
     }
 
+    /// Writes a program there. Another process writes it itself: each thread that starts one at this moment has our open files for a
+    /// while, and what is open for writing can't be executed (execve(2), `ETXTBSY`).
+    pub(crate) fn program(&self, name: &str, text: &str) -> PathBuf {
+        let (written, program) = (
+            self.file(&format!("{name}.text"), text),
+            self.folder.path().join(name),
+        );
+        let mut install = std::process::Command::new("install");
+        let status = install.args(["-m", "700"]).args([&written, &program]).status();
+        assert!(status.unwrap().success());
+        program
+    }
+
     /// Connects, which asks the server nothing.
     pub(crate) async fn connect(&self) -> Result<LiveClient, Error> {
         let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",

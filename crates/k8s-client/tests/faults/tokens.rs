@@ -1,6 +1,5 @@
 //! Credentials that change while the process runs.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -204,8 +203,7 @@ fn by_plugin(server: &Server, expires: Option<&str>) -> (Setup, Plugin) {
         folder.display()
     );
     setup.file("token", "one");
-    let program = setup.file("plugin", &script);
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let program = setup.program("plugin", &script);
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": program,
         "interactiveMode": "Never"}});
     (setup.user(user), Plugin { folder })
@@ -277,8 +275,7 @@ async fn a_plugin_is_run_again_when_its_token_is_refused_before_its_time() {
 async fn told_of(script: &str) -> String {
     let (server, _accept) = guarded(found).await;
     let setup = Setup::of(&server);
-    let program = setup.file("my-plugin", script);
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let program = setup.program("my-plugin", script);
     let setup = setup.user(json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": program,
         "args": ["--token", "secret-argument"], "interactiveMode": "Never", "installHint": "brew install it"}}));
     let error = setup.connect().await.unwrap_err();

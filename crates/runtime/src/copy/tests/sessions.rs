@@ -1,7 +1,5 @@
 //! Sessions of this machine to copy with, and what goes wrong on their side.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use podbay_config::Config;
@@ -40,14 +38,26 @@ async fn with_tar(script: Option<&str>) -> (Session, TempDir) {
     let programs = place.path().join("bin");
     std::fs::create_dir(&programs).unwrap();
     if let Some(script) = script {
-        std::fs::write(
-            programs.join("tar"),
-            format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n"),
-        )
-        .unwrap();
-        std::fs::set_permissions(programs.join("tar"), Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
+        write_program(&programs.join("tar"), &script);
     }
     (session(Some(&programs)).await, place)
+}
+
+/// Another process writes the program itself: each thread that starts one at this moment has our open files for a while, and what is
+/// open for writing can't be executed (execve(2), `ETXTBSY`).
+fn write_program(path: &Path, text: &str) {
+    let written = path.with_extension("text");
+    std::fs::write(&written, text).unwrap();
+    let mut install = std::process::Command::new("install");
+    assert!(
+        install
+            .args(["-m", "755"])
+            .args([&written, path])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// A file in an archive.
