@@ -6,6 +6,7 @@
 //!   passing_on.rs  a request sent to its sandbox, and the answer's way back
 //!   tunnels.rs     connections that are no longer HTTP
 //!   relay.rs       bytes between two connections
+//!   frames.rs      where the frames of a WebSocket begin and end (pure)
 //!   entry/         who may see what checks no key itself
 //!   settings.rs    how requests are routed
 //!   hold.rs        requests held until their sandbox is there
@@ -27,6 +28,7 @@ mod connection;
 pub mod domain;
 pub mod endpoint;
 mod entry;
+mod frames;
 pub mod headers;
 mod hold;
 mod letting_in;

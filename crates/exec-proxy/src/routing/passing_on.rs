@@ -14,10 +14,11 @@ use tokio::time::sleep;
 
 use super::asked::Asked;
 use super::connection::{Connection, NotAnswered, RequestBody};
-use super::headers::{AnswerFrom, Upgrade, from_sandbox};
+use super::headers::{AnswerFrom, Upgrade, from_sandbox, is_websocket};
 use super::hold::{Admitted, Hold};
 use super::pool::{PoolKey, SandboxBody};
 use super::refusal::Refusal;
+use super::relay::Passing;
 use super::router::Router;
 use super::target::Target;
 use crate::body::Body;
@@ -228,7 +229,12 @@ impl<S: Sessions> Router<S> {
             return Err(Refusal::Upgrade);
         }
         let of_sandbox = hyper::upgrade::on(&mut answer);
-        self.tunnels.begin(client, of_sandbox, connection, place);
+        let passing = if is_websocket(answer.headers()) {
+            Passing::WebSocket
+        } else {
+            Passing::Bytes
+        };
+        self.tunnels.begin(client, of_sandbox, passing, connection, place);
         let mut headers = answer.headers().clone();
         from_sandbox(&mut headers, answer.status(), from);
         Upgrade::grant(answer.headers(), &mut headers);

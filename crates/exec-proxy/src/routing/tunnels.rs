@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::relay::relay;
+use super::relay::{Passing, relay};
 use crate::listen::Place;
 use crate::telemetry::Metrics;
 
-/// How long a client, or a sandbox, may take to hear that a connection ends.
+/// How long a client and a sandbox may take to hear that a connection ends, and to end it, too.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Connections between clients and sandboxes that are no longer HTTP. They may be silent as long as they like.
@@ -40,6 +39,7 @@ impl Tunnels {
         &self,
         client: OnUpgrade,
         sandbox: OnUpgrade,
+        passing: Passing,
         mut connection: Connection,
         place: Arc<Place>,
     ) {
@@ -54,23 +54,23 @@ impl Tunnels {
             let _counted = (there, place);
             let both = futures::future::try_join(client, sandbox).await;
             drop(connection);
-            let (mut client, mut sandbox) = match both {
+            let (client, sandbox) = match both {
                 Ok((client, sandbox)) => (TokioIo::new(client), TokioIo::new(sandbox)),
                 Err(error) => {
                     return tracing::debug!(%error, "a connection ended before it changed its protocol");
                 }
             };
+            let relaying = relay(client, sandbox, passing, counted, ending.cancelled());
+            let patience = async {
+                ending.cancelled().await;
+                tokio::time::sleep(CLOSED_WITHIN).await;
+            };
             tokio::select! {
-                relayed = relay(&mut client, &mut sandbox, counted) => match relayed {
+                relayed = relaying => match relayed {
                     Ok((sent, received)) => tracing::debug!(sent, received, "an upgraded connection ended"),
                     Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
                 },
-                () = ending.cancelled() => {
-                    tracing::debug!("an upgraded connection was ended: the service ends");
-                    // In order, so that nothing that was sent is lost, and over TLS the end is no cut.
-                    let closed = async { tokio::join!(client.shutdown(), sandbox.shutdown()) };
-                    let _ = tokio::time::timeout(CLOSED_WITHIN, closed).await;
-                }
+                () = patience => tracing::debug!("an upgraded connection was cut: the service ends"),
             }
         });
     }

@@ -119,6 +119,25 @@ async fn the_end_of_the_service_ends_them_after_a_while() {
     assert_eq!(client.rest().await, b"");
 }
 
+/// RFC 6455, 7.4.1: an endpoint that goes away says 1001, and clients know that it was no fault of theirs.
+#[tokio::test]
+async fn a_websocket_is_closed_in_order_when_the_service_ends() {
+    let sandbox = echoing().await;
+    let sessions = Scripted::serving(sandbox.address);
+    let mut proxy = Proxy::with(&sessions, settings(), Limits::default(), Listening::default()).await;
+    let mut client = proxy.client().await;
+    client.send(upgrade("/")).await;
+    assert_eq!(client.head().await.unwrap().status, 101);
+    // Its echo is a whole frame, too.
+    let frame = [0x82, 0x81, 1, 2, 3, 4, 5];
+    client.stream.write_all(&frame).await.unwrap();
+    assert_eq!(client.exactly(frame.len()).await, frame);
+    proxy.end().await.unwrap();
+    let draining = proxy.router.drain(Duration::from_millis(50));
+    let ((), heard) = tokio::join!(draining, client.rest());
+    assert_eq!(heard, [0x88, 2, 0x03, 0xe9]);
+}
+
 /// A refusal of a WebSocket is an answer like any other.
 #[tokio::test]
 async fn a_websocket_that_is_refused_is_told() {

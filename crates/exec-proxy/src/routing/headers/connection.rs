@@ -140,6 +140,13 @@ impl Upgrade {
     }
 }
 
+/// Whether an answer changes to a WebSocket, and nothing else.
+pub(in crate::routing) fn is_websocket(answer: &HeaderMap) -> bool {
+    let mut granted = protocols(answer);
+    let first = granted.next();
+    first.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) && granted.next().is_none()
+}
+
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers
         .get_all(UPGRADE)

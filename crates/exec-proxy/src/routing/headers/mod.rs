@@ -15,6 +15,7 @@ mod cookies;
 mod request;
 
 pub use answer::{AnswerFrom, from_sandbox};
+pub(super) use connection::is_websocket;
 pub use connection::{RefusedHeader, Upgrade};
 pub use cookies::{OWN_COOKIE, OWN_COOKIE_WITHOUT_TLS, own_cookies};
 pub use request::{API_KEY, Asker, SESSION_KEY, to_sandbox};
