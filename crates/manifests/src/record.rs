@@ -49,6 +49,8 @@ const MIN_READER: &str = "minReaderVersion";
 const SPEC: &str = "spec";
 /// Key in `data`: the [`KeyHash`] of the session's key, from version 3 on.
 const KEY_SHA256: &str = "sessionKeySha256";
+/// Key in `data`: the [`KeyHash`] of the token of VS Code, where the agent makes that of the session's key.
+const VSCODE_TOKEN_SHA256: &str = "vscodeTokenSha256";
 
 /// A record as the API server has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +75,9 @@ pub struct Record {
     pub runtime_id: Option<RuntimeId>,
     /// What a client's key is checked against; `None` before version 3, whose keys are in the Secret alone.
     pub key_hash: Option<KeyHash>,
+    /// What the token of VS Code is checked against that a client was told by the session's agent; `None` where another server than
+    /// the agent takes OpenHands' actions, and of an earlier version.
+    pub vscode_token_hash: Option<KeyHash>,
     /// Why the last start failed, if it did and the session was kept as a failed one.
     pub last_failure: Option<Box<StartFailure>>,
     /// When the session was last started again after such a failure.
@@ -151,23 +156,36 @@ pub fn record(spec: &SessionSpec, values: &CreationValues) -> ConfigMap {
     annotations.insert(CREATION_NONCE.into(), values.nonce.clone());
     let labels = metadata.labels.get_or_insert_default();
     labels.insert(RUNTIME_ID.into(), values.runtime_id.to_string());
+    let mut data = BTreeMap::from([
+        (ID.into(), spec.id.to_string()),
+        (SCHEMA.into(), SCHEMA_VERSION.to_string()),
+        (MIN_READER.into(), MIN_READER_VERSION.to_string()),
+        // `json!` refuses only maps whose keys are no text and failing `Serialize`s; a spec has neither.
+        (SPEC.into(), json!(spec).to_string()),
+    ]);
+    data.extend(key_hashes(spec, values.key.expose().as_bytes()));
     ConfigMap {
         metadata,
-        data: Some(BTreeMap::from([
-            (ID.into(), spec.id.to_string()),
-            (SCHEMA.into(), SCHEMA_VERSION.to_string()),
-            (MIN_READER.into(), MIN_READER_VERSION.to_string()),
-            (KEY_SHA256.into(), values.key.hash().as_str().to_owned()),
-            // `json!` refuses only maps whose keys are no text and failing `Serialize`s; a spec has neither.
-            (SPEC.into(), json!(spec).to_string()),
-        ])),
+        data: Some(data),
         ..ConfigMap::default()
     }
 }
 
 /// A merge patch of a record's `data` that says which key its Secret holds.
-pub fn key_hash_patch(hash: &KeyHash) -> Value {
-    json!({"data": {KEY_SHA256: hash.as_str()}})
+pub fn key_hash_patch(spec: &SessionSpec, key: &[u8]) -> Value {
+    let data: BTreeMap<_, _> = key_hashes(spec, key).collect();
+    json!({"data": data})
+}
+
+/// What the record of a session with this key holds of it.
+fn key_hashes(spec: &SessionSpec, key: &[u8]) -> impl Iterator<Item = (String, String)> + use<> {
+    let of_token = spec.actions().map(|_| KeyHash::of_vscode_token(key));
+    let all = [
+        (KEY_SHA256, Some(KeyHash::of(key))),
+        (VSCODE_TOKEN_SHA256, of_token),
+    ];
+    all.into_iter()
+        .filter_map(|(name, hash)| Some((name.to_owned(), hash?.as_str().to_owned())))
 }
 
 impl Record {
@@ -189,6 +207,7 @@ impl Record {
             paused_at: parts.annotation(PAUSED).and_then(|at| at.parse().ok()),
             runtime_id: parts.runtime_id()?,
             key_hash: parts.key_hash()?,
+            vscode_token_hash: parts.vscode_token_hash()?,
             last_failure: parts
                 .annotation(LAST_FAILURE)
                 .map(|text| Box::new(failure::parse(text))),

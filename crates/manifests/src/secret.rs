@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use podbay_protocol::agent::VSCODE_TOKEN_PREFIX;
 use podbay_protocol::hex::to_hex;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -65,6 +66,12 @@ impl KeyHash {
     /// The hash of a key, as a client presented it.
     pub fn of(key: &[u8]) -> Self {
         Self(to_hex(&Sha256::digest(key)))
+    }
+
+    /// The hash of the token of VS Code that the agent of a session with this key makes of it.
+    pub fn of_vscode_token(key: &[u8]) -> Self {
+        let token = Sha256::new().chain_update(VSCODE_TOKEN_PREFIX).chain_update(key);
+        Self::of(to_hex(&token.finalize()).as_bytes())
     }
 
     /// The hash of the key that a session's Secret holds; `None` if it holds none.
@@ -139,6 +146,9 @@ mod tests {
         let bytes = ByteString(key.expose().as_bytes().to_vec());
         secret.data = Some(BTreeMap::from([(SESSION_KEY.to_owned(), bytes)]));
         assert_eq!(KeyHash::of_secret(&secret), Some(key.hash()));
+        // `printf 'podbay vscode token v1\0key' | sha256sum | cut -c-64 | tr -d '\n' | sha256sum`
+        let token = "23647e7f45c2ff417a9cf763fd7df419f62832a943a60372d66e6231ec935ef4";
+        assert_eq!(KeyHash::of_vscode_token(b"key").as_str(), token);
         for other in ["", &text.to_uppercase(), &text[1..]] {
             assert_eq!(other.parse::<KeyHash>(), Err(KeyHashError));
         }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podbay_protocol::{ProcessId, ProcessSpec, Retention, Signal, SignalTarget};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
@@ -53,6 +54,8 @@ pub struct VsCodeSettings {
     pub base_path: Option<String>,
     /// The directory that it is started in.
     pub directory: Option<PathBuf>,
+    /// Its token; a new one each time it is started, if there is none.
+    pub token: Option<SecretString>,
     /// Where a file with its token is put for as long as it takes to start.
     pub private: PathBuf,
 }
@@ -67,6 +70,7 @@ impl Default for VsCodeSettings {
             socket: None,
             base_path: None,
             directory: None,
+            token: None,
             private: std::env::temp_dir(),
         }
     }
@@ -121,9 +125,13 @@ impl VsCode {
                 .ok();
         }
         let program = find(&self.settings, is_program)?;
-        let token = format!("{:032x}", rand::random::<u128>());
+        let token = match &self.settings.token {
+            Some(token) => token.expose_secret().to_owned(),
+            None => format!("{:032x}", rand::random::<u128>()),
+        };
         current.started += 1;
-        let name = format!("vscode-{}-{}", current.started, &token[..4]);
+        // Another agent's after a restart has another id.
+        let name = format!("vscode-{}-{:04x}", current.started, rand::random::<u16>());
         let started = self.start(&name, &program, &token).await;
         match started {
             Ok(id) => {

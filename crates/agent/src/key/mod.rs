@@ -19,6 +19,7 @@ pub mod source;
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac as _};
+use podbay_protocol::agent::VSCODE_TOKEN_PREFIX;
 use podbay_protocol::agent::proof::{self, Nonce};
 use podbay_protocol::hex::to_hex;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -69,6 +70,14 @@ impl SessionKey {
         to_hex(&hmac.finalize().into_bytes())
     }
 
+    /// The token of this session's VS Code: it lets in by [`VSCODE_TOKEN_PREFIX`] who has the key, and tells nothing of it.
+    pub fn vscode_token(&self) -> SecretString {
+        let token = Sha256::new()
+            .chain_update(VSCODE_TOKEN_PREFIX)
+            .chain_update(self.expose());
+        to_hex(&token.finalize()).into()
+    }
+
     /// The key itself, for the process that takes this one's place.
     fn expose(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
@@ -94,6 +103,13 @@ mod tests {
         for wrong in ["", " \n", "a b", "é", &"x".repeat(LENGTH_LIMIT + 1)] {
             assert!(SessionKey::new(&wrong.into()).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_token_of_vscode_is_made_of_the_key() {
+        // `printf 'podbay vscode token v1\0key' | sha256sum`
+        let token = "eb8f653dfafea85e6f2fb9bacbfd61f48b82c0d5951190ea03723e529c32197f";
+        assert_eq!(key("key").vscode_token().expose_secret(), token);
     }
 
     #[test]

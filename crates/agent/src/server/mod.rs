@@ -92,7 +92,9 @@ impl Services {
 
     /// The same with other settings for the actions of OpenHands' clients.
     #[must_use]
-    pub fn with_actions(mut self, settings: ActionSettings) -> Self {
+    pub fn with_actions(mut self, mut settings: ActionSettings) -> Self {
+        let made_of_key = || self.key.as_ref().map(SessionKey::vscode_token);
+        settings.vscode.token = settings.vscode.token.or_else(made_of_key);
         self.actions = Arc::new(Actions::new(self.processes.clone(), self.disk.clone(), settings));
         self
     }

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbay_agent::action::ActionSettings;
+use podbay_agent::key::SessionKey;
 use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use crate::client::{Agent, PATIENCE};
+use crate::client::{Agent, KEY, PATIENCE};
 
 /// A program that listens, and writes down what it was started with once it is asked for something: VS Code reads its token no earlier.
 /// A file that nobody writes: what a thread that starts a program has open for writing can't be executed (execve(2), `ETXTBSY`).
@@ -58,7 +60,8 @@ async fn the_token_is_that_of_the_one_that_runs() {
     for name in ["openvscode-server", "code-server"] {
         let agent = agent_with(name).await;
         let first = token(&agent).await.unwrap();
-        assert_eq!(first.len(), 32);
+        let key = SessionKey::new(&KEY.into()).unwrap();
+        assert_eq!(first, key.vscode_token().expose_secret());
         let seen = started(&agent);
         assert_eq!(seen["token"], first, "{name}");
         assert!(!seen["words"].to_string().contains(&first), "{seen}");
@@ -85,9 +88,10 @@ async fn the_token_is_that_of_the_one_that_runs() {
             }
         };
         tokio::time::timeout(PATIENCE, gone).await.unwrap();
-        let second = token(&agent).await.unwrap();
-        assert_ne!(second, first);
-        assert_eq!(started(&agent)["token"], second);
+        assert_eq!(token(&agent).await.unwrap(), first);
+        let again = started(&agent);
+        assert_eq!(again["token"], first);
+        assert_ne!(again["pid"], seen["pid"]);
         agent.ends().await;
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn run(sandbox: &str) {
             work: [12_000, 12_001],
         },
         key: Some(KeyHash::of(KEY.as_bytes())),
+        vscode_token: None,
         public: false,
     };
     let sessions = Arc::new(One {

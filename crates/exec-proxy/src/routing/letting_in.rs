@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::asked::Asked;
 use super::endpoint::Endpoint;
-use super::entry::{Admission, Claim, Entry};
+use super::entry::{Admission, Claim, Entry, Hashes};
 use super::refusal::Refusal;
 use super::router::Router;
 use super::target::Target;
@@ -66,7 +66,9 @@ impl<S: Sessions> Router<S> {
             self.entry
                 .links(&claim, style.urls(id, None), style, id, key, now)
         } else {
-            self.entry.admit(&claim, style, id, target.endpoint, key, now)
+            let vscode_token = route.vscode_token.as_ref();
+            let hashes = Hashes { key, vscode_token };
+            self.entry.admit(&claim, style, id, target.endpoint, hashes, now)
         })
     }
 

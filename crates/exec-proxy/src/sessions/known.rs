@@ -85,6 +85,7 @@ impl Known {
             address: self.address.clone(),
             ports: self.ports(),
             key: self.record.key_hash.clone(),
+            vscode_token: self.record.vscode_token_hash.clone(),
             public: self.record.spec.labels().get(PUBLIC_LABEL) == Some("true"),
         })
     }

@@ -72,6 +72,8 @@ pub struct Route {
     /// What a client's session key is checked against. `None` for a session of an earlier version, whose key is in its Secret
     /// alone.
     pub key: Option<KeyHash>,
+    /// What the token of VS Code is checked against that the session's agent told a client, if the agent serves it.
+    pub vscode_token: Option<KeyHash>,
     /// Whether its work ports are shown to whoever knows their URL.
     pub public: bool,
 }

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::{ID, KEY_SHA256, MIN_READER, RecordError, SCHEMA, SCHEMA_VERSION, SPEC, strict};
+use super::{
+    ID, KEY_SHA256, MIN_READER, RecordError, SCHEMA, SCHEMA_VERSION, SPEC, VSCODE_TOKEN_SHA256, strict,
+};
 use crate::labels::{OWNER, RUNTIME_ID};
 use crate::runtime_id::RuntimeId;
 use crate::secret::KeyHash;
@@ -129,6 +131,10 @@ impl<'a> Parts<'a> {
 
     pub(super) fn key_hash(&self) -> Result<Option<KeyHash>, RecordError> {
         self.optional(KEY_SHA256, self.data(KEY_SHA256).ok())
+    }
+
+    pub(super) fn vscode_token_hash(&self) -> Result<Option<KeyHash>, RecordError> {
+        self.optional(VSCODE_TOKEN_SHA256, self.data(VSCODE_TOKEN_SHA256).ok())
     }
 
     /// A part that earlier versions did not write.

@@ -1,7 +1,7 @@
 //! Records: there and back, and what is refused.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use podbay_config::{Config, NetworkMode, Toleration, WorkloadKind};
+use podbay_config::{AgentDelivery, Config, NetworkMode, Toleration, WorkloadKind};
 use podbay_protocol::{Cause, PhaseTimes, PodLoss, StartFailure, Verdict};
 
 use super::{default_spec, validate, variable};
@@ -14,7 +14,7 @@ use crate::record::{
 };
 use crate::request::SessionRequest;
 use crate::runtime_id::RuntimeId;
-use crate::secret::SessionKey;
+use crate::secret::{KeyHash, SessionKey};
 use crate::server::ServerKind;
 use crate::session_owner::SessionOwner;
 use crate::session_spec::SessionSpec;
@@ -270,20 +270,49 @@ fn a_failure_and_another_key_are_patched_in() {
     annotations.insert(labels::LAST_FAILURE.into(), last_failure_annotation(&failure));
     let again = jiff::Timestamp::from_nanosecond(1_800_000_000_123_456_789).unwrap();
     annotations.insert(labels::STARTED_AGAIN.into(), again.to_string());
-    let other = SessionKey::from_random([8; 32]).hash();
-    let patch = key_hash_patch(&other);
+    let other = SessionKey::from_random([8; 32]);
+    let patch = key_hash_patch(&default_spec(), other.expose().as_bytes());
     for (key, value) in patch["data"].as_object().unwrap() {
         set(&mut object, key, value.as_str().unwrap());
     }
     let read = Record::parse(&object).unwrap();
     assert_eq!(
         (read.last_failure, read.key_hash),
-        (Some(Box::new(failure)), Some(other))
+        (Some(Box::new(failure)), Some(other.hash()))
     );
+    assert_eq!(read.vscode_token_hash, None, "no agent tells a token");
     assert_eq!(read.started_again, Some(again));
     let annotations = object.metadata.annotations.as_mut().unwrap();
     annotations.insert(labels::STARTED_AGAIN.into(), "soon".into());
     assert_eq!(Record::parse(&object).unwrap().started_again, None);
+}
+
+/// A client that was told the token by the agent presents it to others than the agent.
+#[test]
+fn the_token_of_vscode_is_known_by_its_hash_where_the_agent_tells_it() {
+    let request = SessionRequest {
+        actions: Some(60_000),
+        ..SessionRequest::default()
+    };
+    let mut config = Config::default();
+    config.agent.delivery = AgentDelivery::Upload;
+    let spec = validate(&config, request).unwrap().0;
+    let mut object = stored(&spec);
+    let of = |key: &SessionKey| Some(KeyHash::of_vscode_token(key.expose().as_bytes()));
+    assert_eq!(
+        Record::parse(&object).unwrap().vscode_token_hash,
+        of(&values().key)
+    );
+    let other = SessionKey::from_random([8; 32]);
+    let patch = key_hash_patch(&spec, other.expose().as_bytes());
+    for (key, value) in patch["data"].as_object().unwrap() {
+        set(&mut object, key, value.as_str().unwrap());
+    }
+    let read = Record::parse(&object).unwrap();
+    assert_eq!(
+        (read.key_hash, read.vscode_token_hash),
+        (Some(other.hash()), of(&other))
+    );
 }
 
 #[test]

@@ -46,6 +46,10 @@ pub const KEY_HEADER: &str = "x-session-api-key";
 /// are read from, as frames from their beginnings, in place of JSON. A server that does not know the header answers with JSON.
 pub const READER_HEADER: &str = "x-podbay-reader";
 
+/// What stands before the session's key where the token of its VS Code is made of it: the token is the SHA-256 of both, in lower-case
+/// hexadecimal. So whoever holds the token's own hash can check it, and learns nothing of the key.
+pub const VSCODE_TOKEN_PREFIX: &str = "podbay vscode token v1\0";
+
 /// The variable by which all processes of an agent, and what they start, are known: `<mark of the agent>/<process id>`.
 pub const MARK_VARIABLE: &str = "PODBAY_PROCESS";
 /// The agent's mode, its only argument, in which it stands above one command: so started, a process is none of the session's.

@@ -270,11 +270,11 @@ impl OpenOperation {
         };
         let held = key
             .as_ref()
-            .map(|key: &SecretString| KeyHash::of(key.expose_secret().as_bytes()));
+            .map(|key: &SecretString| key.expose_secret().as_bytes());
         // Records of earlier versions say nothing of the key.
         match (held, &record.key_hash) {
-            (Some(held), Some(known)) if held != *known => {
-                let mut patch = podbay_manifests::record::key_hash_patch(&held);
+            (Some(held), Some(known)) if KeyHash::of(held) != *known => {
+                let mut patch = podbay_manifests::record::key_hash_patch(&record.spec, held);
                 patch["metadata"] = json!({"uid": record.uid});
                 let patched = session.ctx.client.patch(&session.record_key(), patch).await;
                 patched.for_session(session.id)?;

@@ -79,6 +79,15 @@ pub(super) enum Admission {
     Refuse,
 }
 
+/// What is known of the secrets of a session that its clients may present.
+#[derive(Clone, Copy)]
+pub(super) struct Hashes<'a> {
+    /// Of its key.
+    pub(super) key: Option<&'a KeyHash>,
+    /// Of the token of VS Code that its agent tells those who have the key.
+    pub(super) vscode_token: Option<&'a KeyHash>,
+}
+
 /// Links that work once.
 #[derive(Serialize)]
 struct Links {
@@ -145,14 +154,14 @@ impl Entry {
         }
     }
 
-    /// Looks at a request for an endpoint other than the server, of a session whose key has this hash, at `now` in seconds.
+    /// Looks at a request for an endpoint other than the server, of a session whose secrets have these hashes, at `now` in seconds.
     pub(super) fn admit(
         &self,
         claim: &Claim,
         style: &UrlStyle,
         id: &RuntimeId,
         endpoint: Endpoint,
-        key: Option<&KeyHash>,
+        Hashes { key, vscode_token }: Hashes<'_>,
         now: u64,
     ) -> Admission {
         let scheme = match style {
@@ -189,13 +198,18 @@ impl Entry {
         if !claim.is_from_elsewhere && has_cookie() {
             return Admission::Pass(None);
         }
-        // OpenHands' V1 app makes the links to VS Code with the session's key as its token.
-        match &claim.token {
-            Some(token) if endpoint == Endpoint::VsCode && is_key(token, key) => {
-                Admission::Pass(Some(cookie(sealer, scheme, &subject, now)))
-            }
-            _ => Admission::Refuse,
+        // OpenHands' V1 app makes the links to VS Code with the session's key as its token, its V0 client with that which the
+        // session's agent tells those who have the key.
+        let is_token = |token: &HeaderValue| {
+            [Some(key), vscode_token]
+                .into_iter()
+                .flatten()
+                .any(|hash| is_key(token, hash))
+        };
+        if endpoint == Endpoint::VsCode && claim.token.as_ref().is_some_and(is_token) {
+            return Admission::Pass(Some(cookie(sealer, scheme, &subject, now)));
         }
+        Admission::Refuse
     }
 
     /// Lets a browser in that brings a link or the key.

@@ -24,6 +24,14 @@ fn key() -> KeyHash {
     KeyHash::of(b"key")
 }
 
+/// What is known of a session whose agent serves no VS Code.
+const fn of(key: Option<&KeyHash>) -> Hashes<'_> {
+    Hashes {
+        key,
+        vscode_token: None,
+    }
+}
+
 fn claim(path: &str, fields: &[(&'static str, &str)]) -> Claim {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
@@ -39,7 +47,7 @@ fn claim(path: &str, fields: &[(&'static str, &str)]) -> Claim {
 }
 
 fn admit(entry: &Entry, claim: &Claim, endpoint: Endpoint) -> Admission {
-    entry.admit(claim, &style(), &id(), endpoint, Some(&key()), NOW)
+    entry.admit(claim, &style(), &id(), endpoint, of(Some(&key())), NOW)
 }
 
 fn passes(admission: &Admission) -> bool {
@@ -85,8 +93,9 @@ async fn a_link_lets_a_browser_in_once() {
     assert!(passes(&admit(&entry, &with, Endpoint::Work1)));
     // Not elsewhere, not later, not for another key, not asked by another host's page, and the link not again.
     assert!(!passes(&admit(&entry, &with, Endpoint::Work2)));
-    let at_time =
-        |now, key: &KeyHash| passes(&entry.admit(&with, &style(), &id(), Endpoint::Work1, Some(key), now));
+    let at_time = |now, key: &KeyHash| {
+        passes(&entry.admit(&with, &style(), &id(), Endpoint::Work1, of(Some(key)), now))
+    };
     assert!(at_time(NOW + COOKIE_SECONDS - 1, &key()));
     assert!(!at_time(NOW + COOKIE_SECONDS, &key()));
     assert!(!at_time(NOW, &KeyHash::of(b"new")));
@@ -104,7 +113,8 @@ async fn a_link_is_for_its_endpoint_and_for_a_minute() {
     let links = links(&entry).await;
     let link = links["vscode"].as_str().unwrap();
     let at = &link[link.find("/.podbay").unwrap()..];
-    let enter = |endpoint, now| entry.admit(&claim(at, &[]), &style(), &id(), endpoint, Some(&key()), now);
+    let enter =
+        |endpoint, now| entry.admit(&claim(at, &[]), &style(), &id(), endpoint, of(Some(&key())), now);
     assert!(matches!(enter(Endpoint::Work1, NOW), Admission::Refuse));
     assert!(matches!(
         enter(Endpoint::VsCode, NOW + LINK_SECONDS),
@@ -141,11 +151,44 @@ fn the_key_lets_in_in_a_header_in_a_form_and_as_the_token_of_vscode() {
     ));
 }
 
+/// V0's client asks the agent for a token, and makes a link with it.
+#[test]
+fn the_token_that_the_agent_tells_lets_in_to_vscode_alone() {
+    let entry = Entry::new(Access::HandOver);
+    let (key, token) = (key(), KeyHash::of_vscode_token(b"key"));
+    let hashes = Hashes {
+        key: Some(&key),
+        vscode_token: Some(&token),
+    };
+    // `printf 'podbay vscode token v1\0key' | sha256sum`
+    let link = claim(
+        "/?tkn=eb8f653dfafea85e6f2fb9bacbfd61f48b82c0d5951190ea03723e529c32197f&folder=%2Fworkspace",
+        &[],
+    );
+    let ask = |hashes, endpoint| entry.admit(&link, &style(), &id(), endpoint, hashes, NOW);
+    let Admission::Pass(Some(cookie)) = ask(hashes, Endpoint::VsCode) else {
+        panic!("not let in");
+    };
+    // VS Code's own resources are asked for without it.
+    let cookie = cookie.to_str().unwrap().split_once(';').unwrap().0.to_owned();
+    let with = claim("/stable/x.js", &[("cookie", &cookie)]);
+    assert!(passes(&entry.admit(
+        &with,
+        &style(),
+        &id(),
+        Endpoint::VsCode,
+        hashes,
+        NOW
+    )));
+    assert!(matches!(ask(hashes, Endpoint::Work1), Admission::Refuse));
+    assert!(matches!(ask(of(Some(&key)), Endpoint::VsCode), Admission::Refuse));
+}
+
 #[test]
 fn who_is_let_in_depends_on_the_style_and_on_the_setting() {
     let nothing = claim("/", &[]);
-    let of = |entry: &Entry, style: &UrlStyle, claim: &Claim, key: Option<&KeyHash>| {
-        passes(&entry.admit(claim, style, &id(), Endpoint::Work1, key, NOW))
+    let lets_in = |entry: &Entry, style: &UrlStyle, claim: &Claim, key: Option<&KeyHash>| {
+        passes(&entry.admit(claim, style, &id(), Endpoint::Work1, of(key), NOW))
     };
     let path = UrlStyle::Path {
         scheme: Scheme::Https,
@@ -153,20 +196,20 @@ fn who_is_let_in_depends_on_the_style_and_on_the_setting() {
     };
     let (handed, public) = (Entry::new(Access::HandOver), Entry::new(Access::Public));
     let key = key();
-    assert!(!of(&handed, &style(), &nothing, Some(&key)));
-    assert!(!of(&handed, &path, &nothing, Some(&key)));
-    assert!(of(&handed, &UrlStyle::Port, &nothing, Some(&key)));
-    assert!(of(&public, &style(), &nothing, Some(&key)) && of(&public, &style(), &nothing, None));
+    assert!(!lets_in(&handed, &style(), &nothing, Some(&key)));
+    assert!(!lets_in(&handed, &path, &nothing, Some(&key)));
+    assert!(lets_in(&handed, &UrlStyle::Port, &nothing, Some(&key)));
+    assert!(lets_in(&public, &style(), &nothing, Some(&key)) && lets_in(&public, &style(), &nothing, None));
     // In path style a cookie would be for all sandboxes.
     let with_key = claim("/", &[("x-session-api-key", "key")]);
-    assert!(of(&handed, &path, &with_key, Some(&key)));
+    assert!(lets_in(&handed, &path, &with_key, Some(&key)));
     let form = claim(ENTER, &[]).with_form(b"key=key");
     assert!(matches!(
-        handed.admit(&form, &path, &id(), Endpoint::Work1, Some(&key), NOW),
+        handed.admit(&form, &path, &id(), Endpoint::Work1, of(Some(&key)), NOW),
         Admission::Refuse
     ));
     // A session of an earlier version, whose key nobody here knows.
-    assert!(!of(&handed, &style(), &with_key, None));
+    assert!(!lets_in(&handed, &style(), &with_key, None));
 }
 
 #[test]

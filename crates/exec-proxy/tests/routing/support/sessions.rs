@@ -53,6 +53,7 @@ pub(crate) fn ready(uid: &str) -> Route {
         address: Some(SandboxAddress::on_this_machine("demo", uid)),
         ports: PORTS,
         key: Some(KeyHash::of(KEY.as_bytes())),
+        vscode_token: Some(KeyHash::of_vscode_token(KEY.as_bytes())),
         public: false,
     }
 }
