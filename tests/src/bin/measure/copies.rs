@@ -32,7 +32,9 @@ pub(crate) async fn large_files(namespace: &Namespace) {
     let mebibytes = std::env::var("PODBAY_MEASURE_MIB").map_or(SIZE, |size| size.parse().unwrap());
     let way = std::env::var("PODBAY_AGENT_DIAL").unwrap_or_else(|_| "auto".to_owned());
     let podbay = namespace.library(&[("kubernetes.pod_template", TEMPLATE)]).await;
-    let memory = format!("{}Mi", 3 * mebibytes + 256);
+    // Both programs' files, each once more while it is replaced, and the cache of the disk's: at its limit a pod has its memory reclaimed
+    // all the time.
+    let memory = format!("{}Mi", 6 * mebibytes);
     let session = podbay
         .session("demo")
         .image(DEBIAN)
