@@ -97,19 +97,14 @@ mod tests {
     use super::*;
 
     fn frame(first: u8, length: usize, is_masked: bool) -> Vec<u8> {
+        let (short, more) = match length {
+            0..126 => (u8::try_from(length).unwrap(), vec![]),
+            126..0x1_0000 => (126, u16::try_from(length).unwrap().to_be_bytes().to_vec()),
+            _ => (127, (length as u64).to_be_bytes().to_vec()),
+        };
         let mask = if is_masked { IS_MASKED } else { 0 };
-        let mut frame = vec![first];
-        match length {
-            0..126 => frame.push(mask | u8::try_from(length).unwrap()),
-            126..0x1_0000 => {
-                frame.push(mask | 126);
-                frame.extend(u16::try_from(length).unwrap().to_be_bytes());
-            }
-            _ => {
-                frame.push(mask | 127);
-                frame.extend((length as u64).to_be_bytes());
-            }
-        }
+        let mut frame = vec![first, mask | short];
+        frame.extend(more);
         frame.extend([7; 4].iter().take(if is_masked { 4 } else { 0 }));
         // What is in it may look like a header, a close too.
         frame.extend(std::iter::repeat_n(0x88, length));

@@ -274,21 +274,27 @@ mod tests {
     }
 
     /// A client and a server with a relay between them that leaves when it is told to.
-    fn leaving(
-        passing: Passing,
-    ) -> (
-        DuplexStream,
-        DuplexStream,
-        oneshot::Sender<()>,
-        JoinHandle<io::Result<(u64, u64)>>,
-    ) {
-        let (client, near) = duplex(1 << 16);
-        let (far, server) = duplex(1 << 16);
-        let (leave, left) = oneshot::channel();
-        let left = async { left.await.unwrap() };
-        let counted = <[Counter; 2]>::default();
-        let relaying = tokio::spawn(relay(near, far, passing, counted, left));
-        (client, server, leave, relaying)
+    struct Leaving {
+        client: DuplexStream,
+        server: DuplexStream,
+        leave: oneshot::Sender<()>,
+        relaying: JoinHandle<io::Result<(u64, u64)>>,
+    }
+
+    impl Leaving {
+        fn new(passing: Passing) -> Self {
+            let (client, near) = duplex(1 << 16);
+            let (far, server) = duplex(1 << 16);
+            let (leave, left) = oneshot::channel();
+            let left = async { left.await.unwrap() };
+            let counted = <[Counter; 2]>::default();
+            Self {
+                client,
+                server,
+                leave,
+                relaying: tokio::spawn(relay(near, far, passing, counted, left)),
+            }
+        }
     }
 
     async fn rest(stream: &mut DuplexStream) -> Vec<u8> {
@@ -299,7 +305,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_websocket_is_closed_behind_the_frame_that_is_under_way() {
-        let (mut client, mut server, leave, relaying) = leaving(Passing::WebSocket);
+        let Leaving {
+            mut client,
+            mut server,
+            leave,
+            relaying,
+        } = Leaving::new(Passing::WebSocket);
         // A whole frame, and half of one.
         server.write_all(&[0x82, 1, 7, 0x82, 3, 8]).await.unwrap();
         let mut heard = [0; 6];
@@ -324,7 +335,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_closed_is_not_closed_again_and_bytes_have_no_frames() {
-        let (mut client, mut server, leave, relaying) = leaving(Passing::WebSocket);
+        let Leaving {
+            mut client,
+            mut server,
+            leave,
+            relaying,
+        } = Leaving::new(Passing::WebSocket);
         server.write_all(&[0x88, 0]).await.unwrap();
         let mut heard = [0; 2];
         client.read_exact(&mut heard).await.unwrap();
@@ -332,7 +348,12 @@ mod tests {
         assert_eq!(rest(&mut client).await, [0_u8; 0]);
         drop((client, server));
         assert_eq!(relaying.await.unwrap().unwrap(), (8, 2));
-        let (mut client, mut server, leave, relaying) = leaving(Passing::Bytes);
+        let Leaving {
+            mut client,
+            mut server,
+            leave,
+            relaying,
+        } = Leaving::new(Passing::Bytes);
         server.write_all(&[0x82, 3]).await.unwrap();
         let mut heard = [0; 2];
         client.read_exact(&mut heard).await.unwrap();
