@@ -189,13 +189,18 @@ def a_service_that_is_killed_in_the_midst_of_a_command_ends_no_command(client):
     workspace, other = client.workspace(sid), client.workspace(sid)
     place = run(workspace, 'mktemp -d')
 
-    def kill_once_it_runs():
-        while not is_there(other, f'{place}/begun'):
-            time.sleep(0.1)
-        kill_the_service(client)
+    killed = []
 
-    killed = threading.Thread(target=kill_once_it_runs)
-    killed.start()
+    def kill_once_it_runs():
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not killed:
+            if is_there(other, f'{place}/begun'):
+                kill_the_service(client)
+                killed.append(True)
+            time.sleep(0.1)
+
+    killer = threading.Thread(target=kill_once_it_runs, daemon=True)
+    killer.start()
     # The client asks ten times a second what its command wrote. A question that nobody answers ends its wait, with an exception where it
     # could not connect; where the service is back between two questions it notices nothing.
     command = f'echo begun >> {place}/begun; sleep 5; echo done >> {place}/done'
@@ -205,7 +210,8 @@ def a_service_that_is_killed_in_the_midst_of_a_command_ends_no_command(client):
             assert result.exit_code == -1 and result.stderr.startswith('Remote execution error: '), result
     except httpx.TransportError:
         pass
-    killed.join()
+    killer.join(40)
+    assert killed, 'the service was not killed'
     # The same client goes on as soon as the service is there, and the command went on without either: it ran once.
     end = time.monotonic() + 20
     while not is_there(workspace, f'{place}/done'):

@@ -97,7 +97,8 @@ fn remove(group: &Path) -> usize {
 fn processes(group: &Path) -> usize {
     let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     let pids = own.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
-    let own = pids.filter(|pid| !is_supervisor(*pid)).count();
+    // What was killed just now, or ends by itself, may be in it for a moment.
+    let own = pids.filter(|pid| is_alive(*pid) && !is_supervisor(*pid)).count();
     own + below(group).iter().map(|group| processes(group)).sum::<usize>()
 }
 

@@ -221,6 +221,12 @@ impl Record {
         })
     }
 
+    /// Whether it holds what a record of this session with this key does: see [`key_hash_patch`].
+    pub fn is_of_key(&self, key: &[u8]) -> bool {
+        let token = self.spec.actions().map(|_| KeyHash::of_vscode_token(key));
+        self.key_hash == Some(KeyHash::of(key)) && self.vscode_token_hash == token
+    }
+
     /// The session's id.
     pub fn id(&self) -> &SessionId {
         &self.spec.id

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use podbay_process::proc_fs;
 use rustix::process::Pid;
 
 use super::place::{is_limited, maker, name, own_directory, prefix};
@@ -145,8 +146,16 @@ fn remove(directory: &Path) {
 fn remove_left(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let made_by = entry.file_name().to_str().and_then(maker);
-        if made_by.is_some_and(|maker| !Path::new(&format!("/proc/{maker}")).exists()) {
+        if made_by.is_some_and(|maker| !is_alive(maker)) {
             remove(&entry.path());
         }
     }
+}
+
+/// Whether there is such a process that goes on. One that was killed is there until the kernel is done with it, and somebody has waited
+/// for it.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.and_then(proc_fs::process)
+        .is_some_and(|process| !process.exiting)
 }

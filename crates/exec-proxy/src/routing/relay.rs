@@ -5,9 +5,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::frames::{Frames, close_to_client, close_to_server};
 
@@ -29,7 +31,7 @@ pub(super) enum Passing {
 /// on. Gives the bytes from the client to the server, and back; they are counted there as they go.
 ///
 /// Once `leaving` is ready, both are told that this is the end, on a WebSocket by a close frame behind the frame that is under way;
-/// what they say after that is thrown away until they have ended, too.
+/// what they say after that is thrown away until they have ended, too. After so long (`within`) it is over in any case.
 ///
 /// While nothing comes it holds no buffer: of thousands of connections most are idle.
 pub(super) async fn relay<C, S>(
@@ -38,6 +40,7 @@ pub(super) async fn relay<C, S>(
     passing: Passing,
     counted: [Counter; 2],
     leaving: impl Future<Output = ()>,
+    within: Duration,
 ) -> io::Result<(u64, u64)>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -49,18 +52,36 @@ where
         frames: (passing == Passing::WebSocket).then(Frames::default),
         ..OneWay::default()
     });
-    let mut is_leaving = false;
+    // Most never need it.
+    let mut limit: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
-        if !is_leaving && leaving.as_mut().poll(cx).is_ready() {
-            is_leaving = true;
+        if limit.is_none() && leaving.as_mut().poll(cx).is_ready() {
+            limit = Some(Box::pin(sleep(within)));
             there.last_words = Some(close_to_server(rand::random()));
             back.last_words = Some(close_to_client());
         }
-        let there = there.poll(cx, Pin::new(&mut client), Pin::new(&mut server))?;
-        let back = back.poll(cx, Pin::new(&mut server), Pin::new(&mut client))?;
-        match (there, back) {
-            (Poll::Ready(there), Poll::Ready(back)) => Poll::Ready(Ok((there, back))),
-            _ => Poll::Pending,
+        loop {
+            let mut gone = there.poll(cx, Pin::new(&mut client), Pin::new(&mut server));
+            let mut come = back.poll(cx, Pin::new(&mut server), Pin::new(&mut client));
+            if limit.is_some() {
+                // The other side is told all the same.
+                gone = there.or_ended(gone);
+                come = back.or_ended(come);
+            }
+            if let (Poll::Ready(gone), Poll::Ready(come)) = (gone?, come?) {
+                return Poll::Ready(Ok((gone, come)));
+            }
+            // To shut one direction down may end the other (the tunnel of a port-forward has no half): so all is said before.
+            if !(there.has_said() && back.has_said() && (there.goes_on() | back.goes_on())) {
+                break;
+            }
+        }
+        match &mut limit {
+            Some(limit) => limit
+                .as_mut()
+                .poll(cx)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            None => Poll::Pending,
         }
     })
     .await
@@ -92,9 +113,13 @@ enum State {
     Open,
     /// Its source has ended, which is yet to be passed on.
     Ending,
-    /// It is ended from here, which is yet to be told.
+    /// It is ended from here, and what was said last is on its way.
     Leaving,
-    /// That was told, and its source is yet to end: closed with bytes that nobody has read, a connection would be reset, and what
+    /// That has left, and the other direction is waited for.
+    Said,
+    /// It is to be shut down.
+    Closing,
+    /// It is shut down, and its source is yet to end: closed with bytes that nobody has read, a connection would be reset, and what
     /// was said last be lost.
     Emptying,
     Ended,
@@ -117,6 +142,13 @@ impl OneWay {
                     continue;
                 }
                 State::Leaving => {
+                    ready!(to.as_mut().poll_flush(cx))?;
+                    self.is_unflushed = false;
+                    self.state = State::Said;
+                    continue;
+                }
+                State::Said => return Poll::Pending, // Both are polled together.
+                State::Closing => {
                     ready!(to.as_mut().poll_shutdown(cx))?;
                     self.state = State::Emptying;
                     continue;
@@ -172,6 +204,35 @@ impl OneWay {
         }
     }
 
+    /// The same, with an error taken for its end.
+    fn or_ended(&mut self, polled: Poll<io::Result<u64>>) -> Poll<io::Result<u64>> {
+        match polled {
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "one direction of a connection that ends broke");
+                self.state = State::Ended;
+                Poll::Ready(Ok(self.passed))
+            }
+            polled => polled,
+        }
+    }
+
+    /// Whether nothing more is said in it.
+    const fn has_said(&self) -> bool {
+        matches!(
+            self.state,
+            State::Said | State::Closing | State::Emptying | State::Ended
+        )
+    }
+
+    /// Has it shut down, if it waits for that. Whether it did.
+    fn goes_on(&mut self) -> bool {
+        let waits = self.state == State::Said;
+        if waits {
+            self.state = State::Closing;
+        }
+        waits
+    }
+
     fn say_last_words(&mut self) {
         let words = self.last_words.take().unwrap_or_default();
         if self.frames.as_ref().is_some_and(|frames| !frames.is_closed()) {
@@ -215,9 +276,11 @@ mod tests {
 
     use super::*;
 
+    const WITHIN: Duration = Duration::from_secs(1);
+
     fn relaying(client: DuplexStream, server: DuplexStream) -> JoinHandle<io::Result<(u64, u64)>> {
         let counted = <[Counter; 2]>::default();
-        tokio::spawn(relay(client, server, Passing::Bytes, counted, pending()))
+        tokio::spawn(relay(client, server, Passing::Bytes, counted, pending(), WITHIN))
     }
 
     #[tokio::test]
@@ -225,7 +288,14 @@ mod tests {
         let (mut client, near) = duplex(1000);
         let (far, mut server) = duplex(777);
         let counted = <[Counter; 2]>::default();
-        let relaying = tokio::spawn(relay(near, far, Passing::Bytes, counted.clone(), pending()));
+        let relaying = tokio::spawn(relay(
+            near,
+            far,
+            Passing::Bytes,
+            counted.clone(),
+            pending(),
+            WITHIN,
+        ));
         client.write_all(b"request").await.unwrap();
         // The client says no more, and hears all of the answer.
         client.shutdown().await.unwrap();
@@ -292,7 +362,7 @@ mod tests {
                 client,
                 server,
                 leave,
-                relaying: tokio::spawn(relay(near, far, passing, counted, left)),
+                relaying: tokio::spawn(relay(near, far, passing, counted, left, WITHIN)),
             }
         }
     }
@@ -317,8 +387,8 @@ mod tests {
         client.read_exact(&mut heard).await.unwrap();
         leave.send(()).unwrap();
         // The other direction is between two frames.
-        let closed = rest(&mut server).await;
-        assert_eq!(closed.len(), 8, "{closed:?}");
+        let mut closed = [0; 8];
+        server.read_exact(&mut closed).await.unwrap();
         let code: Vec<_> = (0..2)
             .map(|index| closed[6 + index] ^ closed[2 + index])
             .collect();
@@ -326,6 +396,7 @@ mod tests {
         // What comes behind the frame is no longer passed on.
         server.write_all(&[8, 8, 0x82, 1, 9]).await.unwrap();
         assert_eq!(rest(&mut client).await, [8, 8, 0x88, 2, 0x03, 0xe9]);
+        assert_eq!(rest(&mut server).await, [0_u8; 0]);
         // Their answers are heard, and then it is over.
         client.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
         server.write_all(&[0x88, 0]).await.unwrap();
@@ -364,5 +435,99 @@ mod tests {
         );
         drop((client, server));
         assert_eq!(relaying.await.unwrap().unwrap(), (0, 2));
+    }
+
+    /// A tunnel that has no half: shut down, it ends both ways.
+    struct Whole {
+        stream: DuplexStream,
+        is_shut: bool,
+    }
+
+    impl AsyncRead for Whole {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.is_shut {
+                return Poll::Ready(Ok(()));
+            }
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Whole {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_without_halves_stays_until_all_is_said() {
+        let (mut client, near) = duplex(1 << 16);
+        let (far, mut server) = duplex(1 << 16);
+        let far = Whole {
+            stream: far,
+            is_shut: false,
+        };
+        let (leave, left) = oneshot::channel();
+        let left = async { left.await.unwrap() };
+        let counted = <[Counter; 2]>::default();
+        let relaying = tokio::spawn(relay(near, far, Passing::WebSocket, counted, left, WITHIN));
+        // Half a frame: the direction from the client is through at once, this one is not.
+        server.write_all(&[0x82, 2, 7]).await.unwrap();
+        let mut heard = [0; 3];
+        client.read_exact(&mut heard).await.unwrap();
+        leave.send(()).unwrap();
+        let mut closed = [0; 8];
+        server.read_exact(&mut closed).await.unwrap();
+        server.write_all(&[7]).await.unwrap();
+        assert_eq!(rest(&mut client).await, [7, 0x88, 2, 0x03, 0xe9]);
+        drop((client, server));
+        assert_eq!(relaying.await.unwrap().unwrap(), (8, 8));
+    }
+
+    #[tokio::test]
+    async fn one_that_is_gone_keeps_the_other_from_nothing() {
+        let Leaving {
+            mut client,
+            server,
+            leave,
+            relaying,
+        } = Leaving::new(Passing::WebSocket);
+        leave.send(()).unwrap();
+        drop(server);
+        assert_eq!(rest(&mut client).await, [0x88, 2, 0x03, 0xe9]);
+        drop(client);
+        relaying.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_that_does_not_end_is_not_waited_for_for_ever() {
+        let Leaving {
+            mut client,
+            mut server,
+            leave,
+            relaying,
+        } = Leaving::new(Passing::WebSocket);
+        server.write_all(&[0x82]).await.unwrap();
+        let mut heard = [0];
+        client.read_exact(&mut heard).await.unwrap();
+        leave.send(()).unwrap();
+        let ended = relaying.await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

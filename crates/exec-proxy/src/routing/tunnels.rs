@@ -60,17 +60,18 @@ impl Tunnels {
                     return tracing::debug!(%error, "a connection ended before it changed its protocol");
                 }
             };
-            let relaying = relay(client, sandbox, passing, counted, ending.cancelled());
-            let patience = async {
-                ending.cancelled().await;
-                tokio::time::sleep(CLOSED_WITHIN).await;
-            };
-            tokio::select! {
-                relayed = relaying => match relayed {
-                    Ok((sent, received)) => tracing::debug!(sent, received, "an upgraded connection ended"),
-                    Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
-                },
-                () = patience => tracing::debug!("an upgraded connection was cut: the service ends"),
+            match relay(
+                client,
+                sandbox,
+                passing,
+                counted,
+                ending.cancelled(),
+                CLOSED_WITHIN,
+            )
+            .await
+            {
+                Ok((sent, received)) => tracing::debug!(sent, received, "an upgraded connection ended"),
+                Err(error) => tracing::debug!(%error, "an upgraded connection broke"),
             }
         });
     }

@@ -310,9 +310,17 @@ fn the_token_of_vscode_is_known_by_its_hash_where_the_agent_tells_it() {
     }
     let read = Record::parse(&object).unwrap();
     assert_eq!(
-        (read.key_hash, read.vscode_token_hash),
-        (Some(other.hash()), of(&other))
+        (&read.key_hash, &read.vscode_token_hash),
+        (&Some(other.hash()), &of(&other))
     );
+    assert!(read.is_of_key(other.expose().as_bytes()));
+    assert!(!read.is_of_key(values().key.expose().as_bytes()));
+    // An earlier version knows nothing of it, and replaces the key's hash alone.
+    let hash = KeyHash::of(b"third");
+    set(&mut object, "sessionKeySha256", hash.as_str());
+    assert!(!Record::parse(&object).unwrap().is_of_key(b"third"));
+    object.data.as_mut().unwrap().remove("vscodeTokenSha256");
+    assert!(!Record::parse(&object).unwrap().is_of_key(b"third"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
 use podbay_k8s_client::Object;
 use podbay_manifests::network_policy::{self, NetworkPolicyPlan};
-use podbay_manifests::{KeyHash, Owner, Record, SessionSpec};
+use podbay_manifests::{Owner, Record, SessionSpec};
 use podbay_protocol::{PhaseTimes, StartPhase};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -273,7 +273,7 @@ impl OpenOperation {
             .map(|key: &SecretString| key.expose_secret().as_bytes());
         // Records of earlier versions say nothing of the key.
         match (held, &record.key_hash) {
-            (Some(held), Some(known)) if KeyHash::of(held) != *known => {
+            (Some(held), Some(_)) if !record.is_of_key(held) => {
                 let mut patch = podbay_manifests::record::key_hash_patch(&record.spec, held);
                 patch["metadata"] = json!({"uid": record.uid});
                 let patched = session.ctx.client.patch(&session.record_key(), patch).await;

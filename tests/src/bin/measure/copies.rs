@@ -34,7 +34,7 @@ pub(crate) async fn large_files(namespace: &Namespace) {
     let podbay = namespace.library(&[("kubernetes.pod_template", TEMPLATE)]).await;
     // Both programs' files, each once more while it is replaced, and the cache of the disk's: at its limit a pod has its memory reclaimed
     // all the time.
-    let memory = format!("{}Mi", 6 * mebibytes);
+    let memory = format!("{}Mi", 6 * mebibytes + 256);
     let session = podbay
         .session("demo")
         .image(DEBIAN)
