@@ -31,8 +31,7 @@ impl Prefix {
     fn read(bytes: &[u8]) -> Option<Self> {
         let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
         let name = path.file_name()?.to_str()?;
-        let agent = name.strip_prefix("podbay-")?.strip_suffix('-')?.parse().ok()?;
-        let agent = Pid::from_raw(agent)?;
+        let agent = proc_fs::pid(name.strip_prefix("podbay-")?.strip_suffix('-')?)?;
         path.is_absolute().then(|| Self {
             directory: path.parent().unwrap_or(path).to_owned(),
             name: name.to_owned(),
@@ -96,7 +95,7 @@ fn remove(group: &Path) -> usize {
 /// How many processes of the session are in it and below.
 fn processes(group: &Path) -> usize {
     let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    let pids = own.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    let pids = own.lines().filter_map(proc_fs::pid);
     // What was killed just now, or ends by itself, may be in it for a moment.
     let own = pids.filter(|pid| is_alive(*pid) && !is_supervisor(*pid)).count();
     own + below(group).iter().map(|group| processes(group)).sum::<usize>()
@@ -152,6 +151,7 @@ mod tests {
             "podbay-17-",
             "/a/podbay-17",
             "/a/podbay-x-",
+            "/a/podbay--1-",
             "/a/other-17-",
             "/",
         ] {

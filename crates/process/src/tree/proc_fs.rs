@@ -30,13 +30,21 @@ pub fn is_ours() -> bool {
     })
 }
 
+/// The process id that a text is. Neither 0 nor a negative number is one: to kill(2) they mean many processes.
+pub fn pid(text: &str) -> Option<Pid> {
+    let raw = text.parse().ok().filter(|raw| *raw > 0)?;
+    Pid::from_raw(raw)
+}
+
 /// All processes.
 pub fn all_processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(Pid::from_raw).collect()
+    let entries = entries.filter_map(Result::ok);
+    entries
+        .filter_map(|entry| pid(entry.file_name().to_str()?))
+        .collect()
 }
 
 /// All processes with their places in the tree.
@@ -62,17 +70,18 @@ const EXITING: u64 = 4;
 
 /// Reads `pid (comm) state ppid pgrp session tty tpgid flags … starttime …`, where `starttime` is the 22nd; `comm` may hold
 /// anything, `)` too.
-fn parse_stat(pid: Pid, stat: &str) -> Option<Process> {
+fn parse_stat(of: Pid, stat: &str) -> Option<Process> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
-    let parent = Pid::from_raw(fields.next()?.parse().ok()?);
-    let session = Pid::from_raw(fields.nth(1)?.parse().ok()?);
+    // Of a process that is just being waited for, group and session are -1.
+    let parent = pid(fields.next()?);
+    let session = pid(fields.nth(1)?);
     let flags: u64 = fields.nth(2)?.parse().ok()?;
     let started = fields.nth(12)?.parse().ok()?;
     let dead = matches!(state, "Z" | "X");
     Some(Process {
-        pid,
+        pid: of,
         parent,
         session,
         dead,
@@ -102,7 +111,18 @@ mod tests {
         assert_eq!((zombie.parent, zombie.dead, zombie.exiting), (None, true, true));
         let exiting = parse_stat(pid(7).unwrap(), &line.replace(" 4194304 ", " 4194308 ")).unwrap();
         assert_eq!((exiting.dead, exiting.exiting), (false, true));
+        let gone = "7 (a) X 0 -1 -1 0 -1 4194564 99 0 0 0 0 0 0 0 20 0 0 0 1234 0";
+        let gone = parse_stat(pid(7).unwrap(), gone).unwrap();
+        assert_eq!((gone.parent, gone.session, gone.dead), (None, None, true));
         assert_eq!(parse_stat(pid(7).unwrap(), "7 (sh"), None);
+    }
+
+    #[test]
+    fn what_means_many_is_no_process_id() {
+        assert_eq!(super::pid("17"), Pid::from_raw(17));
+        for text in ["0", "-1", "-17", "", "x", "4294967296"] {
+            assert_eq!(super::pid(text), None, "{text}");
+        }
     }
 
     #[test]
