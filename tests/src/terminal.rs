@@ -51,8 +51,7 @@ impl Terminal {
         Ok(Self(stream))
     }
 
-    /// Types a line, and waits until it is there again. Whether it came: the other side may end the connection in order, between two
-    /// messages, before it does.
+    /// Types a line, and waits until it is there again. Whether it came: the other side may go away, and say so, before it does.
     #[expect(clippy::missing_errors_doc, reason = "what the connection says")]
     pub async fn echo(&mut self, line: &str) -> io::Result<bool> {
         let typed = format!("{line}\n");
@@ -60,35 +59,46 @@ impl Terminal {
         let mut shown = Vec::new();
         // The terminal shows what is typed, and `cat` says it again.
         while String::from_utf8_lossy(&shown).matches(line).count() < 2 {
-            if self.0.fill_buf().await?.is_empty() {
-                return Ok(false);
-            }
-            let mut head = [0; 2];
-            self.0.read_exact(&mut head).await?;
-            let mut length = u64::from(head[1] & 127);
-            if length == 126 {
-                length = u64::from(self.0.read_u16().await?);
-            } else if length == 127 {
-                length = self.0.read_u64().await?;
-            }
-            let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            self.0.read_exact(&mut payload).await?;
-            match head[0] & 15 {
-                2 => shown.extend(payload),
-                8 => return Err(io::Error::other("it was closed")),
-                9 => self.send(10, &payload).await?,
-                _ => {}
+            match self.message().await? {
+                Some(message) => shown.extend(message),
+                None => return Ok(false),
             }
         }
         Ok(true)
     }
 
-    /// Listens for so long; whether the other side has ended the connection in order by then.
+    /// Listens for so long; whether the other side has said by then that it goes away.
     #[expect(clippy::missing_errors_doc, reason = "what the connection says")]
     pub async fn ends_within(&mut self, pause: Duration) -> io::Result<bool> {
-        match timeout(pause, self.0.fill_buf()).await {
-            Ok(read) => Ok(read?.is_empty()),
-            Err(_) => Ok(false),
+        // What has begun to come is read to its end.
+        if timeout(pause, self.0.fill_buf()).await.is_err() {
+            return Ok(false);
+        }
+        Ok(self.message().await?.is_none())
+    }
+
+    /// What a message of the terminal holds, nothing for others; `None` once the other side goes away (1001). Any other end is an error,
+    /// one that was not said as well.
+    async fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).await?;
+        let mut length = u64::from(head[1] & 127);
+        if length == 126 {
+            length = u64::from(self.0.read_u16().await?);
+        } else if length == 127 {
+            length = self.0.read_u64().await?;
+        }
+        let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.0.read_exact(&mut payload).await?;
+        match head[0] & 15 {
+            2 => Ok(Some(payload)),
+            8 if payload == 1001_u16.to_be_bytes() => Ok(None),
+            8 => Err(io::Error::other(format!("it was closed: {payload:?}"))),
+            9 => {
+                self.send(10, &payload).await?;
+                Ok(Some(Vec::new()))
+            }
+            _ => Ok(Some(Vec::new())),
         }
     }
 

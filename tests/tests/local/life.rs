@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use podbay_local::{Created, Error, Life, NewSession, SessionName};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::machine::{Machine, eventually, is_alive, start, state};
+use crate::machine::{Machine, eventually, is_alive, stands_still, start};
 
 /// Prints the id of a process that has left its command's session, whose parent is gone, and whose environment is empty; the
 /// command goes on.
@@ -59,12 +59,12 @@ async fn what_is_frozen_stands_still_and_goes_on() {
     locked.freeze(&file).await.unwrap();
     // A signal to a process that runs takes effect when the system comes to it.
     for pid in [command, daemon, busy] {
-        eventually(async || (state(pid) == Some('T')).then_some(())).await;
+        eventually(async || stands_still(pid).then_some(())).await;
     }
     assert_eq!(machine.sessions.find(&name).unwrap().unwrap().life, Life::Serves);
     locked.thaw(&file).await.unwrap();
     for pid in [command, daemon, busy] {
-        eventually(async || (state(pid)? != 'T').then_some(())).await;
+        eventually(async || (is_alive(pid) && !stands_still(pid)).then_some(())).await;
     }
     // A session ends in whatever state its processes are.
     locked.freeze(&file).await.unwrap();

@@ -129,6 +129,25 @@ pub(crate) fn state(pid: i32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
+/// Whether a process stands still: it was stopped, or it waits for a child that was before it executed its program, which is no stop but
+/// a sleep that no signal but a kill ends (vfork(2); dash starts its commands that way).
+pub(crate) fn stands_still(pid: i32) -> bool {
+    match state(pid) {
+        Some('T') => true,
+        Some('D') => children(pid).into_iter().any(|child| state(child) == Some('T')),
+        _ => false,
+    }
+}
+
+/// The children of a process with one thread.
+fn children(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children
+        .split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
+}
+
 /// Looks until there is something.
 pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
