@@ -59,15 +59,10 @@ pub(crate) fn remove_left(directory: &Path) -> usize {
     let Ok(written) = fs::read(agent_lock(directory)) else {
         return 0;
     };
-    let Some(prefix) = Prefix::read(&written).filter(|prefix| !is_alive(prefix.agent)) else {
+    let Some(prefix) = Prefix::read(&written).filter(|prefix| !proc_fs::is_alive(prefix.agent)) else {
         return 0;
     };
     prefix.found().iter().map(|group| remove(group)).sum()
-}
-
-/// Whether there is such a process that goes on. One that is being ended has lost its lock before it is gone.
-fn is_alive(pid: Pid) -> bool {
-    proc_fs::process(pid).is_some_and(|process| !process.exiting)
 }
 
 #[expect(clippy::disallowed_methods, reason = "it runs on a thread that may block")]
@@ -97,7 +92,9 @@ fn processes(group: &Path) -> usize {
     let own = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     let pids = own.lines().filter_map(proc_fs::pid);
     // What was killed just now, or ends by itself, may be in it for a moment.
-    let own = pids.filter(|pid| is_alive(*pid) && !is_supervisor(*pid)).count();
+    let own = pids
+        .filter(|pid| proc_fs::is_alive(*pid) && !is_supervisor(*pid))
+        .count();
     own + below(group).iter().map(|group| processes(group)).sum::<usize>()
 }
 

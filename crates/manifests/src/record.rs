@@ -179,13 +179,17 @@ pub fn key_hash_patch(spec: &SessionSpec, key: &[u8]) -> Value {
 
 /// What the record of a session with this key holds of it.
 fn key_hashes(spec: &SessionSpec, key: &[u8]) -> impl Iterator<Item = (String, String)> + use<> {
-    let of_token = spec.actions().map(|_| KeyHash::of_vscode_token(key));
     let all = [
         (KEY_SHA256, Some(KeyHash::of(key))),
-        (VSCODE_TOKEN_SHA256, of_token),
+        (VSCODE_TOKEN_SHA256, vscode_token_hash(spec, key)),
     ];
     all.into_iter()
         .filter_map(|(name, hash)| Some((name.to_owned(), hash?.as_str().to_owned())))
+}
+
+/// That of the token that the session's agent tells, if it takes OpenHands' actions.
+fn vscode_token_hash(spec: &SessionSpec, key: &[u8]) -> Option<KeyHash> {
+    spec.actions().map(|_| KeyHash::of_vscode_token(key))
 }
 
 impl Record {
@@ -223,8 +227,8 @@ impl Record {
 
     /// Whether it holds what a record of this session with this key does: see [`key_hash_patch`].
     pub fn is_of_key(&self, key: &[u8]) -> bool {
-        let token = self.spec.actions().map(|_| KeyHash::of_vscode_token(key));
-        self.key_hash == Some(KeyHash::of(key)) && self.vscode_token_hash == token
+        self.key_hash == Some(KeyHash::of(key))
+            && self.vscode_token_hash == vscode_token_hash(&self.spec, key)
     }
 
     /// The session's id.

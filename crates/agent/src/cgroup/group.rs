@@ -145,17 +145,12 @@ fn remove(directory: &Path) {
 /// Removes the cgroups of agents that are gone.
 fn remove_left(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let made_by = entry.file_name().to_str().and_then(maker);
-        if made_by.is_some_and(|maker| !is_alive(maker)) {
+        let Some(made_by) = entry.file_name().to_str().and_then(maker) else {
+            continue;
+        };
+        let made_by = i32::try_from(made_by).ok().and_then(Pid::from_raw);
+        if !made_by.is_some_and(proc_fs::is_alive) {
             remove(&entry.path());
         }
     }
-}
-
-/// Whether there is such a process that goes on. One that was killed is there until the kernel is done with it, and somebody has waited
-/// for it.
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.and_then(proc_fs::process)
-        .is_some_and(|process| !process.exiting)
 }

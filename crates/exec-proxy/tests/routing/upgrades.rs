@@ -5,7 +5,7 @@ use std::time::Duration;
 use podbay_exec_proxy::listen::{Limits, Listening};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{KEY, Proxy, Scripted, echoing, get, host, raw, settings, upgrade};
+use crate::support::{Client, KEY, Proxy, Sandbox, Scripted, echoing, get, host, raw, settings, upgrade};
 
 #[tokio::test]
 async fn what_is_said_on_a_websocket_comes_back() {
@@ -103,14 +103,20 @@ async fn http2_is_not_changed_to() {
     );
 }
 
-#[tokio::test]
-async fn the_end_of_the_service_ends_them_after_a_while() {
+/// A client on a WebSocket whose sandbox says all again, through a service that can end.
+async fn on_a_websocket() -> (Sandbox, Proxy, Client) {
     let sandbox = echoing().await;
     let sessions = Scripted::serving(sandbox.address);
-    let mut proxy = Proxy::with(&sessions, settings(), Limits::default(), Listening::default()).await;
+    let proxy = Proxy::with(&sessions, settings(), Limits::default(), Listening::default()).await;
     let mut client = proxy.client().await;
     client.send(upgrade("/")).await;
     assert_eq!(client.head().await.unwrap().status, 101);
+    (sandbox, proxy, client)
+}
+
+#[tokio::test]
+async fn the_end_of_the_service_ends_them_after_a_while() {
+    let (_sandbox, mut proxy, mut client) = on_a_websocket().await;
     proxy.end().await.unwrap();
     // The service listens no longer, and the connection is still there.
     client.send("x").await;
@@ -122,12 +128,7 @@ async fn the_end_of_the_service_ends_them_after_a_while() {
 /// RFC 6455, 7.4.1: an endpoint that goes away says 1001, and clients know that it was no fault of theirs.
 #[tokio::test]
 async fn a_websocket_is_closed_in_order_when_the_service_ends() {
-    let sandbox = echoing().await;
-    let sessions = Scripted::serving(sandbox.address);
-    let mut proxy = Proxy::with(&sessions, settings(), Limits::default(), Listening::default()).await;
-    let mut client = proxy.client().await;
-    client.send(upgrade("/")).await;
-    assert_eq!(client.head().await.unwrap().status, 101);
+    let (_sandbox, mut proxy, mut client) = on_a_websocket().await;
     // Its echo is a whole frame, too.
     let frame = [0x82, 0x81, 1, 2, 3, 4, 5];
     client.stream.write_all(&frame).await.unwrap();

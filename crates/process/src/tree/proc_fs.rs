@@ -32,8 +32,11 @@ pub fn is_ours() -> bool {
 
 /// The process id that a text is. Neither 0 nor a negative number is one: to kill(2) they mean many processes.
 pub fn pid(text: &str) -> Option<Pid> {
-    let raw = text.parse().ok().filter(|raw| *raw > 0)?;
-    Pid::from_raw(raw)
+    text.parse().ok().and_then(of_number)
+}
+
+fn of_number(raw: i32) -> Option<Pid> {
+    if raw > 0 { Pid::from_raw(raw) } else { None }
 }
 
 /// All processes.
@@ -65,23 +68,29 @@ pub fn process(pid: Pid) -> Option<Process> {
     parse_stat(pid, &String::from_utf8_lossy(&stat))
 }
 
+/// Whether there is such a process that goes on. One that was killed is there until the kernel is done with it, and somebody has waited
+/// for it; its locks and descriptors are gone before.
+pub fn is_alive(pid: Pid) -> bool {
+    process(pid).is_some_and(|process| !process.exiting)
+}
+
 /// The flag of a process whose end has begun (`PF_EXITING` of the kernel's `sched.h`, shown by proc(5) among the flags).
 const EXITING: u64 = 4;
 
 /// Reads `pid (comm) state ppid pgrp session tty tpgid flags … starttime …`, where `starttime` is the 22nd; `comm` may hold
 /// anything, `)` too.
-fn parse_stat(of: Pid, stat: &str) -> Option<Process> {
+fn parse_stat(pid: Pid, stat: &str) -> Option<Process> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     // Of a process that is just being waited for, group and session are -1.
-    let parent = pid(fields.next()?);
-    let session = pid(fields.nth(1)?);
+    let parent = of_number(fields.next()?.parse().ok()?);
+    let session = of_number(fields.nth(1)?.parse().ok()?);
     let flags: u64 = fields.nth(2)?.parse().ok()?;
     let started = fields.nth(12)?.parse().ok()?;
     let dead = matches!(state, "Z" | "X");
     Some(Process {
-        pid: of,
+        pid,
         parent,
         session,
         dead,
