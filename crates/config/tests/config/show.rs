@@ -1,21 +1,8 @@
 //! What a configuration holds, shown: it loads to the same again, and never shows a secret.
 
 use crate::samples::{file_with, partners, samples};
-use crate::support::{environment, load, toml_file, values};
+use crate::support::{environment, given, load, toml_file, values};
 use podbay_config::{Config, Effect, Origin, settings};
-
-/// The settings whose values are secrets, and so comments.
-const SECRETS: [&str; 2] = ["sandbox.runtime_startup_env_vars", "serve.api_key"];
-
-/// What a source gave.
-fn given(config: &Config) -> Vec<&'static str> {
-    config
-        .entries()
-        .filter(|entry| entry.place.origin != Origin::Default)
-        .map(|entry| entry.setting.key.as_str())
-        .filter(|key| !SECRETS.contains(key))
-        .collect()
-}
 
 #[test]
 fn every_value_loads_to_itself() {

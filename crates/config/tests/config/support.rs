@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use podbay_config::{Config, ConfigError};
+use podbay_config::{Config, ConfigError, Origin};
 
 /// A file with this text; it lives as long as the directory.
 pub(crate) fn toml_file(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -41,5 +41,14 @@ pub(crate) fn values(config: &Config) -> Vec<(String, Option<String>)> {
         .entries()
         .filter(|entry| !entry.setting.secret)
         .map(|entry| (entry.setting.key.clone(), entry.value))
+        .collect()
+}
+
+/// The settings that a source gave a value, without secret ones: empty text says that one is not set.
+pub(crate) fn given(config: &Config) -> Vec<&'static str> {
+    config
+        .entries()
+        .filter(|entry| entry.value.is_some() && entry.place.origin != Origin::Default)
+        .map(|entry| entry.setting.key.as_str())
         .collect()
 }
