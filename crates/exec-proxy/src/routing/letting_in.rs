@@ -72,8 +72,13 @@ impl<S: Sessions> Router<S> {
         })
     }
 
-    /// Brings a session back because a person wants it, and shows what there was to see.
-    pub(super) async fn wake_by_page(&self, target: &Target, asked: &Asked) -> Response<Body> {
+    /// Brings a session back because a person wants it, and leads them to what there was to see.
+    pub(super) async fn wake_by_page(
+        &self,
+        target: &Target,
+        asked: &Asked,
+        to: HeaderValue,
+    ) -> Response<Body> {
         if !self.settings.hold.wake {
             return Refusal::Paused.page(None);
         }
@@ -82,7 +87,7 @@ impl<S: Sessions> Router<S> {
                 let mut answer = Response::new(Body::empty());
                 *answer.status_mut() = StatusCode::SEE_OTHER;
                 let headers = answer.headers_mut();
-                headers.insert(LOCATION, HeaderValue::from_static("/"));
+                headers.insert(LOCATION, to);
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 answer
             }

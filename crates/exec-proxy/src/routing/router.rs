@@ -143,7 +143,7 @@ impl<S: Sessions> Router<S> {
             asked
         };
         let entered = match admission {
-            Ok(Admission::Wake) => return self.wake_by_page(target, &asked).await,
+            Ok(Admission::Wake(to)) => return self.wake_by_page(target, &asked, to).await,
             Ok(Admission::Pass(cookie)) => cookie,
             Ok(Admission::Answer(answer)) => return answer,
             Ok(Admission::Refuse) => return Refusal::NotLetIn.answer(&asked),

@@ -31,6 +31,8 @@ async fn a_browser_is_let_in_by_a_link_and_the_sandbox_sees_neither_key_nor_cook
     let mut client = proxy.client().await;
     let (head, body) = client.ask(work("/", BROWSER)).await;
     assert_eq!(head.status, 403);
+    // The form says where it stood, to this host alone.
+    assert_eq!(head.get("referrer-policy"), Some("same-origin"));
     assert!(
         body.contains("<form method=\"post\" action=\"/.podbay/enter\">"),
         "{body}"
@@ -76,12 +78,16 @@ async fn the_key_in_a_form_lets_a_browser_in() {
     let mut client = proxy.client().await;
     for (key, status) in [("wrong", 403), (KEY, 303)] {
         let form = format!("key={key}");
+        let id = id();
         let request = format!(
-            "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{}.example.test\r\nContent-Length: {}\r\n\r\n{form}",
-            id(),
+            "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{id}.example.test\r\n\
+             Referer: http://work-1-{id}.example.test/app?a=b\r\nContent-Length: {}\r\n\r\n{form}",
             form.len()
         );
-        assert_eq!(client.ask(request).await.0.status, status);
+        let (head, _) = client.ask(request).await;
+        // To the page that showed the form.
+        let location = (status == 303).then_some("/app?a=b");
+        assert_eq!((head.status, head.get("location")), (status, location));
     }
     let large = format!(
         "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{}.example.test\r\nContent-Length: 9000\r\n\r\n{}",

@@ -102,9 +102,13 @@ async fn a_browser_that_was_let_in_wakes_by_the_button_and_by_nothing_else() {
         assert_eq!(head.status, 403, "{host} {fields}");
     }
     assert_eq!(sessions.wakes(), 0);
-    let own = format!("{fields}Origin: http://{}\r\n", work());
+    let own = format!(
+        "{fields}Origin: http://{0}\r\nReferer: http://{0}/app?a\r\n",
+        work()
+    );
     let (head, _) = client.ask(post(&work(), "/.podbay/wake", &own, "")).await;
     assert_eq!((head.status, sessions.wakes()), (303, 1));
+    assert_eq!(head.get("location"), Some("/app?a"));
 }
 
 #[tokio::test]

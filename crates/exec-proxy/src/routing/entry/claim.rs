@@ -1,9 +1,10 @@
 //! What a request brings to be let in.
 
-use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue, ORIGIN};
+use http::header::{HeaderName, HeaderValue, ORIGIN, REFERER};
 use http::uri::PathAndQuery;
+use http::{HeaderMap, Uri};
 
+use super::OWN_PATHS;
 use crate::listen::request::RequestHost;
 use crate::routing::headers::{OWN_COOKIE, OWN_COOKIE_WITHOUT_TLS, SESSION_KEY, own_cookies};
 use crate::routing::url::Scheme;
@@ -38,6 +39,8 @@ pub(in crate::routing) struct Claim {
     /// Whether a page of another host has the browser ask, other than to show this one. Our cookie is sent along if both are below
     /// one domain, as sandboxes are.
     pub(super) is_from_elsewhere: bool,
+    /// The path and query of the page on this host that has the browser ask.
+    page: Option<HeaderValue>,
 }
 
 impl Claim {
@@ -68,7 +71,13 @@ impl Claim {
                 .map(secret),
             form_key: None,
             is_from_elsewhere: is_from_elsewhere(headers, host, scheme),
+            page: page(headers, host, scheme).map(secret),
         }
+    }
+
+    /// Where a person is led whose form did what they wanted: to the page that showed it, else to the host's root.
+    pub(super) fn way_back(&self) -> HeaderValue {
+        self.page.clone().unwrap_or_else(|| HeaderValue::from_static("/"))
     }
 
     /// The same with the key that a form holds, in the form that browsers send it.
@@ -108,9 +117,51 @@ fn is_from_elsewhere(headers: &HeaderMap, host: &RequestHost, scheme: Scheme) ->
     other_origin || (other_site && !shows_it)
 }
 
+/// The path and query that `Referer` names, where they are of this host and lead to none of our own paths, nor away from the host.
+fn page(headers: &HeaderMap, host: &RequestHost, scheme: Scheme) -> Option<HeaderValue> {
+    let page: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
+    let authority = page.authority()?.as_str().as_bytes();
+    let is_own = page.scheme_str() == Some(scheme.as_str()) && RequestHost::parse(authority).ok()? == *host;
+    // Browsers take a `Location` that begins with two slashes of either kind for one on another host.
+    let leads_away = page.path().starts_with("//") || page.path().starts_with("/\\");
+    if !is_own || leads_away || page.path().starts_with(OWN_PATHS) {
+        return None;
+    }
+    HeaderValue::try_from(page.path_and_query()?.as_str()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_back_is_to_a_page_of_the_host() {
+        let back = |referer: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REFERER, HeaderValue::from_str(referer).unwrap());
+            let host = RequestHost::parse(b"work-1-x.example.test:8443").unwrap();
+            Claim::of(&headers, &PathAndQuery::from_static("/"), &host, Scheme::Https).way_back()
+        };
+        let own = "https://work-1-x.example.test:8443";
+        for kept in ["/", "/app", "/app/?a=%2F&b=//c", "/app//b"] {
+            assert_eq!(back(&format!("{own}{kept}")), kept);
+        }
+        for other in [
+            own.to_owned(),
+            format!("{own}//evil.test/"),
+            format!("{own}/\\evil.test/"),
+            format!("{own}/.podbay/enter"),
+            "https://work-1-y.example.test:8443/app".to_owned(),
+            "https://work-1-x.example.test/app".to_owned(),
+            "http://work-1-x.example.test:8443/app".to_owned(),
+            "https://u@work-1-x.example.test:8443/app".to_owned(),
+            "/app".to_owned(),
+            "work-1-x.example.test:8443".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(back(&other), "/", "{other}");
+        }
+    }
 
     fn is_elsewhere(fields: &[(&'static str, &'static str)]) -> bool {
         let headers = fields

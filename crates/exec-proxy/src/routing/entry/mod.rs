@@ -73,8 +73,8 @@ pub(super) enum Admission {
     Pass(Option<HeaderValue>),
     /// It is answered.
     Answer(Response<Body>),
-    /// The session is brought back, as a person wants it.
-    Wake,
+    /// The session is brought back, as a person wants it, who is then led here.
+    Wake(HeaderValue),
     /// It is refused.
     Refuse,
 }
@@ -148,7 +148,7 @@ impl Entry {
                     .any(|cookie| sealer.open(Purpose::Cookie, &subject, cookie, now).is_some())
         };
         if presented || by_cookie() {
-            Admission::Wake
+            Admission::Wake(claim.way_back())
         } else {
             Admission::Refuse
         }
@@ -234,7 +234,7 @@ impl Entry {
         };
         match scheme {
             Some(scheme) if by_key() || by_link().is_some() => {
-                Admission::Answer(entered(cookie(sealer, scheme, subject, now)))
+                Admission::Answer(entered(cookie(sealer, scheme, subject, now), claim.way_back()))
             }
             _ => Admission::Refuse,
         }
@@ -316,12 +316,12 @@ fn cookie(sealer: &Sealer, scheme: Scheme, subject: &Subject<'_>, now: u64) -> H
     cookie
 }
 
-/// To the host's root, without the link in the address line.
-fn entered(cookie: HeaderValue) -> Response<Body> {
+/// To what was asked for, without the link in the address line.
+fn entered(cookie: HeaderValue, to: HeaderValue) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     let headers = answer.headers_mut();
-    headers.insert(LOCATION, HeaderValue::from_static("/"));
+    headers.insert(LOCATION, to);
     headers.insert(SET_COOKIE, cookie);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
