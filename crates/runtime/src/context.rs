@@ -13,6 +13,7 @@ use podbay_manifests::labels::{SESSION_ID, selector_all, selector_session};
 use podbay_manifests::secret::SESSION_KEY;
 use podbay_manifests::{Owner, Record, SessionId, SessionNames, SessionOwner};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::agent::AgentConnections;
@@ -23,6 +24,10 @@ use crate::events::EventLists;
 use crate::index::SessionIndex;
 use crate::machine::Machine;
 use crate::readiness::GracePeriods;
+
+/// How many sessions of a process create their pods at once. Each makes half a dozen calls for it, one after the other: while those
+/// take less than a second, this many make more of them than `podbay.requests_per_second` lets through unless it is raised.
+const CREATING: usize = 32;
 
 /// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
 ///
@@ -102,6 +107,9 @@ pub(crate) struct Context {
     /// The network policies shared by sessions that this process has seen, and when. Held locked over the calls: of many
     /// sessions that start at once, one asks and the others wait for its answer.
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
+    /// Who may create what a pod needs and the pod. A start is answered for once its record and Secret are stored, so of many
+    /// that come at once all are stored before most go on.
+    pub(crate) creating: Semaphore,
     /// The events of pods that start, shared by all who wait for one of them.
     pub(crate) event_lists: EventLists,
     /// The ways to what listens in sandboxes.
@@ -134,6 +142,7 @@ impl Context {
             session_limit: limit.or(config.max_concurrent_conversations),
             config,
             shared_policies: tokio::sync::Mutex::default(),
+            creating: Semaphore::new(CREATING),
             event_lists: EventLists::default(),
             ways: Arc::new(ways),
             in_cluster: false,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use podbay_config::{Config, Origin};
 use podbay_protocol::Field;
 use secrecy::SecretString;
-use serde_json::json;
 
 use super::problem::SpecProblem;
 use super::problems::{PRIVILEGED, PROFILE, Problems};
@@ -167,9 +166,9 @@ fn namespace_field(config: &Config) -> Field {
 
 /// What only the finished objects show.
 fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
-    let bytes = json!(record::record(spec, &CreationValues::placeholder()))
-        .to_string()
-        .len();
+    // Nothing in it has a form that JSON lacks.
+    let bytes = serde_json::to_vec(&record::record(spec, &CreationValues::placeholder()))
+        .map_or(0, |json| json.len());
     if bytes >= MAX_BYTES {
         problems.of(
             POD_TEMPLATE,

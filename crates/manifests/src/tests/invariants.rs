@@ -283,8 +283,9 @@ proptest! {
     }
 
     #[test]
-    fn a_job_has_the_pod_as_its_template((spec, secrets) in sessions()) {
-        prop_assume!(spec.workload() == WorkloadKind::Job);
+    fn a_job_has_the_pod_as_its_template(
+        (spec, secrets) in sessions().prop_filter("it is no Job", |(spec, _)| spec.workload() == WorkloadKind::Job),
+    ) {
         let objects = make(&spec, &secrets);
         let Workload::Job(job) = &objects.workload else {
             return Err(TestCaseError::fail("no Job"));

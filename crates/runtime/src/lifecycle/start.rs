@@ -10,6 +10,7 @@ use podbay_manifests::{Owner, Record, SessionSpec};
 use podbay_protocol::{PhaseTimes, StartPhase};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::apply::Ensured;
@@ -236,7 +237,7 @@ impl OpenOperation {
                     self.check_cancelled()?;
                 }
                 self.apply_secret(record).await?;
-                self.check_cancelled()?;
+                let _turn = self.turn_to_create().await?;
                 self.apply_network_policy(spec, &owner).await?;
                 self.check_cancelled()?;
                 let workload = workload::apply(session, spec, &owner).await?;
@@ -255,6 +256,16 @@ impl OpenOperation {
             .await;
             (created, completed)
         })
+    }
+
+    /// Waits for its turn to create what is not needed to carry the start on, while many others do.
+    async fn turn_to_create(&self) -> Result<SemaphorePermit<'_>, Error> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(self.cancelled()),
+            // It is never closed.
+            turn = self.ctx.creating.acquire() => turn.map_err(|_| self.cancelled()),
+        }
     }
 
     /// The Secret, and in the record the hash of the key that it holds.

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use podbay_fake_cluster::{EPOCH, Fault, FaultyCluster, ImageTrouble, On, Script, Trouble, When};
+use podbay_fake_cluster::{EPOCH, Fault, FaultyCluster, ImageTrouble, On, Operation, Script, Trouble, When};
+use podbay_k8s_client::Kind;
 use podbay_manifests::SessionNames;
 use podbay_protocol::Cause;
 use podbay_runtime::{Config, Error, Podbay, SessionState, StartPhase};
@@ -277,4 +278,33 @@ async fn another_process_tells_the_verdict_of_a_start_whose_opener_is_killed_at_
         |state| matches!(state, SessionState::Failed(verdict) if verdict.cause == Cause::ImageNotFound),
     )
     .await;
+}
+
+/// So that whoever has asked for one of many is answered soon, and another process can carry each on.
+#[tokio::test(start_paused = true)]
+async fn of_many_starts_all_are_stored_before_most_create_their_pods() {
+    const SLOW: Duration = Duration::from_secs(10);
+    let watched = WatchedCluster::new();
+    let (podbay, faulty) = watched.faulty(Config::default());
+    let creates_pods = On::any().operation(Operation::Create).kind(Kind::Pod);
+    faulty.inject(creates_pods, Fault::Latency(SLOW));
+    let begun = tokio::time::Instant::now();
+    let starts = (0..100).map(|number| {
+        let session = podbay.session(format!("many-{number}"));
+        session.request(Shape::Plain.request()).start().unwrap()
+    });
+    let starts: Vec<_> = starts.collect();
+    for starting in &starts {
+        starting.stored().wait_for(Option::is_some).await.unwrap();
+    }
+    tokio::time::sleep_until(begun + SLOW / 2).await;
+    let creating = || faulty.counts()[&(Operation::Create, Some(Kind::Pod))];
+    assert_eq!(creating(), 32);
+    // One that waits for its turn ends at once; the others get theirs.
+    let mut starts = starts;
+    starts.pop().unwrap().cancel().await.unwrap();
+    assert!(begun.elapsed() < SLOW);
+    let ready = starts.into_iter().map(podbay_runtime::Starting::ready);
+    let ready = futures::future::try_join_all(ready).await.unwrap();
+    assert_eq!((ready.len(), creating()), (99, 99));
 }
