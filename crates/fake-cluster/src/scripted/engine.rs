@@ -1,7 +1,7 @@
 //! A scripted cluster's state: the store, and the parts of a cluster that act on it. Nothing here waits: what is to
 //! happen later is set as a timer, and time comes in as a value, so that a run depends on calls and times alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +40,6 @@ pub(super) struct Engine {
     pub(super) port_rules: Vec<PortRule>,
     /// The pods there are, by UID.
     pub(super) pods: HashMap<String, PodRun>,
-    /// The UIDs of the pods that came last, the latest at the end.
-    pub(super) latest: VecDeque<String>,
     /// What the Job controller remembers, by the Job's UID.
     pub(super) jobs: HashMap<String, JobMemory>,
     /// Nodes that do not answer.
@@ -94,7 +92,6 @@ impl Engine {
             exec_rules: Vec::new(),
             port_rules: Vec::new(),
             pods: HashMap::new(),
-            latest: VecDeque::new(),
             jobs: HashMap::new(),
             lost_nodes: BTreeSet::new(),
             placed: 0,

@@ -21,8 +21,6 @@ pub(super) const KUBELET: &str = "kubelet";
 
 /// How often a pod that lacks a Secret, a ConfigMap or a bound claim is looked at again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How many pods are kept whole. With some 25 KiB each that is 6 MiB; more are hardly ever on their way at once.
-const AT_HAND: usize = 256;
 
 /// A pod that exists, as its scheduler and kubelet know it.
 pub(super) struct PodRun {
@@ -133,19 +131,7 @@ impl Engine {
             probed: is_probed(spec),
         };
         self.pods.insert(uid.clone(), run);
-        self.settle_an_older_one(&uid);
         self.set_next_stage(&uid);
-    }
-
-    /// The latest pods are asked for most.
-    fn settle_an_older_one(&mut self, latest: &str) {
-        self.latest.push_back(latest.to_owned());
-        if self.latest.len() > AT_HAND
-            && let Some(uid) = self.latest.pop_front()
-            && let Some(pod) = self.store.find(&uid)
-        {
-            pod.settle();
-        }
     }
 
     fn set_next_stage(&mut self, uid: &str) {

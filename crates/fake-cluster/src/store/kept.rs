@@ -3,11 +3,10 @@
 //! The API's types hold every field there could be: a pod's containers and volumes take twenty times the memory of
 //! their JSON, and change never or once, while status and metadata change at every step. So that thousands of pods,
 //! with the states that watches can still be given, fit beside what is tested, that part is shared by all states of a
-//! pod and parsed where somebody asks for the whole object. Of the latest pods it is kept as it is, too: those are
-//! asked for again and again.
+//! pod and parsed where somebody asks for the whole object.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use podbay_k8s_client::{Kind, Object, ObjectKey};
@@ -20,36 +19,12 @@ pub(crate) struct Kept {
 }
 
 /// What is not in [`Kept::light`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Bulk {
     /// A `PodSpec` with the missing fields alone, as JSON.
     spec: Box<[u8]>,
-    /// The same as the API's type, until the pod settles.
-    at_hand: Mutex<Option<Arc<PodSpec>>>,
     /// The names of the claims its volumes are.
     claims: Box<[String]>,
-}
-
-impl PartialEq for Bulk {
-    fn eq(&self, other: &Self) -> bool {
-        self.spec == other.spec
-    }
-}
-
-impl Bulk {
-    /// Containers, init containers and volumes.
-    fn parsed(&self) -> Option<PodSpec> {
-        let at_hand = self
-            .at_hand
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match at_hand {
-            Some(spec) => Some((*spec).clone()),
-            // It was written by `take_bulk`.
-            None => serde_json::from_slice(&self.spec).ok(),
-        }
-    }
 }
 
 impl Kept {
@@ -75,7 +50,8 @@ impl Kept {
     pub(crate) fn whole(&self) -> Object {
         let mut whole = self.light.clone();
         if let (Object::Pod(pod), Some(bulk)) = (&mut whole, &self.bulk)
-            && let Some(bulky) = bulk.parsed()
+            // It was written by `take_bulk`.
+            && let Ok(bulky) = serde_json::from_slice::<PodSpec>(&bulk.spec)
         {
             let spec = pod.spec.get_or_insert_default();
             spec.containers = bulky.containers;
@@ -83,13 +59,6 @@ impl Kept {
             spec.volumes = bulky.volumes;
         }
         whole
-    }
-
-    /// Little more will come of a pod: from now on its bulky part takes no more memory than its text.
-    pub(crate) fn settle(&self) {
-        if let Some(bulk) = &self.bulk {
-            *bulk.at_hand.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
     }
 
     /// The same with another light part. The function must leave a pod's containers and volumes alone: they are not
@@ -130,10 +99,5 @@ fn take_bulk(object: &mut Object) -> Option<Bulk> {
     };
     // Nothing in it has a form that JSON lacks.
     let spec = serde_json::to_vec(&bulky).ok()?.into_boxed_slice();
-    let at_hand = Mutex::new(Some(Arc::new(bulky)));
-    Some(Bulk {
-        spec,
-        at_hand,
-        claims,
-    })
+    Some(Bulk { spec, claims })
 }
