@@ -25,8 +25,9 @@ use crate::index::SessionIndex;
 use crate::machine::Machine;
 use crate::readiness::GracePeriods;
 
-/// How many sessions of a process create their pods at once. Each makes half a dozen calls for it, one after the other: while those
-/// take less than a second, this many make more of them than `podbay.requests_per_second` lets through unless it is raised.
+/// How many sessions of a namespace a process has create their pods at once, while others are not stored yet. Each makes a few calls for
+/// it, one after the other: with calls of half a second this many make as many as `podbay.requests_per_second` lets through unless
+/// it is raised.
 const CREATING: usize = 32;
 
 /// A cluster, or this machine, to run sessions on. Cheap to clone; clones share connections and watches.
@@ -108,7 +109,7 @@ pub(crate) struct Context {
     /// sessions that start at once, one asks and the others wait for its answer.
     pub(crate) shared_policies: tokio::sync::Mutex<HashMap<ObjectKey, Instant>>,
     /// Who may create what a pod needs and the pod. A start is answered for once its record and Secret are stored, so of many
-    /// that come at once all are stored before most go on.
+    /// that come at once all are stored before most go on; a start waits for its turn for a moment only.
     pub(crate) creating: Semaphore,
     /// The events of pods that start, shared by all who wait for one of them.
     pub(crate) event_lists: EventLists,

@@ -67,19 +67,29 @@ impl Graph {
     }
 }
 
-/// What cargo knows of the workspace, with all features switched on.
+/// What cargo knows of the workspace, with all features switched on and for every system: that needs packages which a build for
+/// this system alone has not brought. Where they are not there, what a build of all of it uses here.
 fn metadata() -> Value {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version=1",
-            "--locked",
-            "--offline",
-            "--all-features",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.output().unwrap()
+    };
+    let told = |which: &[&str]| {
+        cargo(
+            &[
+                &["metadata", "--format-version=1", "--locked", "--offline"],
+                which,
+            ]
+            .concat(),
+        )
+    };
+    let mut output = told(&["--all-features"]);
+    if String::from_utf8_lossy(&output.stderr).contains("--offline was specified") {
+        let version = String::from_utf8(cargo(&["-vV"]).stdout).unwrap();
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        output = told(&["--filter-platform", host.unwrap()]);
+    }
     assert!(
         output.status.success(),
         "{}",

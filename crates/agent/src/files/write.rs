@@ -25,8 +25,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{AbsolutePath, Disk, FileError, PIECE, kind};
 
-/// How many bytes the disk is told to write at once: few calls, and little that is left to write at the end.
-const DISK_PIECE: u64 = 8 * 1024 * 1024;
+/// How many bytes the disk is told to write at once: few calls, and little that is left to write at the end. Whole pages, since one
+/// that is on its way to the disk may hold up who writes to it.
+const DISK_PIECE: u64 = 32 * 1024 * 1024;
 
 /// What to write.
 #[derive(Clone, Debug)]
@@ -88,16 +89,14 @@ impl Unfinished {
     /// Has the disk write while more arrives: by itself the system begins when a tenth of the memory waits to be written, and then the end
     /// of the transfer waits for all of it.
     fn send_to_disk(&mut self) {
-        let Some(length) = NonZeroU64::new(self.length.saturating_sub(self.sent_to_disk)) else {
+        let whole = self.length - self.length % DISK_PIECE;
+        let Some(length) = NonZeroU64::new(whole.saturating_sub(self.sent_to_disk)) else {
             return;
         };
-        if length.get() < DISK_PIECE {
-            return;
-        }
-        // Linux begins to write what is not on the disk yet, waits for nothing, and lets go of what is (mm/fadvise.c). A filesystem
-        // without a disk does nothing. Without the advice it only takes longer.
+        // Linux begins to write what is not on the disk yet, and takes from its cache what is (mm/fadvise.c); a filesystem without a disk
+        // does nothing. Without the advice it only takes longer.
         let _ = fadvise(&self.file, self.sent_to_disk, Some(length), Advice::DontNeed);
-        self.sent_to_disk = self.length;
+        self.sent_to_disk = whole;
     }
 }
 
@@ -149,6 +148,7 @@ impl Writing {
         let mut unfinished = self.unfinished.take().ok_or(FileError::Fault)?;
         let path = self.order.path.as_path().to_owned();
         let (hash, to_hash) = (unfinished.hash.take(), pieces.clone());
+        let is_read_back = hash.is_none();
         let written = self.disk.run(move || {
             for bytes in pieces {
                 unfinished
@@ -157,7 +157,9 @@ impl Writing {
                     .map_err(|error| FileError::system("writing", &path, error))?;
                 unfinished.length += bytes.len() as u64;
             }
-            unfinished.send_to_disk();
+            if !is_read_back {
+                unfinished.send_to_disk();
+            }
             Ok(unfinished)
         });
         let hashed = self.disk.run(move || {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -89,6 +89,7 @@ impl<S: Sessions> Router<S> {
                 let headers = answer.headers_mut();
                 headers.insert(LOCATION, to);
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
                 answer
             }
             Err(refused) => Refusal::NotWoken(refused).page(asked.wake_form),

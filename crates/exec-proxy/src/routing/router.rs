@@ -162,13 +162,8 @@ impl<S: Sessions> Router<S> {
             prefix: &target.prefix,
             trusted_single_tenant: self.settings.trusted_single_tenant,
         };
-        match self.pass_on(on_its_way, target, &asked, upgrade, &from).await {
-            Ok(mut answer) => {
-                if let Some(cookie) = entered {
-                    answer.headers_mut().append(SET_COOKIE, cookie);
-                }
-                answer
-            }
+        let mut answer = match self.pass_on(on_its_way, target, &asked, upgrade, &from).await {
+            Ok(answer) => answer,
             Err(refusal) => {
                 let id = target.id.as_str();
                 let endpoint = target.endpoint.name();
@@ -180,7 +175,12 @@ impl<S: Sessions> Router<S> {
                 }
                 refusal.answer(&asked)
             }
+        };
+        // Also with a page of ours: its form is for a browser that was let in.
+        if let Some(cookie) = entered {
+            answer.headers_mut().append(SET_COOKIE, cookie);
         }
+        answer
     }
 
     /// Whether each sandbox is an origin of its own, so that pages and cookies of ours can be there.

@@ -111,6 +111,23 @@ async fn a_browser_that_was_let_in_wakes_by_the_button_and_by_nothing_else() {
     assert_eq!(head.get("location"), Some("/app?a"));
 }
 
+/// The link of OpenHands' V1 app to VS Code, of a session that was paused since.
+#[tokio::test]
+async fn a_browser_with_vscodes_token_wakes_by_the_button() {
+    let sessions = Arc::new(Scripted::default());
+    sessions.is_in(SessionState::Paused);
+    let proxy = over(&sessions, settings()).await;
+    let mut client = proxy.client().await;
+    let vscode = format!("vscode-{}.example.test", id());
+    let (head, page) = client.ask(get(&vscode, &format!("/?tkn={KEY}"), BROWSER)).await;
+    assert_eq!(head.status, 503);
+    assert!(page.contains("action=\"/.podbay/wake\""), "{page}");
+    let cookie = head.get("set-cookie").unwrap().split(';').next().unwrap();
+    let fields = format!("{BROWSER}Cookie: {cookie}\r\nOrigin: http://{vscode}\r\n");
+    let (head, _) = client.ask(post(&vscode, "/.podbay/wake", &fields, "")).await;
+    assert_eq!((head.status, sessions.wakes()), (303, 1));
+}
+
 #[tokio::test]
 async fn a_wake_that_is_refused_is_told_on_a_page() {
     let sessions = Arc::new(Scripted::default());

@@ -168,7 +168,7 @@ fn namespace_field(config: &Config) -> Field {
 fn check_whole(problems: &mut Problems, spec: &SessionSpec) {
     // Nothing in it has a form that JSON lacks.
     let bytes = serde_json::to_vec(&record::record(spec, &CreationValues::placeholder()))
-        .map_or(0, |json| json.len());
+        .map_or(usize::MAX, |json| json.len());
     if bytes >= MAX_BYTES {
         problems.of(
             POD_TEMPLATE,

@@ -1,6 +1,7 @@
 //! Executing a plan: what the record owns is created, and its pod waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Pod;
@@ -26,6 +27,10 @@ use crate::error::{Error, ForSession as _};
 use crate::index::{PodState, SessionIndex, SessionReceiver};
 use crate::place::{CountedAgainst, CountedOf, Place};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
+
+/// How long a start waits for others to create their pods. It is stored, so that whoever asked for it is answered; but any client may
+/// pause or delete it by now, and who finds no pod for five seconds takes its creator for dead.
+const TURN_WAIT: Duration = Duration::from_secs(1);
 
 /// What an attempt has created beside the record: rolled back if it fails, reported if it succeeds.
 #[derive(Clone, Debug, Default)]
@@ -237,12 +242,13 @@ impl OpenOperation {
                     self.check_cancelled()?;
                 }
                 self.apply_secret(record).await?;
-                let _turn = self.turn_to_create().await?;
+                let turn = self.turn_to_create().await?;
                 self.apply_network_policy(spec, &owner).await?;
                 self.check_cancelled()?;
                 let workload = workload::apply(session, spec, &owner).await?;
                 created.workload = workload.is_created();
                 let workload = workload.into_inner();
+                drop(turn);
                 // Who made the record has not given the start up.
                 if created.workload && record.nonce.as_ref() != Some(&self.values.nonce) {
                     self.is_still_to_start(record, &workload).await?;
@@ -258,13 +264,14 @@ impl OpenOperation {
         })
     }
 
-    /// Waits for its turn to create what is not needed to carry the start on, while many others do.
-    async fn turn_to_create(&self) -> Result<SemaphorePermit<'_>, Error> {
+    /// Waits for its turn to create the pod, while many others do. `None` is one that has waited long enough: those before it may
+    /// wait for what is being deleted.
+    async fn turn_to_create(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(self.cancelled()),
             // It is never closed.
-            turn = self.ctx.creating.acquire() => turn.map_err(|_| self.cancelled()),
+            turn = tokio::time::timeout(TURN_WAIT, self.ctx.creating.acquire()) => Ok(turn.ok().and_then(Result::ok)),
         }
     }
 

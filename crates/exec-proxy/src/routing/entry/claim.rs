@@ -127,7 +127,9 @@ fn page(headers: &HeaderMap, host: &RequestHost, scheme: Scheme) -> Option<Heade
     if !is_own || leads_away || page.path().starts_with(OWN_PATHS) {
         return None;
     }
-    HeaderValue::try_from(page.path_and_query()?.as_str()).ok()
+    let page = page.path_and_query()?.as_str();
+    // A URL may leave the path out, and a query alone is one of the page that asks.
+    page.starts_with('/').then(|| HeaderValue::try_from(page).ok())?
 }
 
 #[cfg(test)]
@@ -148,6 +150,7 @@ mod tests {
         }
         for other in [
             own.to_owned(),
+            format!("{own}?a=b"),
             format!("{own}//evil.test/"),
             format!("{own}/\\evil.test/"),
             format!("{own}/.podbay/enter"),
