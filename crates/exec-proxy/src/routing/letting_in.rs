@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, REFERRER_POLICY};
+use http::header::HeaderValue;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::asked::Asked;
 use super::endpoint::Endpoint;
 use super::entry::{Admission, Claim, Entry, Hashes};
+use super::page::see_other;
 use super::refusal::Refusal;
 use super::router::Router;
 use super::target::Target;
@@ -83,15 +84,7 @@ impl<S: Sessions> Router<S> {
             return Refusal::Paused.page(None);
         }
         match self.sessions.wake(&target.id).await {
-            Ok(()) => {
-                let mut answer = Response::new(Body::empty());
-                *answer.status_mut() = StatusCode::SEE_OTHER;
-                let headers = answer.headers_mut();
-                headers.insert(LOCATION, to);
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-                answer
-            }
+            Ok(()) => see_other(to),
             Err(refused) => Refusal::NotWoken(refused).page(asked.wake_form),
         }
     }

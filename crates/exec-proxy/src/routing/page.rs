@@ -1,9 +1,10 @@
-//! Pages for browsers: a title, a sentence, and nothing that could be asked for.
+//! Pages for browsers: a title, a sentence, and nothing that could be asked for. And what leads from one to the next.
 
 use std::fmt::Write as _;
 
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, REFRESH,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    REFRESH,
 };
 use http::{Response, StatusCode};
 
@@ -71,6 +72,17 @@ pub(super) fn answer(
     if let Some(seconds) = again {
         headers.insert(REFRESH, HeaderValue::from(seconds));
     }
+    answer
+}
+
+/// Leads a browser on after what it has sent, without telling where it was.
+pub(super) fn see_other(to: HeaderValue) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, to);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     answer
 }
 

@@ -50,13 +50,7 @@ async fn a_browser_is_let_in_by_a_link_and_the_sandbox_sees_neither_key_nor_cook
     let path = &link[link.find("/.podbay").unwrap()..];
     let (head, _) = client.ask(work(path, BROWSER)).await;
     assert_eq!((head.status, head.get("location")), (303, Some("/")));
-    let cookie = head
-        .get("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
+    let cookie = head.cookie().to_owned();
     assert_eq!(sandbox.connections(), 0);
 
     let fields = format!("{BROWSER}Cookie: theirs=1; {cookie}\r\n");
@@ -130,13 +124,7 @@ async fn the_token_of_vscode_lets_a_browser_in_and_stays() {
         seen.starts_with(&format!("GET /?tkn={KEY}&folder=%2Fworkspace\n")),
         "{seen}"
     );
-    let cookie = head
-        .get("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
+    let cookie = head.cookie().to_owned();
     let (head, _) = client
         .ask(vscode("/static/x.js", &format!("Cookie: {cookie}\r\n")))
         .await;

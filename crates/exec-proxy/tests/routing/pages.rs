@@ -41,12 +41,7 @@ async fn let_in(client: &mut Client) -> String {
         .ask(post(&work(), "/.podbay/enter", "", &format!("key={KEY}")))
         .await;
     assert_eq!(head.status, 303);
-    head.get("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned()
+    head.cookie().to_owned()
 }
 
 #[tokio::test]
@@ -122,7 +117,7 @@ async fn a_browser_with_vscodes_token_wakes_by_the_button() {
     let (head, page) = client.ask(get(&vscode, &format!("/?tkn={KEY}"), BROWSER)).await;
     assert_eq!(head.status, 503);
     assert!(page.contains("action=\"/.podbay/wake\""), "{page}");
-    let cookie = head.get("set-cookie").unwrap().split(';').next().unwrap();
+    let cookie = head.cookie();
     let fields = format!("{BROWSER}Cookie: {cookie}\r\nOrigin: http://{vscode}\r\n");
     let (head, _) = client.ask(post(&vscode, "/.podbay/wake", &fields, "")).await;
     assert_eq!((head.status, sessions.wakes()), (303, 1));

@@ -18,14 +18,15 @@ mod secret;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, Response};
 use podbay_manifests::{KeyHash, RuntimeId};
 use secrecy::SecretBox;
 use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 
 use super::endpoint::Endpoint;
+use super::page::see_other;
 use super::url::{Scheme, SessionUrls, UrlStyle};
 use crate::body::Body;
 
@@ -318,13 +319,8 @@ fn cookie(sealer: &Sealer, scheme: Scheme, subject: &Subject<'_>, now: u64) -> H
 
 /// To what was asked for, without the link in the address line.
 fn entered(cookie: HeaderValue, to: HeaderValue) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::SEE_OTHER;
-    let headers = answer.headers_mut();
-    headers.insert(LOCATION, to);
-    headers.insert(SET_COOKIE, cookie);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let mut answer = see_other(to);
+    answer.headers_mut().insert(SET_COOKIE, cookie);
     answer
 }
 

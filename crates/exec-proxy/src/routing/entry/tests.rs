@@ -1,5 +1,6 @@
-use http::HeaderMap;
+use http::header::LOCATION;
 use http::uri::PathAndQuery;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 
 use super::super::url::Separator;

@@ -40,6 +40,11 @@ impl Head {
             .map(|field| field.1.as_str())
     }
 
+    /// The cookie that a browser has after it.
+    pub(crate) fn cookie(&self) -> &str {
+        self.get("set-cookie").unwrap().split(';').next().unwrap()
+    }
+
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields
             .iter()

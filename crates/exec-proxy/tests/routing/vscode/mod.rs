@@ -44,7 +44,7 @@ impl Browser {
         );
         let (head, _) = client.ask(page).await;
         assert_eq!(head.status, 200);
-        let cookie = head.get("set-cookie").unwrap().split(';').next().unwrap();
+        let cookie = head.cookie();
         Self {
             cookie: cookie.to_owned(),
             proxy,
