@@ -14,8 +14,11 @@ fail() {
     shift
     rm -f "$t" "$k"
     echo "$*" >&2
+    # To the end of the input, where any was asked for: who ends before it may lose its exit code and words on the way.
+    [ -z "$asked" ] || cat >/dev/null
     exit "$c"
 }
+asked=
 t=$1.$6
 k=$2.$6
 [ -e "$1" ] && [ ! -e "$2" ] && exit 0
@@ -26,6 +29,7 @@ if command -v uname >/dev/null; then
 fi
 if [ ! -e "$1" ]; then
     echo send
+    asked=1
     IFS= read -r key || fail 4 "the key did not come through"
     cat >"$t" || fail 4 "the agent could not be written"
     b=$(wc -c <"$t" 2>/dev/null) && [ "$((b))" -ne "$4" ] && fail 4 "$((b)) of the agent's $4 bytes came through"

@@ -199,7 +199,11 @@ impl ProcessTransport for ExecProcesses {
                 end,
             }
         } else {
-            marked(&mark, stdout, stderr, end)
+            let (connections, id) = (self.connections.clone(), spec.id.clone());
+            // One that was given up meanwhile has none.
+            marked(&mark, stdout, stderr, end, move || {
+                let _ = connections.close_stdin(&id);
+            })
         };
         let handles = Handles {
             stdin,

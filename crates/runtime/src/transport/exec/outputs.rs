@@ -42,12 +42,16 @@ type Marked = Result<i32, RecvError>;
 /// Then they are cut.
 ///
 /// A carrier that tells success while the marks are missing has lost output: API servers and kubelets under load have been
-/// seen to close a command's streams early, with a status of success.
+/// seen to close a command's streams early, with a status of success. One that breaks after both marks has lost nothing of the
+/// command's.
+///
+/// `at_marks` is called once both are there, which is when the command reads no more input.
 pub(super) fn marked(
     mark: &Mark,
     stdout: ExecOutput,
     stderr: ExecOutput,
     end: BoxFuture<'static, ExecEnd>,
+    at_marks: impl FnOnce() + Send + 'static,
 ) -> Outputs {
     let cut = CancellationToken::new();
     let late = Arc::<AtomicBool>::default();
@@ -59,6 +63,7 @@ pub(super) fn marked(
         let lingered = async move {
             match found.await {
                 (Ok(code), Ok(_)) => {
+                    at_marks();
                     tokio::time::sleep(LINGER).await;
                     if !late.load(Ordering::Acquire) {
                         tokio::time::sleep(SILENT_LINGER.saturating_sub(LINGER)).await;
@@ -88,17 +93,20 @@ pub(super) fn marked(
 /// What to make of the carrier's word on a command that should have left a mark in both its outputs. Waits until these have
 /// been read to their ends.
 async fn judged(end: ExecEnd, marks: impl Future<Output = (Marked, Marked)>) -> ExecEnd {
-    let ExecEnd::Exited { code } = end else { return end };
-    if code >= UNMARKED {
-        return end;
-    }
-    match marks.await {
-        (Ok(_), Ok(_)) => end,
-        _ => ExecEnd::Lost {
-            message: format!(
-                "the command is said to have exited with {code}, and the ends of its output did not arrive"
-            ),
+    match end {
+        ExecEnd::Exited { code } if code < UNMARKED => match marks.await {
+            (Ok(_), Ok(_)) => end,
+            _ => ExecEnd::Lost {
+                message: format!(
+                    "the command is said to have exited with {code}, and the ends of its output did not arrive"
+                ),
+            },
         },
+        ExecEnd::Lost { .. } => match marks.await {
+            (Ok(code), Ok(_)) => ExecEnd::Exited { code },
+            _ => end,
+        },
+        _ => end,
     }
 }
 
@@ -251,6 +259,7 @@ mod tests {
             output(vec!["out".to_owned(), end.clone()], stream::pending()),
             output(vec![end], stream::empty()),
             pending().boxed(),
+            || {},
         );
         let (out, err, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
         assert_eq!(
@@ -269,6 +278,7 @@ mod tests {
             output(vec!["out".to_owned(), stdout.to_owned()], stream::empty()),
             output(vec![stderr.to_owned()], stream::empty()),
             futures::future::ready(end).boxed(),
+            || {},
         );
         let (out, _, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
         assert!(!outputs.stdout.is_cut());
@@ -291,6 +301,35 @@ mod tests {
             told(success.clone(), &mark, &mark).await,
             (b"out".to_vec(), success)
         );
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_after_both_marks_has_lost_nothing() {
+        let mark = EndMark::of(&format!("{:032x}", 1)) + "3\n";
+        let lost = ExecEnd::Lost {
+            message: "it broke".to_owned(),
+        };
+        let exited = ExecEnd::Exited { code: 3 };
+        assert_eq!(told(lost.clone(), &mark, &mark).await, (b"out".to_vec(), exited));
+        for (stdout, stderr) in [(mark.as_str(), ""), ("", mark.as_str()), ("", "")] {
+            assert_eq!(told(lost.clone(), stdout, stderr).await.1, lost);
+        }
+    }
+
+    /// Its shell reads on until then, so that nothing is on its way to it when it ends.
+    #[tokio::test]
+    async fn the_input_is_closed_when_the_command_has_ended() {
+        let mark = EndMark::of(&format!("{:032x}", 1)) + "0\n";
+        let (close, closed) = oneshot::channel();
+        let mut outputs = marked(
+            &Mark::new(1),
+            output(vec![mark.clone()], stream::empty()),
+            output(vec![mark], stream::empty()),
+            closed.map(|_| ExecEnd::Exited { code: 0 }).boxed(),
+            || drop(close.send(())),
+        );
+        let (_, _, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
+        assert_eq!(end, ExecEnd::Exited { code: 0 });
     }
 
     #[tokio::test]

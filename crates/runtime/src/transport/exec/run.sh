@@ -6,43 +6,49 @@
 # $1: the mark; $2: the directory, or nothing; $3: what comes before the exit code at the end; $4: `none`, `stream` or
 # `terminal`, for what standard input is; $5, $6: the terminal's rows and columns; $7: `staged` where the words of the command
 # are in a file; else they follow.
-# Shell builtins alone, so that it costs microseconds and no process.
-o=0
-for f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
-    [ -r "$f" ] && while read -r k v _; do
-        [ "$k" = oom_kill ] && o=$v
-    done <"$f"
+# Shell builtins alone, so that it costs microseconds and no process. Its own variables have names that no image's environment
+# is likely to have: the command gets all of that.
+podbay_kills=0
+for podbay_file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+    [ -r "$podbay_file" ] && while read -r podbay_key podbay_value _; do
+        [ "$podbay_key" = oom_kill ] && podbay_kills=$podbay_value
+    done <"$podbay_file"
 done
-{ echo "$1 $o" >>/dev/shm/.podbay; } 2>/dev/null
+{ echo "$1 $podbay_kills" >>/dev/shm/.podbay; } 2>/dev/null
 [ ! -e /dev/shm/.podbay-kill-"$1" ] || exit 137
 PODBAY_EXEC_ID=$1
 export PODBAY_EXEC_ID
 # An agent reads the session's key from there, and commands are not to.
 [ ! -d /.podbay ] || unset SESSION_API_KEY
-[ -z "$2" ] || cd -- "$2" || exit 126
-p=/dev/shm/.podbay-$1
+podbay_code=
+[ -z "$2" ] || cd -- "$2" || podbay_code=126
+podbay_staged=/dev/shm/.podbay-$1
 if [ "$4" = terminal ]; then
+    [ -z "$podbay_code" ] || exit "$podbay_code"
     # The size that is sent with the streams may arrive after the command has asked for it.
     stty rows "$5" cols "$6" 2>/dev/null
     # shellcheck source=/dev/null
-    if [ "$7" = staged ]; then . "$p"; rm -f "$p"; else shift 7; fi
-    unset o f k v p _
+    if [ "$7" = staged ]; then . "$podbay_staged"; rm -f "$podbay_staged"; else shift 7; fi
+    unset podbay_kills podbay_file podbay_key podbay_value podbay_staged podbay_code _
     exec "$@"
 fi
 # This shell's own words about a signal go nowhere.
 exec 3<&0 4>&2 2>/dev/null
-(
-    exec 3<&- 2>&4 4>&-
-    # shellcheck source=/dev/null
-    if [ "$7" = staged ]; then . "$p"; rm -f "$p"; else shift 7; fi
-    unset o f k v p _
-    exec "$@"
-)
-c=$?
-echo "$3$c"
-echo "$3$c" >&4
-# A reader for what the command did not read of its standard input. Without, an exec whose command ends with more than some
-# 100 KB of input unread never ends: the node waits to hand the rest over, and with it waits the status (seen with kubectl
-# too, over both of its protocols, containerd 2.4). The reader outlives this shell until the node closes the input.
-if [ "$4" = stream ]; then cat <&3 >/dev/null 3<&- 4>&- & fi
-exit $c
+if [ -z "$podbay_code" ]; then
+    (
+        exec 3<&- 2>&4 4>&-
+        # shellcheck source=/dev/null
+        if [ "$7" = staged ]; then . "$podbay_staged"; rm -f "$podbay_staged"; else shift 7; fi
+        unset podbay_kills podbay_file podbay_key podbay_value podbay_staged podbay_code _
+        exec "$@"
+    )
+    podbay_code=$?
+fi
+echo "$3$podbay_code"
+echo "$3$podbay_code" >&4
+# What the command did not read of its standard input is read here, until the client closes it: it does when it sees the marks.
+# Were this shell to end before, the node would end a connection on which the client still sends, and the API server, which
+# passes the two directions on, would drop with the one what it has of the other: the status, and the last output. Without any
+# reader the node would wait for ever to hand the rest over (seen with kubectl too, containerd 2.4).
+if [ "$4" = stream ]; then cat <&3 >/dev/null 3<&- 4>&-; fi
+exit "$podbay_code"

@@ -250,6 +250,52 @@ mod tests {
         );
     }
 
+    /// Else what is still sent would find nobody, and the connection would break under the status.
+    #[test]
+    fn the_shell_reads_until_its_input_is_closed_however_the_command_ended() {
+        for (directory, program, code) in [
+            (None, "true", 0),
+            (None, "no-such-program", 127),
+            (Some("/nowhere"), "true", 126),
+        ] {
+            let mark = Mark::new(1);
+            let argv = run(&mark, directory, Input::Stream, &words(&[program]));
+            let mut child = Command::new(&argv[0])
+                .args(&argv[1..])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+            std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+            assert_eq!(mark.end_mark().take(line.into()).1, Some(code));
+            // More than a pipe holds.
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(&[b'x'; 1 << 20]).unwrap();
+            assert_eq!(child.try_wait().unwrap(), None);
+            drop(input);
+            assert_eq!(child.wait().unwrap().code(), Some(code));
+        }
+    }
+
+    #[test]
+    fn the_environment_of_the_image_reaches_the_command_whole() {
+        let argv = run(
+            &Mark::new(1),
+            None,
+            Input::None,
+            &words(&["sh", "-c", "echo $c $f $i $k $o $p $v"]),
+        );
+        let mut shell = Command::new(&argv[0]);
+        for name in ["c", "f", "i", "k", "o", "p", "v"] {
+            shell.env(name, name);
+        }
+        let output = unmarked(shell.args(&argv[1..]).output().unwrap());
+        assert_eq!(output.stdout, b"c f i k o p v\n");
+    }
+
     #[test]
     fn a_killed_command_takes_its_descendants_with_it() {
         let mark = Mark::new(rand::random());

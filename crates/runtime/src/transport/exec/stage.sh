@@ -2,4 +2,9 @@
 # Keeps the words of a command for run.sh.
 # $1: the mark.
 umask 077
-cat >/dev/shm/.podbay-"$1"
+cat >/dev/shm/.podbay-"$1" || {
+    # To the end of the input: who ends before it may lose its exit code on the way.
+    c=$?
+    cat >/dev/null
+    exit "$c"
+}
