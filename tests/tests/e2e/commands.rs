@@ -113,6 +113,8 @@ async fn standard_input_arrives_whole_and_ends() {
             let words = [&["exec", "-i"], words].concat();
             let done = podbay.run_with_input(&words, binary.clone()).await.expect(code);
             assert!(done.stdout.is_empty());
+            // What came was not told as cut either.
+            assert!(!done.stderr.contains("is missing"), "{}", done.stderr);
         };
         for _ in 0..10 {
             tokio::join!(
@@ -274,6 +276,8 @@ async fn files_are_copied_in_and_out() {
         std::fs::create_dir_all(tree.join("deep/er")).unwrap();
         std::fs::write(tree.join("deep/er/data.bin"), &content).unwrap();
         std::fs::write(tree.join("empty"), "").unwrap();
+        let large = folder.path().join("large");
+        std::fs::write(&large, vec![7; 4_000_000]).unwrap();
         for image in [DEBIAN, podbay_tests::BUSYBOX] {
             let open = [&["open", "s", "--image", image, "--replace"], &SMALL[..]].concat();
             let _ = podbay.run(&open).await.expect(0);
@@ -309,6 +313,14 @@ async fn files_are_copied_in_and_out() {
                 .expect(125);
             assert!(refused.stderr.contains("link"), "{}", refused.stderr);
             let _ = std::fs::remove_dir_all(&back);
+            // Nothing of it is read, and what is wrong is told all the same.
+            for _ in 0..5 {
+                let unwritable = podbay
+                    .run(&["cp", large.to_str().unwrap(), "s:/proc/copy"])
+                    .await
+                    .expect(125);
+                assert!(!unwritable.stderr.contains("connection"), "{}", unwritable.stderr);
+            }
             let missing = podbay
                 .run(&["cp", "s:/nowhere", back.to_str().unwrap()])
                 .await

@@ -127,7 +127,7 @@ where
         (None, ExecOutput::new(stream::empty()))
     } else {
         let (writer, reader) = queue::queue(spool_limit, Arc::clone(&fault));
-        (Some(writer), ExecOutput::new(reader.into_stream()))
+        (Some(writer), reader.into_output())
     };
     let (stdin_source, stdin) = stdin
         .map(|encoder| {
@@ -158,7 +158,7 @@ where
     ));
     Ok(ExecProcess {
         stdin,
-        stdout: ExecOutput::new(stdout.into_stream()),
+        stdout: stdout.into_output(),
         stderr,
         resize,
         signals: None,

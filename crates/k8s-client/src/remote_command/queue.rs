@@ -16,6 +16,7 @@ use futures::stream;
 use tokio::sync::Notify;
 
 use super::spool::{Extent, Ring, Spool};
+use crate::exec::ExecOutput;
 
 /// What a queue holds in memory at most, in bytes: 1 MiB, 32 of the largest frames API servers send. With two
 /// queues, a process with a thousand commands open needs at most 2 GiB for them, and as a rule next to nothing.
@@ -40,22 +41,27 @@ pub(super) fn queue(spool_limit: u64, fault: Arc<AtomicBool>) -> (QueueWriter, Q
         filled: Notify::new(),
         drained: Notify::new(),
         fault,
+        cut: Arc::default(),
     });
     (
         QueueWriter {
             shared: Arc::clone(&shared),
             spool_broken: false,
+            is_complete: false,
         },
         QueueReader { shared },
     )
 }
 
-/// The end that the connection fills. Dropping it ends the stream after what is in it.
+/// The end that the connection fills. Dropping it ends the stream after what is in it, as one that was cut: see
+/// [`QueueWriter::complete`].
 #[derive(Debug)]
 pub(super) struct QueueWriter {
     shared: Arc<Shared>,
     /// Whether the file could not be made or written; then this queue uses none any more.
     spool_broken: bool,
+    /// Whether all of the stream was put in.
+    is_complete: bool,
 }
 
 /// The end that the caller reads. Dropping it discards what is in the queue and what is still to come.
@@ -76,6 +82,8 @@ struct Shared {
     /// Something went out, or the reader went.
     drained: Notify,
     fault: Arc<AtomicBool>,
+    /// Whether the connection ended before the stream did.
+    cut: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -185,8 +193,18 @@ impl QueueWriter {
     }
 }
 
+impl QueueWriter {
+    /// Ends the stream, of which all is in.
+    pub(super) fn complete(mut self) {
+        self.is_complete = true;
+    }
+}
+
 impl Drop for QueueWriter {
     fn drop(&mut self) {
+        if !self.is_complete {
+            self.shared.cut.store(true, Ordering::Release);
+        }
         self.shared.lock().writer_gone = true;
         self.shared.filled.notify_one();
     }
@@ -294,6 +312,12 @@ impl QueueReader {
         stream::unfold(self, async |mut reader| {
             reader.next().await.map(|bytes| (bytes, reader))
         })
+    }
+
+    /// The queue as the output that it holds.
+    pub(super) fn into_output(self) -> ExecOutput {
+        let cut = Arc::clone(&self.shared.cut);
+        ExecOutput::new(self.into_stream()).cut_as(cut)
     }
 
     /// Lets go of what is in the queue and what is to come.

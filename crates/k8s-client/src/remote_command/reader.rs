@@ -83,6 +83,12 @@ impl Reader {
                 }
             }
         };
+        // The earlier protocol closes no streams: a status that is believed says that all was sent.
+        let is_told = !matches!(self.status, None | Some(ExecEnd::Lost { .. }));
+        if is_told && !matches!(ending, Ending::Violation(_) | Ending::NotWebSocket(_)) {
+            complete(&mut self.stdout);
+            complete(&mut self.stderr);
+        }
         (self.status, ending)
     }
 
@@ -95,8 +101,8 @@ impl Reader {
         match self.decoder.decode(frame)? {
             None => {}
             Some(Event::Output { channel, bytes }) => self.output(channel, bytes, liveness).await,
-            Some(Event::Closed(OutputChannel::Stdout)) => self.stdout = None,
-            Some(Event::Closed(OutputChannel::Stderr)) => self.stderr = None,
+            Some(Event::Closed(OutputChannel::Stdout)) => complete(&mut self.stdout),
+            Some(Event::Closed(OutputChannel::Stderr)) => complete(&mut self.stderr),
             Some(Event::Status(end)) => {
                 self.status = Some(end);
                 ended.cancel();
@@ -117,6 +123,13 @@ impl Reader {
         liveness.lock().pause();
         queue.push(bytes, may_spool).await;
         liveness.lock().resume(Instant::now());
+    }
+}
+
+/// Ends an output of which all has come.
+fn complete(output: &mut Output) {
+    if let Some(queue) = output.take() {
+        queue.complete();
     }
 }
 

@@ -1,5 +1,6 @@
 //! How connections die, and what is told of the command then.
 
+use futures::StreamExt as _;
 use podbay_k8s_client::remote_command::{DriverOptions, Protocol, attach};
 use podbay_k8s_client::{ErrorKind, ExecEnd, ExecProcess};
 use tokio::runtime::Handle;
@@ -42,6 +43,46 @@ async fn end_of_the_socket_without_a_status_is_lost() {
         lost_message(within(process.end).await),
         "the connection broke: it ended without a close frame"
     );
+}
+
+/// What closed its stream has written all; of the other stream nobody knows.
+#[tokio::test]
+async fn a_stream_that_the_connection_did_not_carry_to_its_end_says_so() {
+    let (process, mut server) = start(false).await;
+    let ExecProcess {
+        mut stdout,
+        mut stderr,
+        end,
+        guard: _guard,
+        ..
+    } = process;
+    server.send(STDOUT, b"half").await;
+    server.frame(CLOSE, &[STDERR]).await;
+    drop(server);
+    let rest = async { tokio::join!(stdout.next(), stderr.next(), end) };
+    let (out, err, end) = within(rest).await;
+    assert_eq!((out.as_deref(), err), (Some(&b"half"[..]), None));
+    assert_eq!(within(stdout.next()).await, None);
+    lost_message(end);
+    assert_eq!((stdout.is_cut(), stderr.is_cut()), (true, false));
+}
+
+/// The protocol before 5 closes no streams: the status says that all was sent.
+#[tokio::test]
+async fn a_status_says_that_no_stream_was_cut() {
+    let (process, mut server) = start(false).await;
+    let ExecProcess {
+        mut stdout,
+        mut stderr,
+        end,
+        guard: _guard,
+        ..
+    } = process;
+    server.exit(0).await;
+    drop(server);
+    let all = async { tokio::join!(stdout.next(), stderr.next(), end) };
+    assert_eq!(within(all).await, (None, None, EXITED));
+    assert_eq!((stdout.is_cut(), stderr.is_cut()), (false, false));
 }
 
 #[tokio::test]

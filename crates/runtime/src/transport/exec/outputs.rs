@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, future, stream};
 use podbay_k8s_client::{ExecEnd, ExecOutput};
 use podbay_process::LINGER;
 use tokio::sync::oneshot::{self, error::RecvError};
@@ -25,8 +25,8 @@ pub(super) struct Outputs {
     pub(super) end: BoxFuture<'static, ExecEnd>,
 }
 
-/// Exit codes from here on may come without marks: the shell that writes them could not enter the directory (126), there is no
-/// such program (127), or a signal ended the shell itself (128 and its number).
+/// Exit codes from here on may come without marks: the shell could not be started (126, 127), or a signal ended it (128 and its
+/// number).
 const UNMARKED: i32 = 126;
 
 /// How long the cluster's word is waited for where nothing came after the marks: either a process that was left behind is silent, or
@@ -45,25 +45,28 @@ type Marked = Result<i32, RecvError>;
 /// seen to close a command's streams early, with a status of success. One that breaks after both marks has lost nothing of the
 /// command's.
 ///
-/// `at_marks` is called once both are there, which is when the command reads no more input.
+/// `close_input` is called at the first mark: the command has ended, and its shell waits for the end of the input.
 pub(super) fn marked(
     mark: &Mark,
     stdout: ExecOutput,
     stderr: ExecOutput,
     end: BoxFuture<'static, ExecEnd>,
-    at_marks: impl FnOnce() + Send + 'static,
+    close_input: impl FnOnce() + Send + 'static,
 ) -> Outputs {
     let cut = CancellationToken::new();
     let late = Arc::<AtomicBool>::default();
     let (stdout, out_ended) = Part::marked(stdout, mark, &cut, &late);
     let (stderr, err_ended) = Part::marked(stderr, mark, &cut, &late);
     let end = async move {
+        let (out_ended, err_ended) = (out_ended.shared(), err_ended.shared());
+        let first = future::select(out_ended.clone(), err_ended.clone());
         let marks = async { tokio::join!(out_ended, err_ended) }.boxed().shared();
         let found = marks.clone();
         let lingered = async move {
+            first.await;
+            close_input();
             match found.await {
                 (Ok(code), Ok(_)) => {
-                    at_marks();
                     tokio::time::sleep(LINGER).await;
                     if !late.load(Ordering::Acquire) {
                         tokio::time::sleep(SILENT_LINGER.saturating_sub(LINGER)).await;
@@ -92,21 +95,17 @@ pub(super) fn marked(
 
 /// What to make of the carrier's word on a command that should have left a mark in both its outputs. Waits until these have
 /// been read to their ends.
+///
+/// Marks in both say more than the carrier, of which the end may be another: its shell reads on, and may be killed meanwhile.
 async fn judged(end: ExecEnd, marks: impl Future<Output = (Marked, Marked)>) -> ExecEnd {
-    match end {
-        ExecEnd::Exited { code } if code < UNMARKED => match marks.await {
-            (Ok(_), Ok(_)) => end,
-            _ => ExecEnd::Lost {
-                message: format!(
-                    "the command is said to have exited with {code}, and the ends of its output did not arrive"
-                ),
-            },
+    match (end, marks.await) {
+        (ExecEnd::Exited { .. } | ExecEnd::Lost { .. }, (Ok(code), Ok(_))) => ExecEnd::Exited { code },
+        (ExecEnd::Exited { code }, _) if code < UNMARKED => ExecEnd::Lost {
+            message: format!(
+                "the command is said to have exited with {code}, and the ends of its output did not arrive"
+            ),
         },
-        ExecEnd::Lost { .. } => match marks.await {
-            (Ok(code), Ok(_)) => ExecEnd::Exited { code },
-            _ => end,
-        },
-        _ => end,
+        (end, _) => end,
     }
 }
 
@@ -317,19 +316,46 @@ mod tests {
     }
 
     /// Its shell reads on until then, so that nothing is on its way to it when it ends.
+    #[tokio::test(start_paused = true)]
+    async fn the_input_is_closed_at_the_first_mark() {
+        let mark = EndMark::of(&format!("{:032x}", 1)) + "3\n";
+        for (stdout, stderr) in [(&mark, &String::new()), (&String::new(), &mark), (&mark, &mark)] {
+            let (close, closed) = oneshot::channel();
+            let closed = closed.shared();
+            let until_closed = || {
+                let closed = closed.clone();
+                stream::once(async move { closed.await.unwrap() }).filter_map(async |()| None)
+            };
+            let begun = tokio::time::Instant::now();
+            let mut outputs = marked(
+                &Mark::new(1),
+                output(vec![stdout.clone()], until_closed()),
+                output(vec![stderr.clone()], until_closed()),
+                closed
+                    .clone()
+                    .map(|closed| ExecEnd::Exited {
+                        code: closed.map_or(1, |()| 0),
+                    })
+                    .boxed(),
+                || close.send(()).unwrap(),
+            );
+            let (_, _, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
+            // Nobody closed it for having waited long enough.
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            assert!(!outputs.stdout.is_cut() && !outputs.stderr.is_cut());
+            let is_marked = (stdout, stderr) == (&mark, &mark);
+            assert_eq!(matches!(end, ExecEnd::Exited { code: 3 }), is_marked, "{end:?}");
+        }
+    }
+
+    /// The shell that reads on may be killed meanwhile, with the pod.
     #[tokio::test]
-    async fn the_input_is_closed_when_the_command_has_ended() {
+    async fn the_marks_code_is_the_commands() {
         let mark = EndMark::of(&format!("{:032x}", 1)) + "0\n";
-        let (close, closed) = oneshot::channel();
-        let mut outputs = marked(
-            &Mark::new(1),
-            output(vec![mark.clone()], stream::empty()),
-            output(vec![mark], stream::empty()),
-            closed.map(|_| ExecEnd::Exited { code: 0 }).boxed(),
-            || drop(close.send(())),
-        );
-        let (_, _, end) = tokio::join!(all(&mut outputs.stdout), all(&mut outputs.stderr), outputs.end);
-        assert_eq!(end, ExecEnd::Exited { code: 0 });
+        for code in [2, 137] {
+            let end = told(ExecEnd::Exited { code }, &mark, &mark).await.1;
+            assert_eq!(end, ExecEnd::Exited { code: 0 });
+        }
     }
 
     #[tokio::test]

@@ -21,15 +21,18 @@ export PODBAY_EXEC_ID
 # An agent reads the session's key from there, and commands are not to.
 [ ! -d /.podbay ] || unset SESSION_API_KEY
 podbay_code=
-[ -z "$2" ] || cd -- "$2" || podbay_code=126
 podbay_staged=/dev/shm/.podbay-$1
+[ -z "$2" ] || cd -- "$2" || {
+    podbay_code=126
+    rm -f "$podbay_staged"
+}
 if [ "$4" = terminal ]; then
     [ -z "$podbay_code" ] || exit "$podbay_code"
     # The size that is sent with the streams may arrive after the command has asked for it.
     stty rows "$5" cols "$6" 2>/dev/null
     # shellcheck source=/dev/null
     if [ "$7" = staged ]; then . "$podbay_staged"; rm -f "$podbay_staged"; else shift 7; fi
-    unset podbay_kills podbay_file podbay_key podbay_value podbay_staged podbay_code _
+    unset podbay_kills podbay_file podbay_key podbay_value podbay_code podbay_staged _
     exec "$@"
 fi
 # This shell's own words about a signal go nowhere.
@@ -39,16 +42,37 @@ if [ -z "$podbay_code" ]; then
         exec 3<&- 2>&4 4>&-
         # shellcheck source=/dev/null
         if [ "$7" = staged ]; then . "$podbay_staged"; rm -f "$podbay_staged"; else shift 7; fi
-        unset podbay_kills podbay_file podbay_key podbay_value podbay_staged podbay_code _
+        unset podbay_kills podbay_file podbay_key podbay_value podbay_code podbay_staged _
         exec "$@"
     )
     podbay_code=$?
 fi
-echo "$3$podbay_code"
-echo "$3$podbay_code" >&4
-# What the command did not read of its standard input is read here, until the client closes it: it does when it sees the marks.
+# An output that the command has left non-blocking refuses the mark while it is full: for a minute it is tried again.
+podbay_mark() {
+    podbay_tries=0
+    until echo "$1"; do
+        podbay_tries=$((podbay_tries + 1))
+        [ "$podbay_tries" -lt 600 ] || break
+        sleep 0.1 || break
+    done
+}
+podbay_mark "$3$podbay_code"
+podbay_mark "$3$podbay_code" >&4
+# What the command did not read of its standard input is read here, until the client closes it: it does when it sees a mark.
 # Were this shell to end before, the node would end a connection on which the client still sends, and the API server, which
 # passes the two directions on, would drop with the one what it has of the other: the status, and the last output. Without any
 # reader the node would wait for ever to hand the rest over (seen with kubectl too, containerd 2.4).
-if [ "$4" = stream ]; then cat <&3 >/dev/null 3<&- 4>&-; fi
+if [ "$4" != stream ]; then
+    exit "$podbay_code"
+elif command -v cat; then
+    podbay_tries=0
+    # It fails where the command has left the input non-blocking and nothing has come.
+    until cat; do
+        podbay_tries=$((podbay_tries + 1))
+        [ "$podbay_tries" -lt 100 ] || break
+        sleep 0.1 || break
+    done
+else
+    while read -r podbay_key; do :; done
+fi <&3 >/dev/null 3<&- 4>&-
 exit "$podbay_code"

@@ -260,8 +260,10 @@ mod tests {
         ] {
             let mark = Mark::new(1);
             let argv = run(&mark, directory, Input::Stream, &words(&[program]));
-            let mut child = Command::new(&argv[0])
-                .args(&argv[1..])
+            // One that reads nothing any more is ended, not waited for.
+            let mut child = Command::new("timeout")
+                .arg("20")
+                .args(argv)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
@@ -278,6 +280,56 @@ mod tests {
             drop(input);
             assert_eq!(child.wait().unwrap().code(), Some(code));
         }
+    }
+
+    /// A command shares its pipes with the shell, and what it does to them stays.
+    #[test]
+    fn what_a_command_leaves_non_blocking_is_written_and_read_all_the_same() {
+        let pipe = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK).unwrap();
+            rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+            (reader, writer)
+        };
+        let (stdin, input) = pipe();
+        let (output, mut stdout) = pipe();
+        let mut room = 0;
+        while stdout.write_all(b"x").is_ok() {
+            room += 1;
+        }
+        let mark = Mark::new(1);
+        let argv = run(
+            &mark,
+            None,
+            Input::Stream,
+            &words(&["sh", "-c", "echo ended >&2; exit 9"]),
+        );
+        let mut command = Command::new("timeout");
+        command
+            .arg("20")
+            .args(argv)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It holds this side's copies.
+        drop(command);
+        let mut lines = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+        assert_eq!(line, "ended\n");
+        rustix::fs::fcntl_setfl(&output, rustix::fs::OFlags::empty()).unwrap();
+        let mut lines_out = std::io::BufReader::new(output);
+        line.clear();
+        std::io::BufRead::read_line(&mut lines_out, &mut line).unwrap();
+        assert_eq!(mark.end_mark().take(line.clone().into()).1, Some(9));
+        assert_eq!(line.matches('x').count(), room);
+        line.clear();
+        std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+        assert_eq!(mark.end_mark().take(line.into()).1, Some(9));
+        assert_eq!(child.try_wait().unwrap(), None);
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(9));
     }
 
     #[test]
