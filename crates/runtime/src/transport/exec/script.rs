@@ -275,7 +275,7 @@ mod tests {
             assert_eq!(mark.end_mark().take(line.into()).1, Some(code));
             // More than a pipe holds.
             let mut input = child.stdin.take().unwrap();
-            input.write_all(&[b'x'; 1 << 20]).unwrap();
+            input.write_all(&vec![b'x'; 1 << 20]).unwrap();
             assert_eq!(child.try_wait().unwrap(), None);
             drop(input);
             assert_eq!(child.wait().unwrap().code(), Some(code));
