@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures::Stream;
 use futures::stream;
 use tokio::sync::Notify;
 
@@ -191,9 +190,7 @@ impl QueueWriter {
         }
         Ok(())
     }
-}
 
-impl QueueWriter {
     /// Ends the stream, of which all is in.
     pub(super) fn complete(mut self) {
         self.is_complete = true;
@@ -307,17 +304,13 @@ impl QueueReader {
         }
     }
 
-    /// The queue as a stream.
-    pub(super) fn into_stream(self) -> impl Stream<Item = Bytes> + Send + 'static {
-        stream::unfold(self, async |mut reader| {
-            reader.next().await.map(|bytes| (bytes, reader))
-        })
-    }
-
     /// The queue as the output that it holds.
     pub(super) fn into_output(self) -> ExecOutput {
         let cut = Arc::clone(&self.shared.cut);
-        ExecOutput::new(self.into_stream()).cut_as(cut)
+        let pieces = stream::unfold(self, async |mut reader| {
+            reader.next().await.map(|bytes| (bytes, reader))
+        });
+        ExecOutput::new(pieces).cut_as(cut)
     }
 
     /// Lets go of what is in the queue and what is to come.

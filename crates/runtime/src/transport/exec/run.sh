@@ -47,17 +47,18 @@ if [ -z "$podbay_code" ]; then
     )
     podbay_code=$?
 fi
-# An output that the command has left non-blocking refuses the mark while it is full: for a minute it is tried again.
-podbay_mark() {
-    podbay_tries=0
-    until echo "$1"; do
-        podbay_tries=$((podbay_tries + 1))
-        [ "$podbay_tries" -lt 600 ] || break
+# Streams that the command has left non-blocking refuse what can't be had at once: it is tried so often, every tenth of a second.
+podbay_insist() {
+    podbay_tries=$1
+    shift
+    until "$@"; do
+        podbay_tries=$((podbay_tries - 1))
+        [ "$podbay_tries" -gt 0 ] || break
         sleep 0.1 || break
     done
 }
-podbay_mark "$3$podbay_code"
-podbay_mark "$3$podbay_code" >&4
+podbay_insist 600 echo "$3$podbay_code"
+podbay_insist 600 echo "$3$podbay_code" >&4
 # What the command did not read of its standard input is read here, until the client closes it: it does when it sees a mark.
 # Were this shell to end before, the node would end a connection on which the client still sends, and the API server, which
 # passes the two directions on, would drop with the one what it has of the other: the status, and the last output. Without any
@@ -65,13 +66,7 @@ podbay_mark "$3$podbay_code" >&4
 if [ "$4" != stream ]; then
     exit "$podbay_code"
 elif command -v cat; then
-    podbay_tries=0
-    # It fails where the command has left the input non-blocking and nothing has come.
-    until cat; do
-        podbay_tries=$((podbay_tries + 1))
-        [ "$podbay_tries" -lt 100 ] || break
-        sleep 0.1 || break
-    done
+    podbay_insist 100 cat
 else
     while read -r podbay_key; do :; done
 fi <&3 >/dev/null 3<&- 4>&-
