@@ -184,6 +184,14 @@ impl Sessions {
         Ok(Some(Found { name, file, life }))
     }
 
+    /// What is written down of a session, without a look at its agent. `None` if there is none of that name.
+    pub fn file(&self, name: &SessionName) -> Result<Option<SessionFile>, Error> {
+        if !self.places.are_there()? {
+            return Ok(None);
+        }
+        SessionFile::read(&session_file(&self.directory(name)))
+    }
+
     /// What nobody else may know of a session.
     pub fn secret(&self, name: &SessionName) -> Result<Vec<u8>, Error> {
         read_secret(&self.directory(name))

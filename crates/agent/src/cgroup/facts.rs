@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// Where cgroups are seen.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -32,26 +33,44 @@ impl Text {
 
 /// Reads a file of this program's cgroup; none where there is no cgroup to ask.
 pub(crate) fn read(file: File) -> Option<Text> {
+    find(file).map(|(_, text)| text)
+}
+
+/// The same, with where it is.
+fn find(file: File) -> Option<(PathBuf, Text)> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     candidates(&own, file).into_iter().find_map(|(path, is_unified)| {
-        let text = fs::read_to_string(path).ok()?;
-        Some(if is_unified {
+        let text = fs::read_to_string(&path).ok()?;
+        let text = if is_unified {
             Text::Unified(text)
         } else {
             Text::Legacy(text)
-        })
+        };
+        Some((path, text))
     })
 }
 
 /// How often the kernel killed a process of this program's cgroup for memory since the cgroup was made.
+///
+/// It is asked before and after each command, and looking for the file takes several times as long as reading it: where it was
+/// found is remembered. It is looked for again when it can't be read any more.
 pub(crate) fn oom_kills() -> Option<u64> {
-    let text = read(File {
-        unified: "memory.events",
-        controller: "memory",
-        legacy: "memory.oom_control",
-    })?;
+    static FOUND: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = found.as_ref().and_then(|path| fs::read_to_string(path).ok());
+    let text = if let Some(text) = known {
+        text
+    } else {
+        let (path, text) = find(File {
+            unified: "memory.events",
+            controller: "memory",
+            legacy: "memory.oom_control",
+        })?;
+        *found = Some(path);
+        text.as_str().to_owned()
+    };
     // `oom_kill N`, of version 1 and 2 alike.
-    value(text.as_str(), "oom_kill")
+    value(&text, "oom_kill")
 }
 
 /// The value of a line `KEY N`.

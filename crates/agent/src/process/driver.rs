@@ -135,6 +135,8 @@ impl Driver {
         watched.seen.oom_kills = oom_kills.map_or(0, |(after, before)| after.saturating_sub(before));
         entry.end(record(&entry, &watched, &outputs));
         note_end();
+        // Who waits for the end is answered first: what follows are calls of the system that take as long as a small command.
+        tokio::task::yield_now().await;
         if told == End::OfCommand {
             watched.until_gone(&children, &mark).await;
         }

@@ -10,7 +10,7 @@ use podbay_protocol::{
     Offsets, ProcessEnd, ProcessId, ProcessInfo, ProcessSpec, ReaderId, Signal, SignalTarget, TerminalSize,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::driver::{Driver, Given};
 use super::entry::{Command, Entry};
@@ -36,6 +36,8 @@ const HANG_UP: Command = Command::Signal {
     number: 1,
     tree: false,
 };
+/// What a short command takes, at most: until it has ended, or for that long, nothing else is done beside it.
+const SHORT: Duration = Duration::from_millis(5);
 /// How long what was killed is waited for. What is not gone then can't be killed.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -157,9 +159,7 @@ impl Processes {
             entry: Arc::clone(&entry),
             number,
         };
-        let driver = Driver::start(Arc::clone(&entry), &request, given);
-        shared.spare.refill();
-        match driver {
+        match Driver::start(Arc::clone(&entry), &request, given) {
             Ok(driver) => drop(tokio::spawn(alive.look_after(driver))),
             Err(error) => {
                 entry.end(not_started(&entry, &error));
@@ -363,10 +363,17 @@ impl Alive {
                 }
             }
         };
+        let refill = async {
+            sleep(SHORT).await;
+            self.shared.spare.refill();
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = driver.run(|| self.note_end()) => {}
             () = pass_on => {}
+            () = refill => {}
         }
+        self.shared.spare.refill();
     }
 
     fn note_end(&self) {

@@ -18,6 +18,8 @@ use super::log::Place;
 
 /// The most that is read in one piece: a pipe's capacity on Linux (pipe(7)).
 const PIECE: usize = 64 * 1024;
+/// The most until one piece was that long: most commands write less, and room for more would have to be made and cleared for each.
+const SMALL: usize = 4 * 1024;
 
 /// How far a process has come, as far as its outputs are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(super) async fn carry(
         name,
         source,
         hash: Sha256::new(),
-        buffer: vec![0; PIECE],
+        buffer: vec![0; SMALL],
     };
     let was_cut = pump.run(&mut phase).await;
     let Pump { hash, source, .. } = pump;
@@ -130,10 +132,11 @@ impl Pump {
         // the end; of a terminal the kernel does not count what is on its way to the reader's side (flip buffers).
         let mut left = ioctl_fionread(&self.source).unwrap_or(0);
         while is_closed || left > 0 {
+            let most = self.buffer.len();
             let limit = if is_closed {
-                PIECE
+                most
             } else {
-                usize::try_from(left).map_or(PIECE, |left| left.min(PIECE))
+                usize::try_from(left).map_or(most, |left| left.min(most))
             };
             match read_now(&self.source, &mut self.buffer[..limit]) {
                 Ok(0) => return true,
@@ -160,6 +163,9 @@ impl Pump {
         };
         self.hash.update(&self.buffer[..kept]);
         self.entry.tell_readers();
+        if count == SMALL {
+            self.buffer.resize(PIECE, 0);
+        }
     }
 
     /// Puts what was read where it belongs, if that is memory.

@@ -33,7 +33,7 @@ pub struct ProcessSettings {
     /// The agent's own program, which supervises each process in its mode `supervise`. By default the program that
     /// runs; a program that uses the agent as a library names the agent's.
     pub program: PathBuf,
-    /// Whether a supervisor is started ahead, so that the next process starts faster: a process of this agent that waits
+    /// Whether supervisors are started ahead, so that the next processes start faster: two processes of this agent that wait
     /// while there is nothing to do. By default not.
     pub spare: bool,
     /// Whether each process is put into a cgroup of its own and killed with that as a whole, where the agent may make cgroups

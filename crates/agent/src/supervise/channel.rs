@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,7 +53,10 @@ pub(crate) fn send<M: Serialize>(
 /// Receives a packet; none if the other side is gone. `AGAIN` if there is none yet; `BADMSG` for one that is not
 /// understood.
 pub(crate) fn receive<M: DeserializeOwned>(socket: impl AsFd) -> rustix::io::Result<Option<Received<M>>> {
-    let mut buffer = vec![0; PACKET];
+    let mut buffer = match length(&socket)? {
+        Some(length) => vec![0; length],
+        None => return Ok(None),
+    };
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
@@ -65,22 +68,28 @@ pub(crate) fn receive<M: DeserializeOwned>(socket: impl AsFd) -> rustix::io::Res
             flags,
         )
     });
-    let length = match received {
-        Ok(received) => received.bytes,
-        Err(Errno::CONNRESET) => 0, // The other side went with packets unread.
-        Err(errno) => return Err(errno),
-    };
+    received?;
     let mut descriptors = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             descriptors.extend(rights);
         }
     }
-    if length == 0 {
-        return Ok(None); // No packet of ours is empty.
-    }
-    let message = serde_json::from_slice(&buffer[..length]).map_err(|_| Errno::BADMSG)?;
+    let message = serde_json::from_slice(&buffer).map_err(|_| Errno::BADMSG)?;
     Ok(Some(Received { message, descriptors }))
+}
+
+/// Bytes of the packet that comes next, as recv(2) tells it without taking it; none if the other side is gone. Most have less than
+/// a hundred: zeros for the longest would cost more than all else that is done with them.
+fn length(socket: &impl AsFd) -> rustix::io::Result<Option<usize>> {
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    match retry_on_intr(|| recv(socket, &mut [0_u8; 0], flags)) {
+        // No packet of ours is empty; and the other side may go with packets unread.
+        Ok((_, 0)) | Err(Errno::CONNRESET) => Ok(None),
+        Ok((_, length)) if length > PACKET => Err(Errno::MSGSIZE),
+        Ok((_, length)) => Ok(Some(length)),
+        Err(errno) => Err(errno),
+    }
 }
 
 #[cfg(test)]

@@ -17,12 +17,13 @@
 //!   launch     what to start, as a file in memory (pure)
 //!   message    what is said between the two; channel how it is carried
 //!   user       users of the image, from its files (pure)
-//!   start      starting the command
+//!   start      starting the command; direct without a copy of the supervisor
 //!   run        the supervisor's loop; what is below it is found by `podbay_process::descent`
 //!   handle     the supervisor as the agent holds it; spare one that was started ahead
 //! ```
 
 mod channel;
+mod direct;
 mod handle;
 mod launch;
 mod message;

@@ -1,8 +1,8 @@
-//! A supervisor that was started ahead: the start of a program takes longer than all else on the way to a command.
+//! Supervisors that were started ahead: the start of a program takes longer than all else on the way to a command.
 //!
-//! It is the mode `supervise` before its first order, with an empty environment and nothing but its socket and the agent's
+//! Each is the mode `supervise` before its first order, with an empty environment and nothing but its socket and the agent's
 //! standard outputs, as each supervisor is. It is no process of anybody: no count and no list of processes has it. When its
-//! socket's other end is closed, with the agent or by [`Spare::close`], it ends.
+//! socket's other end is closed, with the agent or by [`Spare::close`], it ends. What one takes for itself is 72 kB.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -19,7 +19,10 @@ use crate::init::Children;
 
 /// With room for fewer processes than this no supervisor is started ahead: those who have little need it themselves.
 const ROOM: u64 = 64;
-/// How long the end of one that nobody needs is waited for.
+/// How many wait. Two, since the one that takes another's place is not started beside the command, which would take longer by
+/// that, but after it: the next command may come before that one is there.
+const AHEAD: usize = 2;
+/// How long the end of those that nobody needs is waited for.
 const ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where supervisors come from. Cheap to clone.
@@ -29,35 +32,34 @@ pub(crate) struct Spare(Arc<Shared>);
 struct Shared {
     children: Children,
     program: PathBuf,
-    /// Whether any is started ahead.
-    ahead: bool,
     groups: Option<Groups>,
-    slot: Mutex<Slot>,
+    stock: Mutex<Stock>,
 }
 
-enum Slot {
-    Empty,
-    /// One is being started.
-    Coming,
-    There(Waiting),
-    /// None is started any more.
-    Closed,
+struct Stock {
+    there: Vec<Waiting>,
+    /// How many are to be there.
+    wanted: usize,
+    /// Whether somebody is starting those that are missing.
+    is_filling: bool,
 }
 
 impl Spare {
-    /// Supervisors are started from `program`; one of them `ahead`, if that is set; each in a cgroup of its own, if there are
-    /// `groups`.
+    /// Supervisors are started from `program`; some `ahead`, if that is set; each in a cgroup of its own, if there are `groups`.
     pub(crate) fn new(children: Children, program: PathBuf, ahead: bool, groups: Option<Groups>) -> Self {
         Self(Arc::new(Shared {
             children,
             program,
-            ahead,
             groups,
-            slot: Mutex::new(Slot::Empty),
+            stock: Mutex::new(Stock {
+                there: Vec::new(),
+                wanted: if ahead { AHEAD } else { 0 },
+                is_filling: false,
+            }),
         }))
     }
 
-    /// A supervisor for a command whose streams are `descriptors`: the one that waits, else one that is started now. Within a
+    /// A supervisor for a command whose streams are `descriptors`: one that waits, else one that is started now. Within a
     /// tokio runtime.
     pub(crate) fn supervise(
         &self,
@@ -65,14 +67,7 @@ impl Spare {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Supervisor> {
         let launch = launch.to_file()?;
-        let waiting = {
-            let mut slot = self.slot();
-            match &*slot {
-                Slot::There(_) => Some(std::mem::replace(&mut *slot, Slot::Empty)),
-                Slot::Empty | Slot::Coming | Slot::Closed => None,
-            }
-        };
-        if let Some(Slot::There(waiting)) = waiting {
+        while let Some(waiting) = self.take() {
             match waiting.begin(&launch, descriptors) {
                 Ok(supervisor) => return Ok(supervisor),
                 // Somebody has ended it.
@@ -82,46 +77,60 @@ impl Spare {
         self.0.start()?.begin(&launch, descriptors)
     }
 
-    /// Has one started, if none is there, apart from the threads that others need. Within a tokio runtime.
+    fn take(&self) -> Option<Waiting> {
+        self.stock().there.pop()
+    }
+
+    /// Has those started that are missing, apart from the threads that others need. Within a tokio runtime.
     pub(crate) fn refill(&self) {
-        if !self.0.ahead {
-            return;
-        }
         {
-            let mut slot = self.slot();
-            if !matches!(*slot, Slot::Empty) {
+            let mut stock = self.stock();
+            if stock.is_filling || stock.is_full() {
                 return;
             }
-            *slot = Slot::Coming;
+            stock.is_filling = true;
         }
         let spare = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let waiting = if has_room() {
-                spare
-                    .0
-                    .start()
-                    .inspect_err(|error| tracing::debug!(%error, "starting a supervisor ahead"))
-                    .ok()
-            } else {
-                None
-            };
-            let mut slot = spare.slot();
-            if matches!(*slot, Slot::Coming) {
-                *slot = waiting.map_or(Slot::Empty, Slot::There);
+        tokio::task::spawn_blocking(move || while spare.add() {});
+    }
+
+    /// Starts one. Whether more are missing.
+    fn add(&self) -> bool {
+        let started = has_room().then(|| self.0.start());
+        let mut stock = self.stock();
+        match started {
+            Some(Ok(waiting)) if !stock.is_full() => stock.there.push(waiting),
+            // It ends with its socket.
+            Some(Ok(_)) => {}
+            None => stock.is_filling = false,
+            Some(Err(error)) => {
+                tracing::debug!(%error, "starting a supervisor ahead");
+                stock.is_filling = false;
             }
-        });
-    }
-
-    /// Ends the one that waits; none is started ahead any more.
-    pub(crate) async fn close(&self) {
-        let last = std::mem::replace(&mut *self.slot(), Slot::Closed);
-        if let Slot::There(waiting) = last {
-            tokio::time::timeout(ENDED_WITHIN, waiting.end()).await.ok(); // Stopped by somebody: it ends when it goes on.
         }
+        stock.is_filling &= !stock.is_full();
+        stock.is_filling
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends those that wait; none is started ahead any more.
+    pub(crate) async fn close(&self) {
+        let last = {
+            let mut stock = self.stock();
+            stock.wanted = 0;
+            std::mem::take(&mut stock.there)
+        };
+        let all_end = futures::future::join_all(last.into_iter().map(Waiting::end));
+        tokio::time::timeout(ENDED_WITHIN, all_end).await.ok(); // Stopped by somebody: it ends when it goes on.
+    }
+
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.0.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stock {
+    fn is_full(&self) -> bool {
+        self.there.len() >= self.wanted
     }
 }
 

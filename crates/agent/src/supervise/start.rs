@@ -12,6 +12,7 @@ use pty_process::{Size, blocking};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, chdir, getegid, geteuid, getgroups, getrlimit, setrlimit};
 
+use super::direct;
 use super::launch::{Launch, split_variable};
 use super::user::{Identity, UserError, identify};
 
@@ -84,10 +85,7 @@ pub(super) fn start(launch: &Launch, descriptors: Vec<OwnedFd>) -> Result<Runnin
     let identity = manner.user.as_ref().map(identify).transpose()?;
     let mut command = command(launch, identity.as_ref())?;
     let mut descriptors = descriptors.into_iter();
-    let mut stream = |comes: bool| {
-        let descriptor = if comes { descriptors.next() } else { None };
-        descriptor.map(Stdio::from)
-    };
+    let mut stream = |comes: bool| if comes { descriptors.next() } else { None };
     let streams = [manner.streams.stdin, manner.streams.stdout, manner.streams.stderr].map(&mut stream);
     if manner.no_new_privileges {
         rustix::thread::set_no_new_privs(true)
@@ -107,7 +105,12 @@ pub(super) fn start(launch: &Launch, descriptors: Vec<OwnedFd>) -> Result<Runnin
     }
     let own = identity.as_ref().map(become_user).transpose()?;
     let started = enter(launch).and_then(|()| match manner.terminal {
-        Some(size) => with_terminal(command, streams, manner.terminal_input, size),
+        Some(size) => with_terminal(
+            command,
+            streams.map(|one| one.map(Stdio::from)),
+            manner.terminal_input,
+            size,
+        ),
         None => with_streams(&mut command, streams),
     });
     if let Some(own) = own {
@@ -168,14 +171,17 @@ fn is_in(path: &OsStr, program: &OsStr) -> bool {
 }
 
 /// The search path that a command was given.
-fn search_path(command: &Command) -> Option<OsString> {
+pub(super) fn search_path(command: &Command) -> Option<OsString> {
     let path = command.get_envs().find(|(name, _)| *name == "PATH");
     path.and_then(|(_, value)| value.map(OsStr::to_owned))
 }
 
 /// Its session has no terminal, so that a program which asks `/dev/tty` for a password fails at once instead of waiting.
-fn with_streams(command: &mut Command, streams: [Option<Stdio>; 3]) -> Result<Running, StartError> {
-    let [stdin, stdout, stderr] = streams.map(|stream| stream.unwrap_or_else(Stdio::null));
+fn with_streams(command: &mut Command, streams: [Option<OwnedFd>; 3]) -> Result<Running, StartError> {
+    if let Some(pid) = direct::spawn(command, &streams) {
+        return Ok(Running { pid, terminal: None });
+    }
+    let [stdin, stdout, stderr] = streams.map(|stream| stream.map_or_else(Stdio::null, Stdio::from));
     command.stdin(stdin).stdout(stdout).stderr(stderr);
     let (program, path) = (command.get_program().to_owned(), search_path(command));
     let command = std::mem::replace(command, Command::new(""));

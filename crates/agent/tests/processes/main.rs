@@ -10,6 +10,7 @@
 mod bugs_of_others;
 mod clients;
 mod groups;
+mod programs;
 mod spare;
 mod support;
 mod terminals;

@@ -1,4 +1,4 @@
-//! The supervisor that is started ahead.
+//! The supervisors that are started ahead.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,14 +31,15 @@ impl Rig {
         }
     }
 
-    /// Waits until nothing is there but one supervisor, another one than `last`.
-    async fn spare(&self, last: Option<i32>) -> i32 {
-        let one = || match carrying(&self.program)[..] {
-            [pid] if Some(pid) != last => Some(pid),
-            _ => None,
+    /// Waits until two supervisors wait, beside those `in_use`.
+    async fn spares(&self, in_use: &[i32]) -> [i32; 2] {
+        let waiting = || {
+            let all = carrying(&self.program).into_iter();
+            let waiting: Vec<i32> = all.filter(|pid| !in_use.contains(pid)).collect();
+            <[i32; 2]>::try_from(waiting).ok()
         };
-        until("a supervisor waits", || one().is_some()).await;
-        one().unwrap()
+        until("two supervisors wait", || waiting().is_some()).await;
+        waiting().unwrap()
     }
 
     /// The id of the supervisor of a command.
@@ -49,52 +50,86 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn one_waits_is_used_and_another_one_comes() {
+async fn they_wait_are_used_and_others_come() {
     let rig = Rig::new();
-    rig.supervisor("a").await;
-    let first = rig.spare(None).await;
-    assert_eq!(rig.supervisor("b").await, first);
-    let second = rig.spare(Some(first)).await;
-    // It has nothing that is anybody's, and nobody counts it.
-    assert_eq!(std::fs::read(format!("/proc/{second}/environ")).unwrap(), b"");
-    let descriptors = std::fs::read_dir(format!("/proc/{second}/fd")).unwrap();
-    let targets: Vec<String> = descriptors
-        .map(|entry| {
-            std::fs::read_link(entry.unwrap().path())
-                .unwrap()
-                .display()
-                .to_string()
-        })
-        .collect();
-    // Its own end; the tests' runner has pipes that all inherit.
-    assert_eq!(
-        targets
-            .iter()
-            .filter(|target| target.starts_with("socket:"))
-            .count(),
-        1,
-        "{targets:?}"
-    );
-    assert!(
-        !targets.iter().any(|target| target.contains("memfd")),
-        "{targets:?}"
-    );
+    let first = rig.supervisor("a").await;
+    let mut waiting = rig.spares(&[first]).await.to_vec();
+    let mut used = vec![first];
+    for name in ["b", "c", "d"] {
+        let next = rig.supervisor(name).await;
+        assert!(waiting.contains(&next), "{next} {waiting:?}");
+        used.push(next);
+        waiting = rig.spares(&used).await.to_vec();
+    }
+    // They have nothing that is anybody's, and nobody counts them.
+    for waiting in waiting {
+        assert_eq!(std::fs::read(format!("/proc/{waiting}/environ")).unwrap(), b"");
+        let descriptors = std::fs::read_dir(format!("/proc/{waiting}/fd")).unwrap();
+        let targets: Vec<String> = descriptors
+            .map(|entry| {
+                std::fs::read_link(entry.unwrap().path())
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        // Its own end; the tests' runner has pipes that all inherit.
+        assert_eq!(
+            targets
+                .iter()
+                .filter(|target| target.starts_with("socket:"))
+                .count(),
+            1,
+            "{targets:?}"
+        );
+        assert!(
+            !targets.iter().any(|target| target.contains("memfd")),
+            "{targets:?}"
+        );
+    }
     until("nothing is alive", || rig.processes.alive() == 0).await;
-    assert_eq!(rig.processes.list().len(), 2);
+    assert_eq!(rig.processes.list().len(), 4);
     rig.processes.shut_down(Duration::from_secs(60)).await;
     assert_eq!(carrying(&rig.program), [] as [i32; 0]);
 }
 
 #[tokio::test]
-async fn one_that_was_killed_is_not_waited_for() {
+async fn others_come_while_a_command_goes_on() {
     let rig = Rig::new();
-    rig.supervisor("a").await;
-    let spare = rig.spare(None).await;
-    kill_process(Pid::from_raw(spare).unwrap(), Signal::KILL).unwrap();
-    until("it is gone", || !Path::new(&format!("/proc/{spare}")).exists()).await;
-    assert_ne!(rig.supervisor("b").await, spare);
-    let next = rig.spare(Some(spare)).await;
-    assert_eq!(rig.supervisor("c").await, next);
+    let first = rig.supervisor("a").await;
+    let waiting = rig.spares(&[first]).await;
+    until("its own is gone", || {
+        !Path::new(&format!("/proc/{first}")).exists()
+    })
+    .await;
+    let mut long = shell("long", "cat");
+    long.stdin = true;
+    rig.processes.start(long).unwrap();
+    // The two, of which it has one, and what takes that one's place.
+    until("another one has come", || {
+        let all = carrying(&rig.program);
+        all.len() == 3 && waiting.iter().all(|one| all.contains(one))
+    })
+    .await;
+    assert_eq!(rig.processes.alive(), 1);
+    rig.processes.shut_down(Duration::ZERO).await;
+    assert_eq!(carrying(&rig.program), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn those_that_were_killed_are_not_waited_for() {
+    let rig = Rig::new();
+    let first = rig.supervisor("a").await;
+    let waiting = rig.spares(&[first]).await;
+    for spare in waiting {
+        kill_process(Pid::from_raw(spare).unwrap(), Signal::KILL).unwrap();
+        until("it is gone", || !Path::new(&format!("/proc/{spare}")).exists()).await;
+    }
+    let second = rig.supervisor("b").await;
+    assert!(!waiting.contains(&second));
+    let next = rig.spares(&[second]).await;
+    let third = rig.supervisor("c").await;
+    assert!(next.contains(&third), "{third} {next:?}");
     rig.processes.shut_down(Duration::from_secs(60)).await;
 }
 

@@ -208,9 +208,9 @@ fn faults_that_others_send_do_not_end_the_server_and_commands_get_theirs() {
     assert!(found.contains("139"), "{found}");
 }
 
-/// One that is started ahead knows nothing, and goes with the server, however that ends.
+/// Those that are started ahead know nothing, and go with the server, however that ends.
 #[test]
-fn the_supervisor_that_waits_ends_with_the_server() {
+fn the_supervisors_that_wait_end_with_the_server() {
     let mut served = Served::start(command(&[]).env("SESSION_API_KEY", KEY).stdin(Stdio::null()));
     let server = served.child.id();
     let waiting = || {
@@ -231,15 +231,16 @@ fn the_supervisor_that_waits_ends_with_the_server() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     };
-    until("one waits", &|| waiting().len() == 1);
-    let pid = waiting()[0];
-    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-    assert!(
-        words.ends_with(b"\0supervise\0"),
-        "{}",
-        String::from_utf8_lossy(&words)
-    );
-    assert_eq!(std::fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
+    until("two wait", &|| waiting().len() == 2);
+    for pid in waiting() {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(
+            words.ends_with(b"\0supervise\0"),
+            "{}",
+            String::from_utf8_lossy(&words)
+        );
+        assert_eq!(std::fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
+    }
     // A command gets one that was waiting, once that is ready, and another one takes its place.
     let mut runs = 0;
     loop {

@@ -7,9 +7,11 @@ use podbay_manifests::{ACTIONS_VSCODE_PORT, Record, SessionId, SessionNames, Ses
 use podbay_protocol::{SessionState, Verdict};
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::record::{self, Secrets};
 use super::seen::{Seen, agent_is_gone};
+use crate::agent::AgentConnection;
 use crate::dial::SandboxAddress;
 use crate::error::Error;
 use crate::lifecycle::Closed;
@@ -219,6 +221,18 @@ impl LocalSession {
             session: self.id.to_string(),
             object: format!("the file secret.json in {}", self.name()),
         })
+    }
+
+    /// The connection to its agent, if that has answered a moment ago, and nobody has paused or ended the session since: then who
+    /// listens need not be looked for, which takes longer than all else that is done here before a command.
+    pub(crate) fn fresh_agent(&self) -> Option<AgentConnection> {
+        let Keeper::Agents(sessions) = &self.machine.keeper else {
+            return None;
+        };
+        let file = sessions.file(&self.name()).ok()??;
+        let connection = self.machine.agents.get(&file.uid)?;
+        let is_fresh = connection.is_fresh(Instant::now()) && !file.closing;
+        (is_fresh && !self.read(&file).ok()?.paused).then_some(connection)
     }
 
     /// What it takes to use the session; tells why it can't be used. One that another process is opening is waited for.

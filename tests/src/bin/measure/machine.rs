@@ -48,6 +48,15 @@ pub(crate) async fn agent() {
     actions::at_once(&podbay).await;
 }
 
+/// Of [`agent`] the small commands alone.
+pub(crate) async fn commands() {
+    let program = static_agent();
+    let podbay = podbay(&program).await;
+    let session = podbay.session("measure-commands").open().await.unwrap();
+    small_commands(&session, &program).await;
+    session.close().await.unwrap();
+}
+
 /// Sessions of this machine that agents of this program keep.
 async fn podbay(program: &str) -> Podbay {
     let mut config = Config::default();

@@ -26,12 +26,13 @@ mod starts;
 use podbay_tests::{Namespace, in_namespace};
 
 /// What can be measured.
-const ALL: [&str; 14] = [
+const ALL: [&str; 15] = [
     "scale",
     "writes",
     "reads",
     "embedded",
     "agent",
+    "agent-commands",
     "start",
     "start-agent",
     "first-action",
@@ -68,6 +69,7 @@ async fn all(mut asked: Vec<String>) {
         match what.as_str() {
             "embedded" => starts::embedded().await,
             "agent" => machine::agent().await,
+            "agent-commands" => machine::commands().await,
             "scale" => scale::sessions().await,
             _ => {
                 in_namespace(&format!("measure-{what}"), async |namespace| {

@@ -55,10 +55,13 @@ impl MachineProcesses {
     }
 }
 
-/// Looks at the session, and makes the way to its agent; `None` where this process keeps it. Nothing is sent yet.
+/// Looks at the session, and makes or finds the way to its agent; `None` where this process keeps it. Nothing is sent yet.
 pub(in crate::transport) async fn connection(
     session: &LocalSession,
 ) -> Result<Option<AgentConnection>, Error> {
+    if let Some(connection) = session.fresh_agent() {
+        return Ok(Some(connection));
+    }
     match session.access().await? {
         Access::Agent { uid, key, socket } => {
             let address = SandboxAddress::on_this_machine(session.id(), &uid);

@@ -1,0 +1,76 @@
+//! Starting a program without a copy of the supervisor: with posix_spawn(3) the child has the supervisor's memory until it
+//! executes the program, and nothing needs to be copied that it throws away at once.
+//!
+//! Where a program can't be executed so, nothing was started, and the standard library's way is taken: it tells why, and has
+//! the rules of execvp(3) for files that are no programs.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, open};
+use rustix::process::Pid;
+
+/// `POSIX_SPAWN_SETSID` of POSIX.1-2024, as the GNU C library and musl have it on Linux (`spawn.h`): the child is the leader of a
+/// session of its own. The library that names the other flags does not name it.
+const SET_SID: i32 = 0x80;
+
+/// Starts `command`, with these as its standard streams, `/dev/null` where there is none. `None` if it was not started.
+pub(super) fn spawn(command: &Command, streams: &[Option<OwnedFd>; 3]) -> Option<Pid> {
+    let program = executable(command)?;
+    let argv = std::iter::once(command.get_program()).chain(command.get_args());
+    let argv = argv.map(|word| CString::new(word.as_bytes()).ok());
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let variables = variables.map(|(name, value)| variable(name, value));
+    let (argv, variables) = (
+        argv.collect::<Option<Vec<_>>>()?,
+        variables.collect::<Option<Vec<_>>>()?,
+    );
+    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut actions = PosixSpawnFileActions::init().ok()?;
+    for (number, stream) in (0..).zip(streams) {
+        // No other descriptor is inherited: all are closed when a program is executed.
+        let stream = stream.as_ref().unwrap_or(&null);
+        actions.add_dup2(stream.as_raw_fd(), number).ok()?;
+    }
+    let attributes = attributes().ok()?;
+    let pid = posix_spawn(program.as_path(), &actions, &attributes, &argv, &variables).ok()?;
+    Pid::from_raw(pid.as_raw())
+}
+
+/// A session of its own, no signal blocked, and SIGPIPE, which this program ignores, as it is by default.
+fn attributes() -> nix::Result<PosixSpawnAttr> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    let flags = PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF
+        | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
+        | PosixSpawnFlags::from_bits_retain(SET_SID);
+    attributes.set_flags(flags)?;
+    attributes.set_sigdefault(&SigSet::from_iter([Signal::SIGPIPE]))?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    Ok(attributes)
+}
+
+fn variable(name: &OsStr, value: &OsStr) -> Option<CString> {
+    let mut variable = OsString::from(name);
+    variable.push("=");
+    variable.push(value);
+    CString::new(variable.into_vec()).ok()
+}
+
+/// The file of the program: the first of its name in the command's search path that may be executed.
+fn executable(command: &Command) -> Option<PathBuf> {
+    let program = command.get_program();
+    if program.as_bytes().contains(&b'/') {
+        return Some(program.into());
+    }
+    let path = super::start::search_path(command)?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|file| accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS).is_ok())
+}
