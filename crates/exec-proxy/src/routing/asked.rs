@@ -26,6 +26,8 @@ pub(super) struct Asked {
     pub(super) is_probe: bool,
     /// What a page about a paused session has a person do.
     pub(super) wake_form: Option<Form>,
+    /// Where a form leads back to that a person has sent, if it is one.
+    pub(super) back: Option<String>,
     /// What was presented as the session's key, with a request that brings a paused session back.
     key: Option<HeaderValue>,
 }
@@ -50,6 +52,7 @@ impl Asked {
             by_browser,
             is_probe,
             wake_form: None,
+            back: None,
             knows_unavailable: by_browser
                 || endpoint == Endpoint::Server && V1_ROUTES.iter().any(|route| path.starts_with(route)),
             key: key.cloned().map(|mut key| {
@@ -69,6 +72,17 @@ impl Asked {
         };
         Self {
             wake_form: Some(form),
+            ..self
+        }
+    }
+
+    /// The same of a form with these headers, which a person has sent and who is led back there.
+    pub(super) fn with_form(self, headers: &HeaderMap, back: String) -> Self {
+        let by_browser = wants_page(headers);
+        Self {
+            by_browser,
+            knows_unavailable: by_browser,
+            back: Some(back),
             ..self
         }
     }

@@ -28,34 +28,49 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SMALL: usize = 4096;
 
 impl<S: Sessions> Router<S> {
-    /// Whether a request for what checks no key itself is passed on, and the answers to those for our own paths.
-    pub(super) async fn let_in(
+    /// What a request brings to be let in, with what the form holds that it may be.
+    pub(super) async fn claim(
         &self,
         request: &mut Request<Incoming>,
         host: &RequestHost,
+        path: &PathAndQuery,
+    ) -> Claim {
+        let claim = Claim::of(request.headers(), path, host, self.settings.style.scheme());
+        if self.is_own(path) && request.method() == Method::POST {
+            claim.with_form(&small(request.body_mut()).await)
+        } else {
+            claim
+        }
+    }
+
+    /// Whether it is one of the paths that no sandbox is asked for.
+    fn is_own(&self, path: &PathAndQuery) -> bool {
+        self.entry.is_own_path(path.path()) && !matches!(self.settings.style, UrlStyle::Port)
+    }
+
+    /// Whether a request for what checks no key itself is passed on, and the answers to those for our own paths.
+    pub(super) async fn let_in(
+        &self,
+        claim: &Claim,
         target: &Target,
         path: &PathAndQuery,
     ) -> Result<Admission, Refusal> {
         let style = &self.settings.style;
         let is_for_server = target.endpoint == Endpoint::Server;
-        let is_own = self.entry.is_own_path(path.path()) && !matches!(style, UrlStyle::Port);
+        let is_own = self.is_own(path);
         let is_wake = is_own && Entry::is_wake_path(path.path());
         let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
         if (is_for_server && !is_own) || is_trusted {
             return Ok(Admission::Pass(None));
         }
-        let mut claim = Claim::of(request.headers(), path, host, style.scheme());
-        if is_own && request.method() == Method::POST {
-            claim = claim.with_form(&small(request.body_mut()).await);
-        }
         let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;
         let (id, key) = (&target.id, route.key.as_ref());
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
         if is_wake {
-            if request.method() != Method::POST {
+            if !claim.is_form() {
                 return Ok(Admission::Refuse);
             }
-            let admission = self.entry.wake(&claim, target.endpoint, id, key, now);
+            let admission = self.entry.wake(claim, target.endpoint, id, key, now);
             return Ok(admission);
         }
         // Its owner shows what it serves to whoever knows the URL.
@@ -64,12 +79,11 @@ impl<S: Sessions> Router<S> {
             return Ok(Admission::Pass(None));
         }
         Ok(if is_for_server {
-            self.entry
-                .links(&claim, style.urls(id, None), style, id, key, now)
+            self.entry.links(claim, style.urls(id, None), style, id, key, now)
         } else {
             let vscode_token = route.vscode_token.as_ref();
             let hashes = Hashes { key, vscode_token };
-            self.entry.admit(&claim, style, id, target.endpoint, hashes, now)
+            self.entry.admit(claim, style, id, target.endpoint, hashes, now)
         })
     }
 
@@ -81,11 +95,11 @@ impl<S: Sessions> Router<S> {
         to: HeaderValue,
     ) -> Response<Body> {
         if !self.settings.hold.wake {
-            return Refusal::Paused.page(None);
+            return Refusal::Paused.answer(asked);
         }
         match self.sessions.wake(&target.id).await {
             Ok(()) => see_other(to),
-            Err(refused) => Refusal::NotWoken(refused).page(asked.wake_form),
+            Err(refused) => Refusal::NotWoken(refused).answer(asked),
         }
     }
 }

@@ -12,16 +12,9 @@ use crate::body::Body;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}h1{font-size:1.25rem}";
 
-/// Asks for the session's key.
-const FORM: &str = "<form method=\"post\" action=\"/.podbay/enter\"><label>Session key <input type=\"password\" name=\"key\" \
-    autocomplete=\"off\" required></label> <button>Enter</button></form>";
-
-/// Brings a paused session back, for a browser that was let in.
-const WAKE: &str =
-    "<form method=\"post\" action=\"/.podbay/wake\"><button>Resume the session</button></form>";
-/// The same for one that was not.
-const WAKE_WITH_KEY: &str = "<form method=\"post\" action=\"/.podbay/wake\"><label>Session key <input type=\"password\" name=\"key\" \
-    autocomplete=\"off\" required></label> <button>Resume the session</button></form>";
+/// The field for the session's key.
+const KEY_FIELD: &str =
+    "<label>Session key <input type=\"password\" name=\"key\" autocomplete=\"off\" required></label> ";
 
 /// What a page lets a person do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,25 +27,44 @@ pub(super) enum Form {
     WakeWithKey,
 }
 
+impl Form {
+    /// As a document has it. `back` is where a person is led who is let in, in answer to a form that came to nothing: the page's own
+    /// address does not tell that any more.
+    fn html(self, back: Option<&str>) -> String {
+        let (action, field, button) = match self {
+            Self::Enter => ("enter", KEY_FIELD, "Enter"),
+            Self::Wake => ("wake", "", "Resume the session"),
+            Self::WakeWithKey => ("wake", KEY_FIELD, "Resume the session"),
+        };
+        let back = back.map_or_else(String::new, |back| {
+            format!(
+                "<input type=\"hidden\" name=\"{BACK_FIELD}\" value=\"{}\">",
+                escaped(back)
+            )
+        });
+        format!(
+            "<form method=\"post\" action=\"/.podbay/{action}\">{field}{back}<button>{button}</button></form>"
+        )
+    }
+}
+
+/// The field of a form that says where a person is led who is let in.
+pub(super) const BACK_FIELD: &str = "back";
+
 /// A page about what was met. With `again` the browser asks again after so many seconds; with `form` a person can do
-/// something about it.
+/// something about it, and is led back there.
 pub(super) fn answer(
     status: StatusCode,
     words: &str,
     again: Option<u32>,
-    form: Option<Form>,
+    form: Option<(Form, Option<&str>)>,
 ) -> Response<Body> {
     let title = status.canonical_reason().unwrap_or("Not available");
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style></head>\
          <body><h1>{title}</h1><p>{}.</p>{}</body></html>\n",
         escaped(words),
-        match form {
-            None => "",
-            Some(Form::Enter) => FORM,
-            Some(Form::Wake) => WAKE,
-            Some(Form::WakeWithKey) => WAKE_WITH_KEY,
-        }
+        form.map_or_else(String::new, |(form, back)| form.html(back)),
     );
     let mut answer = Response::new(Body::from(html));
     let headers = answer.headers_mut();

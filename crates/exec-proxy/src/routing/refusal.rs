@@ -129,20 +129,22 @@ impl Refusal {
 
     /// The answer to a request of which this is known.
     pub(super) fn answer(&self, asked: &Asked) -> Response<Body> {
-        self.in_form(asked.by_browser, asked.knows_unavailable, asked.wake_form)
-    }
-
-    /// The answer to a form that a person has sent.
-    pub(super) fn page(&self, wake_form: Option<Form>) -> Response<Body> {
-        self.in_form(true, true, wake_form)
+        let back = asked.back.as_deref();
+        self.in_form(asked.by_browser, asked.knows_unavailable, asked.wake_form, back)
     }
 
     /// The answer to a request of which nothing is known.
     pub(crate) fn plain(&self) -> Response<Body> {
-        self.in_form(false, false, None)
+        self.in_form(false, false, None, None)
     }
 
-    fn in_form(&self, page: bool, knows_unavailable: bool, wake_form: Option<Form>) -> Response<Body> {
+    fn in_form(
+        &self,
+        page: bool,
+        knows_unavailable: bool,
+        wake_form: Option<Form>,
+        back: Option<&str>,
+    ) -> Response<Body> {
         let status = self.status(knows_unavailable);
         let words = self.to_string();
         let mut answer = if page {
@@ -152,7 +154,7 @@ impl Refusal {
                 Self::Paused | Self::NotWoken(_) => wake_form,
                 _ => None,
             };
-            page::answer(status, &words, again, form)
+            page::answer(status, &words, again, form.map(|form| (form, back)))
         } else {
             let text = serde_json::to_string(&Detail { detail: &words }).unwrap_or_default();
             let mut answer = Response::new(Body::from(text));

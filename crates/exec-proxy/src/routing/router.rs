@@ -124,7 +124,8 @@ impl<S: Sessions> Router<S> {
         arrival: &Arrival,
     ) -> Response<Body> {
         let path = target.path_in_sandbox(request.uri().path_and_query());
-        let admission = self.let_in(&mut request, host, target, &path).await;
+        let claim = self.claim(&mut request, host, &path).await;
+        let admission = self.let_in(&claim, target, &path).await;
         let version = request.version();
         let upgrade = match to_sandbox(request.headers_mut(), version, host, target, &arrival.asker) {
             Ok(upgrade) => upgrade,
@@ -141,6 +142,12 @@ impl<S: Sessions> Router<S> {
             asked.with_wake_form(target.endpoint)
         } else {
             asked
+        };
+        let asked = match claim.way_back().to_str() {
+            Ok(back) if claim.is_form() && self.has_pages() => {
+                asked.with_form(request.headers(), back.to_owned())
+            }
+            _ => asked,
         };
         let entered = match admission {
             Ok(Admission::Wake(to)) => return self.wake_by_page(target, &asked, to).await,

@@ -83,6 +83,25 @@ async fn the_key_in_a_form_lets_a_browser_in() {
         let location = (status == 303).then_some("/app?a=b");
         assert_eq!((head.status, head.get("location")), (status, location));
     }
+    // A page shows the form again to who has typed a wrong one, and knows where it began.
+    let wrong = |form: &str, referer: &str| {
+        let host = format!("work-1-{}.example.test", id());
+        format!(
+            "POST /.podbay/enter HTTP/1.1\r\nHost: {host}\r\nReferer: http://{host}{referer}\r\n{BROWSER}\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        )
+    };
+    let (head, page) = client.ask(wrong("key=wrong", "/app?a=%22&b")).await;
+    assert_eq!(head.status, 403);
+    assert!(
+        page.contains("action=\"/.podbay/enter\"")
+            && page.contains("<input type=\"hidden\" name=\"back\" value=\"/app?a=%22&#38;b\">"),
+        "{page}"
+    );
+    let again = format!("key={KEY}&back=%2Fapp%3Fa%3D%2522%26b");
+    let (head, _) = client.ask(wrong(&again, "/.podbay/enter")).await;
+    assert_eq!((head.status, head.get("location")), (303, Some("/app?a=%22&b")));
     let large = format!(
         "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{}.example.test\r\nContent-Length: 9000\r\n\r\n{}",
         id(),

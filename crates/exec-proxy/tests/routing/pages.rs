@@ -130,12 +130,16 @@ async fn a_wake_that_is_refused_is_told_on_a_page() {
     sessions.refuses_to_wake(NotWoken::TooOften);
     let proxy = over(&sessions, settings()).await;
     let mut client = proxy.client().await;
+    let fields = format!("{BROWSER}Referer: http://{}/app\r\n", host());
     let (head, page) = client
-        .ask(post(&host(), "/.podbay/wake", BROWSER, &format!("key={KEY}")))
+        .ask(post(&host(), "/.podbay/wake", &fields, &format!("key={KEY}")))
         .await;
     assert_eq!(head.status, 503);
     assert!(
-        page.contains("woken too often") && page.contains("<button>"),
+        page.contains("woken too often")
+            && page.contains("<button>")
+            && page.contains("name=\"back\" value=\"/app\"")
+            && !page.contains(KEY),
         "{page}"
     );
 }

@@ -106,15 +106,23 @@ impl OpenOperation {
         })
     }
 
-    /// Makes sure that a workload which this client has just made for another's session is not one of a start that has been
-    /// given up meanwhile; if it is, removes it and tells why the start failed.
+    /// Makes sure that a workload which this client has just made is not one of a start that was given up meanwhile, or of a session
+    /// that was paused; if it is, removes it and tells why.
     pub(super) async fn is_still_to_start(&self, record: &Record, made: &Workload) -> Result<(), Error> {
         let session = self.session();
-        let Some(failure) = self.failure_in(record).await? else {
-            return Ok(());
+        let found = session.record().await?;
+        let why = match found.filter(|found| found.uid == record.uid) {
+            Some(Record {
+                last_failure: Some(failure),
+                ..
+            }) => self.stays_failed(*failure),
+            Some(Record { paused: true, .. }) => Error::Paused {
+                session: session.id.to_string(),
+            },
+            _ => return Ok(()),
         };
         session.delete(&workload::key(&record.spec), made.uid()).await?;
-        Err(self.stays_failed(failure))
+        Err(why)
     }
 
     /// The failure that the session's record tells by now.

@@ -28,6 +28,14 @@ use crate::index::{PodState, SessionIndex, SessionReceiver};
 use crate::place::{CountedAgainst, CountedOf, Place};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
 
+/// The turn of a start to create its pod.
+struct Turn<'a> {
+    /// None of one that has waited long enough: those before it may wait for what is being deleted.
+    _permit: Option<SemaphorePermit<'a>>,
+    /// Whether others came first.
+    has_waited: bool,
+}
+
 /// How long a start waits for others to create their pods. It is stored, so that whoever asked for it is answered; but any client may
 /// pause or delete it by now, and who finds no pod for five seconds takes its creator for dead.
 const TURN_WAIT: Duration = Duration::from_secs(1);
@@ -248,9 +256,11 @@ impl OpenOperation {
                 let workload = workload::apply(session, spec, &owner).await?;
                 created.workload = workload.is_created();
                 let workload = workload.into_inner();
+                let has_waited = turn.has_waited;
                 drop(turn);
-                // Who made the record has not given the start up.
-                if created.workload && record.nonce.as_ref() != Some(&self.values.nonce) {
+                // Who made the record has not given the start up; but others may have paused the session while it waited.
+                let is_others = record.nonce.as_ref() != Some(&self.values.nonce);
+                if created.workload && (is_others || has_waited) {
                     self.is_still_to_start(record, &workload).await?;
                 }
                 resume_job(session, spec, &owner, &workload).await?;
@@ -264,14 +274,23 @@ impl OpenOperation {
         })
     }
 
-    /// Waits for its turn to create the pod, while many others do. `None` is one that has waited long enough: those before it may
-    /// wait for what is being deleted.
-    async fn turn_to_create(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
+    /// Waits for its turn to create the pod, while many others do.
+    async fn turn_to_create(&self) -> Result<Turn<'_>, Error> {
+        self.check_cancelled()?;
+        if let Ok(permit) = self.ctx.creating.try_acquire() {
+            return Ok(Turn {
+                _permit: Some(permit),
+                has_waited: false,
+            });
+        }
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(self.cancelled()),
             // It is never closed.
-            turn = tokio::time::timeout(TURN_WAIT, self.ctx.creating.acquire()) => Ok(turn.ok().and_then(Result::ok)),
+            permit = tokio::time::timeout(TURN_WAIT, self.ctx.creating.acquire()) => Ok(Turn {
+                _permit: permit.ok().and_then(Result::ok),
+                has_waited: true,
+            }),
         }
     }
 

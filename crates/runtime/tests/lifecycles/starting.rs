@@ -320,3 +320,38 @@ async fn of_many_starts_all_are_stored_before_most_create_their_pods() {
     let ready = futures::future::try_join_all(ready).await.unwrap();
     assert_eq!((ready.len(), creating().len()), (99, 99));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_paused_while_it_waits_for_its_turn_has_no_pod() {
+    for shape in [Shape::Full, Shape::Job] {
+        let watched = WatchedCluster::new();
+        let (podbay, faulty) = watched.faulty(Config::default());
+        let creates_pods = On::any().operation(Operation::Create).kind(Kind::Pod);
+        faulty.inject(creates_pods, Fault::Latency(Duration::from_secs(10)));
+        let others: Vec<_> = (0..32)
+            .map(|number| {
+                let session = podbay.session(format!("other-{number}"));
+                session.request(Shape::Plain.request()).start().unwrap()
+            })
+            .collect();
+        for starting in &others {
+            starting.stored().wait_for(Option::is_some).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let waiting = start(&podbay, shape);
+        waiting.stored().wait_for(Option::is_some).await.unwrap();
+        podbay.pause(SESSION_ID, true).await.unwrap();
+        let error = waiting.ready().await.map(drop).unwrap_err();
+        assert!(matches!(error, Error::Paused { .. }), "{shape:?}: {error:?}");
+        let others = others.into_iter().map(podbay_runtime::Starting::ready);
+        futures::future::try_join_all(others).await.unwrap();
+        assert_eq!(watched.cluster.live_pods(), 32, "{shape:?}");
+        let listed = podbay.list("").await.unwrap();
+        let paused = listed
+            .iter()
+            .filter(|listed| listed.state == SessionState::Paused);
+        assert_eq!(paused.count(), 1);
+        podbay.resume(SESSION_ID).await.unwrap();
+        assert_eq!(watched.cluster.live_pods(), 33, "{shape:?}");
+    }
+}

@@ -7,6 +7,7 @@ use http::{HeaderMap, Uri};
 use super::OWN_PATHS;
 use crate::listen::request::RequestHost;
 use crate::routing::headers::{OWN_COOKIE, OWN_COOKIE_WITHOUT_TLS, SESSION_KEY, own_cookies};
+use crate::routing::page::BACK_FIELD;
 use crate::routing::url::Scheme;
 
 /// The name of our cookie. With TLS browsers take it from its own host alone.
@@ -34,6 +35,8 @@ pub(in crate::routing) struct Claim {
     pub(super) ticket: Option<Vec<u8>>,
     /// The query's `tkn`, that of VS Code.
     pub(super) token: Option<HeaderValue>,
+    /// Whether it is a form.
+    is_form: bool,
     /// What a form holds as the session's key.
     pub(super) form_key: Option<HeaderValue>,
     /// Whether a page of another host has the browser ask, other than to show this one. Our cookie is sent along if both are below
@@ -69,26 +72,40 @@ impl Claim {
             token: query("tkn")
                 .and_then(|token| HeaderValue::try_from(token).ok())
                 .map(secret),
+            is_form: false,
             form_key: None,
             is_from_elsewhere: is_from_elsewhere(headers, host, scheme),
             page: page(headers, host, scheme).map(secret),
         }
     }
 
-    /// Where a person is led whose form did what they wanted: to the page that showed it, else to the host's root.
-    pub(super) fn way_back(&self) -> HeaderValue {
+    /// Whether it is a form that a person has sent.
+    pub(in crate::routing) const fn is_form(&self) -> bool {
+        self.is_form
+    }
+
+    /// Where a person is led whose form did what they wanted: to the page that showed it first, else to the host's root.
+    pub(in crate::routing) fn way_back(&self) -> HeaderValue {
         self.page.clone().unwrap_or_else(|| HeaderValue::from_static("/"))
     }
 
-    /// The same with the key that a form holds, in the form that browsers send it.
+    /// The same with what a form holds, in the form that browsers send it: a key, and the way back from a page that was shown in
+    /// answer to another form.
     pub(in crate::routing) fn with_form(self, form: &[u8]) -> Self {
-        let key = form
-            .split(|byte| *byte == b'&')
-            .find_map(|pair| pair.strip_prefix(b"key="));
+        let field = |name: &str| {
+            let mut fields = form_urlencoded::parse(form);
+            fields.find_map(|(found, value)| (found == name).then(|| value.into_owned()))
+        };
+        let back = field(BACK_FIELD).filter(|back| leads_back(back));
         Self {
-            form_key: key
-                .and_then(|key| HeaderValue::from_bytes(key.trim_ascii()).ok())
+            is_form: true,
+            form_key: field("key")
+                .and_then(|key| HeaderValue::try_from(key.trim_ascii()).ok())
                 .map(secret),
+            page: back
+                .and_then(|back| HeaderValue::try_from(back).ok())
+                .map(secret)
+                .or(self.page),
             ..self
         }
     }
@@ -122,14 +139,17 @@ fn page(headers: &HeaderMap, host: &RequestHost, scheme: Scheme) -> Option<Heade
     let page: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
     let authority = page.authority()?.as_str().as_bytes();
     let is_own = page.scheme_str() == Some(scheme.as_str()) && RequestHost::parse(authority).ok()? == *host;
-    // Browsers take a `Location` that begins with two slashes of either kind for one on another host.
-    let leads_away = page.path().starts_with("//") || page.path().starts_with("/\\");
-    if !is_own || leads_away || page.path().starts_with(OWN_PATHS) {
-        return None;
-    }
-    let page = page.path_and_query()?.as_str();
-    // A URL may leave the path out, and a query alone is one of the page that asks.
-    page.starts_with('/').then(|| HeaderValue::try_from(page).ok())?
+    let page = page.path_and_query().filter(|_| is_own)?.as_str();
+    leads_back(page).then(|| HeaderValue::try_from(page).ok())?
+}
+
+/// Whether a path and query are of a page of the same host, and of none of ours.
+fn leads_back(page: &str) -> bool {
+    // A URL may leave the path out, and a query alone is one of the page that asks. Browsers take a `Location` that begins with two
+    // slashes of either kind for one on another host, and leave out tabs and line feeds first.
+    let is_path = page.starts_with('/') && page.parse::<PathAndQuery>().is_ok();
+    let leads_away = page.starts_with("//") || page.starts_with("/\\");
+    is_path && !leads_away && !page.starts_with(OWN_PATHS)
 }
 
 #[cfg(test)]
@@ -210,6 +230,32 @@ mod tests {
                 is_elsewhere(&[("origin", origin), ("sec-fetch-mode", "navigate")]),
                 "{origin}"
             );
+        }
+    }
+
+    #[test]
+    fn a_form_leads_back_to_a_page_of_the_host() {
+        let own = "http://h/app?a=b";
+        let back = |form: &str| {
+            let headers = [(REFERER, HeaderValue::from_static(own))].into_iter().collect();
+            let host = RequestHost::parse(b"h").unwrap();
+            let claim = Claim::of(&headers, &PathAndQuery::from_static("/"), &host, Scheme::Http);
+            claim.with_form(form.as_bytes()).way_back()
+        };
+        assert_eq!(back("key=k&back=%2Fother%3Fc%3Dd%26e"), "/other?c=d&e");
+        for other in [
+            "",
+            "back=",
+            "back=other",
+            "back=%2F%2Fevil.test%2F",
+            "back=%2F%5Cevil.test",
+            "back=%2F%09%2Fevil.test",
+            "back=%2F%0A%2Fevil.test",
+            "back=%2F.podbay%2Fenter",
+            "back=http%3A%2F%2Fevil.test%2F",
+            "back=%2Fa%0D%0ASet-Cookie%3A+a",
+        ] {
+            assert_eq!(back(other), "/app?a=b", "{other}");
         }
     }
 
