@@ -53,7 +53,8 @@ fn find(file: File) -> Option<(PathBuf, Text)> {
 /// How often the kernel killed a process of this program's cgroup for memory since the cgroup was made.
 ///
 /// It is asked before and after each command, and looking for the file takes several times as long as reading it: where it was
-/// found is remembered. It is looked for again when it can't be read any more.
+/// found is remembered. It is looked for again when it can't be read any more; nobody moves an agent into another cgroup that has
+/// begun to serve.
 pub(crate) fn oom_kills() -> Option<u64> {
     static FOUND: Mutex<Option<PathBuf>> = Mutex::new(None);
     let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);

@@ -60,15 +60,14 @@ pub(crate) fn receive<M: DeserializeOwned>(socket: impl AsFd) -> rustix::io::Res
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = retry_on_intr(|| {
+    despite_reset(|| {
         recvmsg(
             &socket,
             &mut [IoSliceMut::new(&mut buffer)],
             &mut ancillary,
             flags,
         )
-    });
-    received?;
+    })?;
     let mut descriptors = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -83,12 +82,20 @@ pub(crate) fn receive<M: DeserializeOwned>(socket: impl AsFd) -> rustix::io::Res
 /// a hundred: zeros for the longest would cost more than all else that is done with them.
 fn length(socket: &impl AsFd) -> rustix::io::Result<Option<usize>> {
     let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-    match retry_on_intr(|| recv(socket, &mut [0_u8; 0], flags)) {
-        // No packet of ours is empty; and the other side may go with packets unread.
-        Ok((_, 0)) | Err(Errno::CONNRESET) => Ok(None),
+    match despite_reset(|| recv(socket, &mut [0_u8; 0], flags)) {
+        Ok((_, 0)) => Ok(None), // No packet of ours is empty.
         Ok((_, length)) if length > PACKET => Err(Errno::MSGSIZE),
         Ok((_, length)) => Ok(Some(length)),
         Err(errno) => Err(errno),
+    }
+}
+
+/// Calls the system again where a signal came, and where the other side went with packets unread: that is told once, before what it
+/// has sent itself.
+fn despite_reset<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    match retry_on_intr(&mut call) {
+        Err(Errno::CONNRESET) => retry_on_intr(call),
+        other => other,
     }
 }
 
@@ -98,6 +105,22 @@ mod tests {
 
     use super::super::message::{Event, Order};
     use super::*;
+
+    /// A signal that is sent to a command in the moment of its end.
+    #[test]
+    fn what_was_sent_arrives_though_the_sender_went_with_packets_unread() {
+        let (here, there) = pair().unwrap();
+        let events = [Event::Started { pid: 7 }, Event::NotItsToKill];
+        for event in &events {
+            send(&there, event, &[]).unwrap();
+        }
+        send(&here, &Order::Kill, &[]).unwrap();
+        drop(there);
+        for event in events {
+            assert_eq!(receive::<Event>(&here).unwrap().unwrap().message, event);
+        }
+        assert!(receive::<Event>(&here).unwrap().is_none());
+    }
 
     #[test]
     fn a_packet_brings_its_descriptors() {

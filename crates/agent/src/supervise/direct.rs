@@ -74,3 +74,47 @@ fn executable(command: &Command) -> Option<PathBuf> {
         .map(|directory| directory.join(program))
         .find(|file| accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_started_so_with_a_session_of_its_own() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut command = Command::new("sh");
+        let fields =
+            "read -r line </proc/$$/stat; set -- $line; echo $1 $6; readlink /proc/$$/fd/0; echo $WORD";
+        let path = std::env::var_os("PATH").unwrap();
+        command
+            .env_clear()
+            .env("PATH", path)
+            .env("WORD", "a b")
+            .args(["-c", fields]);
+        let pid = spawn(&command, &[None, Some(writer.into()), None]).unwrap();
+        let pid = pid.as_raw_nonzero();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, format!("{pid} {pid}\n/dev/null\na b\n"));
+    }
+
+    #[test]
+    fn what_can_not_be_started_so_is_not_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("no-program");
+        std::fs::write(&script, "echo").unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        for program in [
+            script.as_os_str(),
+            OsStr::new("/no/such"),
+            OsStr::new("no-such"),
+            OsStr::new("a\0b"),
+        ] {
+            let mut command = Command::new(program);
+            command.env_clear().env("PATH", "/usr/bin:/bin");
+            assert_eq!(spawn(&command, &[None, None, None]), None, "{program:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! standard outputs, as each supervisor is. It is no process of anybody: no count and no list of processes has it. When its
 //! socket's other end is closed, with the agent or by [`Spare::close`], it ends. What one takes for itself is 72 kB.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -37,7 +38,8 @@ struct Shared {
 }
 
 struct Stock {
-    there: Vec<Waiting>,
+    /// The oldest first: the newest may not have come so far yet that it waits.
+    there: VecDeque<Waiting>,
     /// How many are to be there.
     wanted: usize,
     /// Whether somebody is starting those that are missing.
@@ -52,7 +54,7 @@ impl Spare {
             program,
             groups,
             stock: Mutex::new(Stock {
-                there: Vec::new(),
+                there: VecDeque::new(),
                 wanted: if ahead { AHEAD } else { 0 },
                 is_filling: false,
             }),
@@ -78,7 +80,7 @@ impl Spare {
     }
 
     fn take(&self) -> Option<Waiting> {
-        self.stock().there.pop()
+        self.stock().there.pop_front()
     }
 
     /// Has those started that are missing, apart from the threads that others need. Within a tokio runtime.
@@ -99,7 +101,7 @@ impl Spare {
         let started = has_room().then(|| self.0.start());
         let mut stock = self.stock();
         match started {
-            Some(Ok(waiting)) if !stock.is_full() => stock.there.push(waiting),
+            Some(Ok(waiting)) if !stock.is_full() => stock.there.push_back(waiting),
             // It ends with its socket.
             Some(Ok(_)) => {}
             None => stock.is_filling = false,

@@ -231,14 +231,14 @@ fn the_supervisors_that_wait_end_with_the_server() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     };
-    until("two wait", &|| waiting().len() == 2);
+    // One that has not executed the program yet has the server's words.
+    let words = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let supervises = |pid: &u32| words(pid).ends_with(b"\0supervise\0");
+    until("two wait", &|| {
+        let all = waiting();
+        all.len() == 2 && all.iter().all(supervises)
+    });
     for pid in waiting() {
-        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-        assert!(
-            words.ends_with(b"\0supervise\0"),
-            "{}",
-            String::from_utf8_lossy(&words)
-        );
         assert_eq!(std::fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
     }
     // A command gets one that was waiting, once that is ready, and another one takes its place.
@@ -252,7 +252,13 @@ fn the_supervisors_that_wait_end_with_the_server() {
         runs += 1;
         assert!(runs < 100, "{found}, none of {there:?}");
     }
-    until("another one waits", &|| !waiting().is_empty());
+    let before = waiting();
+    let found = run(&served, "p-last", "echo of $PPID.");
+    until("two wait, one of them another", &|| {
+        let now = waiting();
+        let is_in_use = |pid: &u32| found.contains(&format!("of {pid}."));
+        now.len() == 2 && !now.iter().any(is_in_use) && now.iter().any(|pid| !before.contains(pid))
+    });
     let last = waiting();
     served.child.kill().unwrap();
     served.child.wait().unwrap();

@@ -26,8 +26,10 @@ pub(super) struct Asked {
     pub(super) is_probe: bool,
     /// What a page about a paused session has a person do.
     pub(super) wake_form: Option<Form>,
+    /// What a page has a person do who is not let in.
+    pub(super) key_form: Option<Form>,
     /// Where a form leads back to that a person has sent, if it is one.
-    pub(super) back: Option<String>,
+    pub(super) back: Option<HeaderValue>,
     /// What was presented as the session's key, with a request that brings a paused session back.
     key: Option<HeaderValue>,
 }
@@ -52,6 +54,8 @@ impl Asked {
             by_browser,
             is_probe,
             wake_form: None,
+            // On the session's own URL its server checks the key.
+            key_form: (endpoint != Endpoint::Server).then_some(Form::Enter),
             back: None,
             knows_unavailable: by_browser
                 || endpoint == Endpoint::Server && V1_ROUTES.iter().any(|route| path.starts_with(route)),
@@ -76,12 +80,19 @@ impl Asked {
         }
     }
 
-    /// The same of a form with these headers, which a person has sent and who is led back there.
-    pub(super) fn with_form(self, headers: &HeaderMap, back: String) -> Self {
+    /// The same of a form with these headers, which a person has sent and who is led back there. If it was refused that was to bring
+    /// the session back, its page has the person try that again.
+    pub(super) fn with_form(self, headers: &HeaderMap, is_wake: bool, back: HeaderValue) -> Self {
         let by_browser = wants_page(headers);
+        let key_form = if is_wake {
+            self.wake_form.map(|_| Form::WakeWithKey)
+        } else {
+            self.key_form
+        };
         Self {
             by_browser,
             knows_unavailable: by_browser,
+            key_form,
             back: Some(back),
             ..self
         }

@@ -24,8 +24,8 @@ use crate::sessions::Sessions;
 
 /// How long a form may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of a form, at most.
-const SMALL: usize = 4096;
+/// Bytes of a form, at most: a key, and the address of a page, of which browsers tell no more than 4 KiB, each byte written as three.
+const SMALL: usize = 16 * 1024;
 
 impl<S: Sessions> Router<S> {
     /// What a request brings to be let in, with what the form holds that it may be.
@@ -36,11 +36,16 @@ impl<S: Sessions> Router<S> {
         path: &PathAndQuery,
     ) -> Claim {
         let claim = Claim::of(request.headers(), path, host, self.settings.style.scheme());
-        if self.is_own(path) && request.method() == Method::POST {
+        if self.is_own(path) && !self.is_trusted() && request.method() == Method::POST {
             claim.with_form(&small(request.body_mut()).await)
         } else {
             claim
         }
+    }
+
+    /// Whether all who reach this service are one, and let in.
+    const fn is_trusted(&self) -> bool {
+        matches!(self.settings.style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant
     }
 
     /// Whether it is one of the paths that no sandbox is asked for.
@@ -59,8 +64,7 @@ impl<S: Sessions> Router<S> {
         let is_for_server = target.endpoint == Endpoint::Server;
         let is_own = self.is_own(path);
         let is_wake = is_own && Entry::is_wake_path(path.path());
-        let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
-        if (is_for_server && !is_own) || is_trusted {
+        if (is_for_server && !is_own) || self.is_trusted() {
             return Ok(Admission::Pass(None));
         }
         let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;

@@ -129,32 +129,35 @@ impl Refusal {
 
     /// The answer to a request of which this is known.
     pub(super) fn answer(&self, asked: &Asked) -> Response<Body> {
-        let back = asked.back.as_deref();
-        self.in_form(asked.by_browser, asked.knows_unavailable, asked.wake_form, back)
+        let form = match self {
+            Self::NotLetIn => asked.key_form,
+            Self::Paused | Self::NotWoken(_) => asked.wake_form,
+            _ => None,
+        };
+        let back = asked.back.as_ref().and_then(|back| back.to_str().ok());
+        self.in_form(
+            asked.by_browser,
+            asked.knows_unavailable,
+            form.map(|form| (form, back)),
+        )
     }
 
     /// The answer to a request of which nothing is known.
     pub(crate) fn plain(&self) -> Response<Body> {
-        self.in_form(false, false, None, None)
+        self.in_form(false, false, None)
     }
 
     fn in_form(
         &self,
         page: bool,
         knows_unavailable: bool,
-        wake_form: Option<Form>,
-        back: Option<&str>,
+        form: Option<(Form, Option<&str>)>,
     ) -> Response<Body> {
         let status = self.status(knows_unavailable);
         let words = self.to_string();
         let mut answer = if page {
             let again = matches!(self, Self::Starting { .. }).then_some(RETRY_SECONDS);
-            let form = match self {
-                Self::NotLetIn => Some(Form::Enter),
-                Self::Paused | Self::NotWoken(_) => wake_form,
-                _ => None,
-            };
-            page::answer(status, &words, again, form.map(|form| (form, back)))
+            page::answer(status, &words, again, form)
         } else {
             let text = serde_json::to_string(&Detail { detail: &words }).unwrap_or_default();
             let mut answer = Response::new(Body::from(text));

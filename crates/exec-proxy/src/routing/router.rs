@@ -143,11 +143,14 @@ impl<S: Sessions> Router<S> {
         } else {
             asked
         };
-        let asked = match claim.way_back().to_str() {
-            Ok(back) if claim.is_form() && self.has_pages() => {
-                asked.with_form(request.headers(), back.to_owned())
-            }
-            _ => asked,
+        let asked = if claim.is_form() && self.has_pages() {
+            asked.with_form(
+                request.headers(),
+                Entry::is_wake_path(path.path()),
+                claim.way_back(),
+            )
+        } else {
+            asked
         };
         let entered = match admission {
             Ok(Admission::Wake(to)) => return self.wake_by_page(target, &asked, to).await,

@@ -102,10 +102,17 @@ async fn the_key_in_a_form_lets_a_browser_in() {
     let again = format!("key={KEY}&back=%2Fapp%3Fa%3D%2522%26b");
     let (head, _) = client.ask(wrong(&again, "/.podbay/enter")).await;
     assert_eq!((head.status, head.get("location")), (303, Some("/app?a=%22&b")));
+    // The longest address that browsers tell, as they write it.
+    let long = format!("/{}", "&".repeat(4095));
+    let (_, page) = client.ask(wrong("key=wrong", &long)).await;
+    assert!(page.contains(&"&#38;".repeat(4095)));
+    let again = format!("key={KEY}&back=%2F{}", "%26".repeat(4095));
+    let (head, _) = client.ask(wrong(&again, "/.podbay/enter")).await;
+    assert_eq!((head.status, head.get("location")), (303, Some(long.as_str())));
     let large = format!(
-        "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{}.example.test\r\nContent-Length: 9000\r\n\r\n{}",
+        "POST /.podbay/enter HTTP/1.1\r\nHost: work-1-{}.example.test\r\nContent-Length: 20000\r\n\r\n{}",
         id(),
-        "key=".repeat(2250)
+        "key=".repeat(5000)
     );
     assert_eq!(client.ask(large).await.0.status, 403);
 }

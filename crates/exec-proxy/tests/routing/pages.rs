@@ -59,19 +59,24 @@ async fn a_browser_gets_a_page_with_a_button_and_the_key_behind_it_wakes() {
         "{page}"
     );
     assert_eq!(sessions.wakes(), 0);
-    for refused in [
-        post(&host(), "/.podbay/wake", BROWSER, "key=wrong"),
-        post(&host(), "/.podbay/wake", BROWSER, ""),
-        get(&host(), &format!("/.podbay/wake?key={KEY}"), BROWSER),
+    let fields = format!("{BROWSER}Referer: http://{}/app\r\n", host());
+    for (refused, has_form) in [
+        (post(&host(), "/.podbay/wake", &fields, "key=wrong"), true),
+        (post(&host(), "/.podbay/wake", &fields, ""), true),
+        (get(&host(), &format!("/.podbay/wake?key={KEY}"), BROWSER), false),
+        (get(&host(), "/.podbay/links", BROWSER), false),
     ] {
-        let (head, _) = client.ask(refused).await;
+        let (head, page) = client.ask(refused).await;
         assert_eq!(head.status, 403);
+        // The same again: on the session's own URL nobody is let in.
+        let shown =
+            page.contains("action=\"/.podbay/wake\"") && page.contains("name=\"back\" value=\"/app\"");
+        assert_eq!((shown, page.contains("<form")), (has_form, has_form), "{page}");
     }
     assert_eq!(sessions.wakes(), 0);
-    let (head, _) = client
-        .ask(post(&host(), "/.podbay/wake", BROWSER, &format!("key={KEY}")))
-        .await;
-    assert_eq!((head.status, head.get("location")), (303, Some("/")));
+    let form = format!("key={KEY}&back=%2Fapp");
+    let (head, _) = client.ask(post(&host(), "/.podbay/wake", BROWSER, &form)).await;
+    assert_eq!((head.status, head.get("location")), (303, Some("/app")));
     assert_eq!(sessions.wakes(), 1);
 }
 

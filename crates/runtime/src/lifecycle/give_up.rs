@@ -84,6 +84,10 @@ impl OpenOperation {
     /// Removes or keeps what the last attempt created, after so many others. Returns the error to report.
     fn give_up<'a>(&'a self, error: Error, failed: &'a NewSession, retried: u32) -> BoxFuture<'a, Error> {
         Box::pin(async move {
+            // Whose pod was deleted for that: whatever others do next with the session, it is theirs.
+            if matches!(error, Error::Paused { .. }) {
+                return error;
+            }
             // Who cancels a start does not want to look into it, unless everything is to be kept.
             let cancelled = matches!(error, Error::Cancelled { .. });
             let keep = match self.spec.cleanup_policy() {
