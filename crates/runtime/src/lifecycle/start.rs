@@ -28,11 +28,15 @@ use crate::index::{PodState, SessionIndex, SessionReceiver};
 use crate::place::{CountedAgainst, CountedOf, Place};
 use crate::wait::{JobPod, ReadyWait, wait_for_pod_of_job, wait_until_ready};
 
+/// How long the wait for a turn has to take for somebody to have paused the session meanwhile: less is no more than any of the calls
+/// takes that each start makes before its pod, and is worth no call more.
+const LONG: Duration = Duration::from_millis(100);
+
 /// The turn of a start to create its pod.
 struct Turn<'a> {
     /// None of one that has waited long enough: those before it may wait for what is being deleted.
     _permit: Option<SemaphorePermit<'a>>,
-    /// Whether others came first.
+    /// Whether it took [`LONG`].
     has_waited: bool,
 }
 
@@ -276,20 +280,14 @@ impl OpenOperation {
 
     /// Waits for its turn to create the pod, while many others do.
     async fn turn_to_create(&self) -> Result<Turn<'_>, Error> {
-        self.check_cancelled()?;
-        if let Ok(permit) = self.ctx.creating.try_acquire() {
-            return Ok(Turn {
-                _permit: Some(permit),
-                has_waited: false,
-            });
-        }
+        let begun = Instant::now();
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(self.cancelled()),
             // It is never closed.
             permit = tokio::time::timeout(TURN_WAIT, self.ctx.creating.acquire()) => Ok(Turn {
                 _permit: permit.ok().and_then(Result::ok),
-                has_waited: true,
+                has_waited: begun.elapsed() >= LONG,
             }),
         }
     }
