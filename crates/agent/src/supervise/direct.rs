@@ -4,7 +4,7 @@
 //! Where a program can't be executed so, nothing was started, and the standard library's way is taken: it tells why, and has
 //! the rules of execvp(3) for files that are no programs.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -15,6 +15,9 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, open};
 use rustix::process::Pid;
 
+use super::launch::variable;
+use super::start::search_path;
+
 /// `POSIX_SPAWN_SETSID` of POSIX.1-2024, as the GNU C library and musl have it on Linux (`spawn.h`): the child is the leader of a
 /// session of its own. The library that names the other flags does not name it.
 const SET_SID: i32 = 0x80;
@@ -22,16 +25,16 @@ const SET_SID: i32 = 0x80;
 /// Starts `command`, with these as its standard streams, `/dev/null` where there is none. `None` if it was not started.
 pub(super) fn spawn(command: &Command, streams: &[Option<OwnedFd>; 3]) -> Option<Pid> {
     let program = executable(command)?;
-    let argv = std::iter::once(command.get_program()).chain(command.get_args());
-    let argv = argv.map(|word| CString::new(word.as_bytes()).ok());
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let argv: Vec<CString> = words
+        .map(|word| CString::new(word.as_bytes()).ok())
+        .collect::<Option<_>>()?;
     let variables = command
         .get_envs()
-        .filter_map(|(name, value)| Some((name, value?)));
-    let variables = variables.map(|(name, value)| variable(name, value));
-    let (argv, variables) = (
-        argv.collect::<Option<Vec<_>>>()?,
-        variables.collect::<Option<Vec<_>>>()?,
-    );
+        .filter_map(|(name, value)| Some(variable(name, value?)));
+    let variables: Vec<CString> = variables
+        .map(|variable| CString::new(variable.into_vec()).ok())
+        .collect::<Option<_>>()?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut actions = PosixSpawnFileActions::init().ok()?;
     for (number, stream) in (0..).zip(streams) {
@@ -56,20 +59,13 @@ fn attributes() -> nix::Result<PosixSpawnAttr> {
     Ok(attributes)
 }
 
-fn variable(name: &OsStr, value: &OsStr) -> Option<CString> {
-    let mut variable = OsString::from(name);
-    variable.push("=");
-    variable.push(value);
-    CString::new(variable.into_vec()).ok()
-}
-
 /// The file of the program: the first of its name in the command's search path that may be executed.
 fn executable(command: &Command) -> Option<PathBuf> {
     let program = command.get_program();
     if program.as_bytes().contains(&b'/') {
         return Some(program.into());
     }
-    let path = super::start::search_path(command)?;
+    let path = search_path(command)?;
     std::env::split_paths(&path)
         .map(|directory| directory.join(program))
         .find(|file| accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS).is_ok())
@@ -77,6 +73,7 @@ fn executable(command: &Command) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::io::Read as _;
 
     use super::*;

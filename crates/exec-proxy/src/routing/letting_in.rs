@@ -28,24 +28,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SMALL: usize = 16 * 1024;
 
 impl<S: Sessions> Router<S> {
-    /// What a request brings to be let in, with what the form holds that it may be.
+    /// What a request brings to be let in, with what the form holds that it may be. `None` of one that is passed on whatever it brings.
     pub(super) async fn claim(
         &self,
         request: &mut Request<Incoming>,
         host: &RequestHost,
+        target: &Target,
         path: &PathAndQuery,
-    ) -> Claim {
-        let claim = Claim::of(request.headers(), path, host, self.settings.style.scheme());
-        if self.is_own(path) && !self.is_trusted() && request.method() == Method::POST {
+    ) -> Option<Claim> {
+        let style = &self.settings.style;
+        let is_own = self.is_own(path);
+        let is_trusted = matches!(style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant;
+        if (target.endpoint == Endpoint::Server && !is_own) || is_trusted {
+            return None;
+        }
+        let claim = Claim::of(request.headers(), path, host, style.scheme());
+        Some(if is_own && request.method() == Method::POST {
             claim.with_form(&small(request.body_mut()).await)
         } else {
             claim
-        }
-    }
-
-    /// Whether all who reach this service are one, and let in.
-    const fn is_trusted(&self) -> bool {
-        matches!(self.settings.style, UrlStyle::Path { .. }) && self.settings.trusted_single_tenant
+        })
     }
 
     /// Whether it is one of the paths that no sandbox is asked for.
@@ -53,7 +55,7 @@ impl<S: Sessions> Router<S> {
         self.entry.is_own_path(path.path()) && !matches!(self.settings.style, UrlStyle::Port)
     }
 
-    /// Whether a request for what checks no key itself is passed on, and the answers to those for our own paths.
+    /// Whether a request with this claim is passed on, and the answers to those for our own paths.
     pub(super) async fn let_in(
         &self,
         claim: &Claim,
@@ -64,9 +66,6 @@ impl<S: Sessions> Router<S> {
         let is_for_server = target.endpoint == Endpoint::Server;
         let is_own = self.is_own(path);
         let is_wake = is_own && Entry::is_wake_path(path.path());
-        if (is_for_server && !is_own) || self.is_trusted() {
-            return Ok(Admission::Pass(None));
-        }
         let route = self.sessions.route(&target.id).await?.ok_or(Refusal::NoSession)?;
         let (id, key) = (&target.id, route.key.as_ref());
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::asked::Asked;
 use super::connection::RequestBody;
 use super::endpoint::Endpoint;
-use super::entry::{Access, Admission, Entry};
+use super::entry::{Access, Admission, Claim, Entry};
 use super::headers::{AnswerFrom, to_sandbox};
 use super::passing_on::{AskedUpgrade, OnItsWay};
 use super::pool::Pool;
@@ -124,8 +124,11 @@ impl<S: Sessions> Router<S> {
         arrival: &Arrival,
     ) -> Response<Body> {
         let path = target.path_in_sandbox(request.uri().path_and_query());
-        let claim = self.claim(&mut request, host, &path).await;
-        let admission = self.let_in(&claim, target, &path).await;
+        let claim = self.claim(&mut request, host, target, &path).await;
+        let admission = match &claim {
+            Some(claim) => self.let_in(claim, target, &path).await,
+            None => Ok(Admission::Pass(None)),
+        };
         let version = request.version();
         let upgrade = match to_sandbox(request.headers_mut(), version, host, target, &arrival.asker) {
             Ok(upgrade) => upgrade,
@@ -143,14 +146,13 @@ impl<S: Sessions> Router<S> {
         } else {
             asked
         };
-        let asked = if claim.is_form() && self.has_pages() {
-            asked.with_form(
+        let asked = match claim.filter(Claim::is_form) {
+            Some(form) if self.has_pages() => asked.with_form(
                 request.headers(),
                 Entry::is_wake_path(path.path()),
-                claim.way_back(),
-            )
-        } else {
-            asked
+                form.way_back(),
+            ),
+            _ => asked,
         };
         let entered = match admission {
             Ok(Admission::Wake(to)) => return self.wake_by_page(target, &asked, to).await,
