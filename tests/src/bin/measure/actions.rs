@@ -16,20 +16,23 @@ const ACTIONS: usize = 10_000;
 const ROUNDS: usize = 20;
 
 /// From the call that opens a session on the cluster, whose image its node has, until its first `run` action is answered: a shell is
-/// started for it. How the agent comes in and is reached is by the settings (`PODBAY_AGENT_DELIVERY`, `PODBAY_AGENT_DIAL`).
+/// started for it. Each session is gone before the next one is opened: else the kubelet takes the last pod down while the next
+/// one comes up. How the agent comes in and is reached is by the settings (`PODBAY_AGENT_DELIVERY`, `PODBAY_AGENT_DIAL`).
 pub(crate) async fn first(namespace: &Namespace) {
     let podbay = namespace.library(&[]).await;
     let (mut opened, mut answered, mut whole) = (Figures::default(), Figures::default(), Figures::default());
     for round in 0..=ROUNDS {
         let begun = Instant::now();
-        let builder = podbay.session(format!("s{round}")).image(DEBIAN).memory("64Mi");
+        let id = format!("s{round}");
+        let builder = podbay.session(&id).image(DEBIAN).memory("64Mi");
         let session = Box::pin(builder.open()).await.unwrap();
         let (open, then) = (begun.elapsed(), Instant::now());
         let action = json!({"action": "run", "args": {"command": "echo x"}});
         let observation = Box::pin(session.run_action(&action)).await.unwrap();
         let (act, took) = (then.elapsed(), begun.elapsed());
         assert_eq!(observation["content"], "x", "{observation}");
-        session.close().await.unwrap();
+        drop(session);
+        Box::pin(podbay.close(&id, true)).await.unwrap();
         if round > 0 {
             opened.add(open);
             answered.add(act);
