@@ -69,9 +69,13 @@ mod tests {
 
     #[test]
     fn a_body_is_an_object_with_an_id_and_an_image() {
-        let body = br#"{"session_id": "s", "image": "i", "environment": {"A": 1, "B": null}, "command": ["a b"]}"#;
+        let body =
+            br#"{"session_id": "s", "image": "i", "environment": {"A": 1, "B": null}, "command": ["a b"]}"#;
         let body = Body::read(body).unwrap();
-        assert_eq!(body.environment, BTreeMap::from([("A".to_owned(), "1".to_owned())]));
+        assert_eq!(
+            body.environment,
+            BTreeMap::from([("A".to_owned(), "1".to_owned())])
+        );
         assert_eq!(body.argv, Some(vec!["a b".to_owned()]));
         for none in ["[]", "{}", r#"{"session_id": " ", "image": "i"}"#] {
             assert!(Body::read(none.as_bytes()).is_none(), "{none}");

@@ -50,7 +50,10 @@ fn body(data: &[u8], on_this_machine: bool) {
         let value = value.expose_secret();
         match model.environment.get(name) {
             Some(written) => assert_eq!(value, written, "{name}"),
-            None => assert!(value == SECRET || (on_this_machine && name == "OH_VSCODE_PORT"), "{name}"),
+            None => assert!(
+                value == SECRET || (on_this_machine && name == "OH_VSCODE_PORT"),
+                "{name}"
+            ),
         }
     }
     for (name, value) in &model.environment {
@@ -65,7 +68,12 @@ fn body(data: &[u8], on_this_machine: bool) {
             assert_eq!(argv, listed);
         }
     }
-    assert!(asked.request.resource_factor.is_none_or(|factor| [2, 4, 8].contains(&factor)));
+    assert!(
+        asked
+            .request
+            .resource_factor
+            .is_none_or(|factor| [2, 4, 8].contains(&factor))
+    );
     // Only what says so is public, and nothing else is a label.
     let is_public = model.public && asked.request.labels.len() == 1;
     assert!(is_public || asked.request.labels.is_empty());

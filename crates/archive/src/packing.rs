@@ -167,8 +167,10 @@ impl Source {
 
     /// Its name; `None` for `/` and paths that end with `.` or `..`: what is in them is copied then.
     pub fn name(&self) -> Option<&OsStr> {
-        // `Path` itself takes `a/.` for `a`.
-        let ends_with_dot = self.path.as_os_str().as_bytes().ends_with(b"/.");
+        // `Path` itself takes `a/.` and `a/./` for `a`.
+        let bytes = self.path.as_os_str().as_bytes();
+        let last = bytes.split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
+        let ends_with_dot = last == Some(b".");
         if ends_with_dot {
             None
         } else {

@@ -44,8 +44,10 @@ impl AbsolutePath {
 
     /// The path of the directory it is in, and its name there; an error for paths that end with `..` and for `/`.
     pub fn split(&self) -> Result<(&Path, &OsStr), FileError> {
-        // `Path` takes `a/.` for `a`: who writes that means a directory.
-        let ends_with_dot = self.0.as_os_str().as_bytes().ends_with(b"/.");
+        // `Path` takes `a/.` and `a/./` for `a`: who writes that means a directory.
+        let bytes = self.0.as_os_str().as_bytes();
+        let last = bytes.split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
+        let ends_with_dot = last == Some(b".");
         match (self.0.parent(), self.0.file_name()) {
             (Some(parent), Some(name)) if !ends_with_dot => Ok((parent, name)),
             _ => Err(FileError::Path {
@@ -79,7 +81,7 @@ mod tests {
         for wrong in ["", "a", "./a", "/a\0"] {
             assert!(AbsolutePath::parse(wrong.into()).is_err(), "{wrong:?}");
         }
-        for nameless in ["/", "/a/..", "/..", "/a/."] {
+        for nameless in ["/", "/a/..", "/../", "/a/.", "/a/./", "/a/.//", "/."] {
             assert!(
                 AbsolutePath::parse(nameless.into()).unwrap().split().is_err(),
                 "{nameless}"

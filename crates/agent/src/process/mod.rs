@@ -12,6 +12,7 @@
 //!   pump        an output on its way into the log; spool the files it may go to
 //!   descriptor  pipes and terminals without blocking
 //!   input       standard input; reader what clients read
+//!   fuzzing     a process that is played, for those who fuzz this
 //! ```
 //!
 //! A process ends when its command exits. What it wrote until then is always in the log; what the processes it left
@@ -25,6 +26,8 @@ mod driver;
 mod end;
 mod entry;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod input;
 mod kept;
 mod log;

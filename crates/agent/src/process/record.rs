@@ -46,7 +46,11 @@ pub(super) fn record(
 }
 
 /// What there is to say of an output. A process that has no such stream, or was not started, has not written to it.
-fn stream_end(entry: &Entry, name: StreamName, outputs: &[(StreamName, Option<Pumped>)]) -> KeptStream {
+pub(super) fn stream_end(
+    entry: &Entry,
+    name: StreamName,
+    outputs: &[(StreamName, Option<Pumped>)],
+) -> KeptStream {
     let state = entry.lock();
     let log = &state.stream(name).log;
     let output = outputs.iter().find(|(this, _)| *this == name);

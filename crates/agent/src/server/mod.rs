@@ -11,6 +11,7 @@
 //!   query, body what a request brings; answer what it gets
 //!   activity    whether there is something to do: one of the signals of `crate::figures`
 //!   handlers/   one file for each group of resources
+//!   fuzzing     requests and answers, for those who fuzz them
 //! ```
 //!
 //! What a client may take is bounded by [`Limits`]: connections, heads, and the time that either takes to arrive.
@@ -22,6 +23,8 @@ mod answer;
 mod body;
 mod connection;
 mod dispatch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handlers;
 mod http1;
 mod http2;

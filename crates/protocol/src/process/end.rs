@@ -54,7 +54,7 @@ pub struct StreamEnd {
     /// reached, or the end of the stream was not waited for.
     pub truncated: bool,
     /// The first byte that could still be read when the process ended: 0, unless the output was kept as a
-    /// [`tail`](crate::Retention::Tail).
+    /// [`tail`](crate::Retention::Tail), or its reader had taken more than is kept for others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub first: u64,
     /// Whether nobody took the output of a process that should wait for its reader, so that it went on and the

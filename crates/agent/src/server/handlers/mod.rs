@@ -12,6 +12,9 @@ mod trees;
 
 use podbay_protocol::agent::AgentError;
 
+#[cfg(fuzzing)]
+pub(super) use output::Frames;
+
 use super::Services;
 use super::answer::Answer;
 use super::dispatch::Asked;

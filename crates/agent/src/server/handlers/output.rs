@@ -41,13 +41,7 @@ pub(super) fn from(
         .processes
         .read(id, offsets, reader)
         .map_err(|error| refused(&error))?;
-    let frames = Frames {
-        reader,
-        idle: services.idle,
-        waiting: Vec::new(),
-        ended: false,
-    };
-    let frames = stream::unfold(frames, |mut frames| async {
+    let frames = stream::unfold(Frames::new(reader, services.idle), |mut frames| async {
         let bytes = frames.next().await?;
         Some((bytes.map(Frame::data), frames))
     });
@@ -55,7 +49,7 @@ pub(super) fn from(
 }
 
 /// Pieces of outputs made frames.
-struct Frames {
+pub(in crate::server) struct Frames {
     reader: OutputReader,
     idle: Duration,
     /// What follows a header.
@@ -64,8 +58,18 @@ struct Frames {
 }
 
 impl Frames {
+    /// Of the pieces that this reader gives; where it gives none, a frame says so after `idle`.
+    pub(in crate::server) const fn new(reader: OutputReader, idle: Duration) -> Self {
+        Self {
+            reader,
+            idle,
+            waiting: Vec::new(),
+            ended: false,
+        }
+    }
+
     /// The next bytes; `None` after the frame of the end.
-    async fn next(&mut self) -> Option<Result<Bytes, BrokenAnswer>> {
+    pub(in crate::server) async fn next(&mut self) -> Option<Result<Bytes, BrokenAnswer>> {
         if let Some(bytes) = self.waiting.pop() {
             return Some(Ok(bytes));
         }
