@@ -338,7 +338,7 @@ async fn clients_are_asked_whether_they_are_there() {
     // This one reads no frames, and so answers no ping; what it finds is the end of the connection.
     let silent = connected(&agent, "").await;
     let mut stays = connected(&agent, "").await;
-    stays.until("ready").await;
+    stays.until("ready\r\n").await;
     let stream = silent.socket.get_ref();
     let closed = async {
         let mut all = vec![0; 1 << 16];
