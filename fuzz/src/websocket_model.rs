@@ -39,8 +39,8 @@ pub fn read(lines: &[(String, Vec<u8>)]) -> Asked {
     }
 }
 
-/// Whether a key is written in base64url without padding, and its last character has no bits that mean nothing: such a one is
-/// taken.
+/// Whether a key is written in base64url without padding, in groups of four characters, so that none has bits that mean nothing: such a
+/// one is taken.
 pub fn is_plain_key(text: &str) -> bool {
     let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     text.bytes().all(alphabet) && text.len() % 4 == 0
