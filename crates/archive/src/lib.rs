@@ -76,7 +76,7 @@ pub use error::Error;
 pub use extraction::{Extracted, Extraction};
 pub use left::{Left, LeftOut};
 pub use member_path::{COMPONENT_LIMIT, DEPTH_LIMIT, MemberPath};
-pub use packing::{Closed, Faults, Packed, Packing, Sink, Source, SourceFile, Stopped};
+pub use packing::{Closed, Faults, Packed, Packing, Sink, Source, SourceFile, Stopped, name_of};
 pub use policy::{Accepted, AcceptedKind, Decision, Limits, Links, Policy, Refusal};
 pub use rewriting::Rewriting;
 

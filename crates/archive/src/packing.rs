@@ -155,6 +155,19 @@ pub struct Packed {
     pub newlines: u64,
 }
 
+/// The name that a path ends with; `None` for `/` and for paths that end with `.` or `..`, whatever slashes follow: who writes
+/// that means a directory.
+pub fn name_of(path: &Path) -> Option<&OsStr> {
+    // `Path` itself takes `a/.` and `a/./` for `a`.
+    let bytes = path.as_os_str().as_bytes();
+    let last = bytes.split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
+    if last == Some(b".") {
+        None
+    } else {
+        path.file_name()
+    }
+}
+
 impl Source {
     /// Looks at what is at `path`. A link that is named itself is followed.
     pub fn find(path: &Path) -> Result<Self, Error> {
@@ -167,15 +180,7 @@ impl Source {
 
     /// Its name; `None` for `/` and paths that end with `.` or `..`: what is in them is copied then.
     pub fn name(&self) -> Option<&OsStr> {
-        // `Path` itself takes `a/.` and `a/./` for `a`.
-        let bytes = self.path.as_os_str().as_bytes();
-        let last = bytes.split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
-        let ends_with_dot = last == Some(b".");
-        if ends_with_dot {
-            None
-        } else {
-            self.path.file_name()
-        }
+        name_of(&self.path)
     }
 
     /// Opens it by itself. Anything but a regular file is an error.

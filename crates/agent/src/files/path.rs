@@ -42,14 +42,10 @@ impl AbsolutePath {
         &self.0
     }
 
-    /// The path of the directory it is in, and its name there; an error for paths that end with `..` and for `/`.
+    /// The path of the directory it is in, and its name there; an error for paths that end with `.` or `..`, and for `/`.
     pub fn split(&self) -> Result<(&Path, &OsStr), FileError> {
-        // `Path` takes `a/.` and `a/./` for `a`: who writes that means a directory.
-        let bytes = self.0.as_os_str().as_bytes();
-        let last = bytes.split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
-        let ends_with_dot = last == Some(b".");
-        match (self.0.parent(), self.0.file_name()) {
-            (Some(parent), Some(name)) if !ends_with_dot => Ok((parent, name)),
+        match (self.0.parent(), podbay_archive::name_of(&self.0)) {
+            (Some(parent), Some(name)) => Ok((parent, name)),
             _ => Err(FileError::Path {
                 path: self.0.display().to_string(),
                 problem: "does not end with a name",
