@@ -1,8 +1,7 @@
 //! Files that come with a request, and directories that go with an answer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -66,7 +65,10 @@ impl Upload {
         }
         let to = if is_archive {
             let directory = directory.clone();
-            let file = disk.run(move || unnamed(&directory)).await.map_err(failed)?;
+            let file = disk
+                .run(move || tempfile::tempfile_in(directory))
+                .await
+                .map_err(failed)?;
             To::Archive(file.map_err(|error| failed(format!("writing to {destination}: {error}")))?)
         } else {
             let path = directory.join(name).into_os_string().into_encoded_bytes();
@@ -118,19 +120,6 @@ impl Upload {
         }
         Ok(self.filename)
     }
-}
-
-/// A file in a directory that has no name any longer.
-fn unnamed(directory: &Path) -> io::Result<File> {
-    let path = directory.join(format!(".podbay-{:016x}", rand::random::<u64>()));
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
 }
 
 /// A directory's files on their way out.

@@ -85,12 +85,19 @@ impl Groups {
     }
 
     fn make(&self) -> Option<Group> {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let directory = self.0.directory.join(name(std::process::id(), number));
-        fs::create_dir(&directory)
-            .inspect_err(|error| tracing::debug!(%error, directory = %directory.display(), "making a cgroup"))
-            .ok()?;
-        Some(Group { directory })
+        loop {
+            let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+            let directory = self.0.directory.join(name(std::process::id(), number));
+            match fs::create_dir(&directory) {
+                Ok(()) => return Some(Group { directory }),
+                // Left by an agent that is gone, and had the id that is ours now.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    tracing::debug!(%error, directory = %directory.display(), "making a cgroup");
+                    return None;
+                }
+            }
+        }
     }
 }
 
@@ -152,5 +159,28 @@ fn remove_left(directory: &Path) {
         if !made_by.is_some_and(proc_fs::is_alive) {
             remove(&entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_an_agent_before_left_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let groups = Groups(Arc::new(Shared {
+            directory: directory.path().to_owned(),
+            next: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        }));
+        let left = directory.path().join(name(std::process::id(), 0));
+        fs::create_dir(&left).unwrap();
+        let made = groups.make().unwrap();
+        assert_eq!(made.directory, directory.path().join(name(std::process::id(), 1)));
+        drop(made);
+        assert!(left.exists());
+        drop(directory);
+        assert!(groups.make().is_none()); // For another reason: it is not tried for ever.
     }
 }

@@ -1,9 +1,9 @@
 //! Spool files: output that does not stay in memory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +16,6 @@ pub(super) struct Spool {
     /// How many one may hold.
     file_limit: u64,
     used: AtomicU64,
-    /// How many files were made; names them.
-    made: AtomicU64,
 }
 
 /// A spool file. It has no name: its space is free once nobody holds it any more, whatever happens to this program.
@@ -35,14 +33,13 @@ impl Spool {
             limit,
             file_limit,
             used: AtomicU64::new(0),
-            made: AtomicU64::new(0),
         })
     }
 
     /// Makes a file that begins with `bytes`. None if these are too many, or no file can be had.
     pub(super) fn create(self: &Arc<Self>, bytes: &[u8]) -> Option<SpoolFile> {
         let directory = self.directory.as_deref()?;
-        let file = match self.open(directory) {
+        let file = match tempfile::tempfile_in(directory) {
             Ok(file) => file,
             Err(error) => {
                 tracing::warn!(%error, directory = %directory.display(), "making a spool file");
@@ -55,19 +52,6 @@ impl Spool {
             spool: Arc::clone(self),
         };
         (file.append(bytes) == bytes.len()).then_some(file)
-    }
-
-    fn open(&self, directory: &Path) -> io::Result<File> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("podbay-{}-{number}", std::process::id()));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        std::fs::remove_file(&path)?;
-        Ok(file)
     }
 
     /// Takes up to `count` bytes of the limit.
@@ -147,6 +131,22 @@ mod tests {
         assert!(spool.create(b"x").is_none());
         drop(first);
         assert_eq!((second.append(b"5"), spool.used()), (1, 5));
+    }
+
+    #[test]
+    fn files_of_several_agents_in_one_directory_are_not_in_each_others_way() {
+        let directory = tempfile::tempdir().unwrap();
+        // In containers all of them are PID 1; here they are even one process.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let spool = Spool::new(Some(directory.path().to_owned()), 10, 10);
+                    for _ in 0..500 {
+                        assert!(spool.create(b"x").is_some());
+                    }
+                });
+            }
+        });
     }
 
     #[test]
