@@ -7,7 +7,7 @@ use std::time::Duration;
 use podbay_protocol::agent::Figures;
 use podbay_protocol::agent::figures::{Idle, IdleSignal, IdleSignalAge};
 use podbay_protocol::agent::info::Resources;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::container;
 use super::sampler::{Sample, Sampler};
@@ -52,6 +52,8 @@ impl Meter {
     /// Looks again and again, until it is dropped. `running` tells how many processes of clients run.
     pub(crate) async fn run(self, running: impl Fn() -> usize) {
         let mut ticks = interval(INTERVAL);
+        // Looks right after one another, after a stand-still, would take their own work for the sandbox's.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let meter = self.clone();

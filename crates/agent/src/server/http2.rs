@@ -16,7 +16,7 @@ use http::{HeaderMap, Request};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Limits;
 use super::body::{BrokenBody, RequestBody};
@@ -82,18 +82,15 @@ async fn run(
     let mut streams = JoinSet::new();
     let mut pings = h2.ping_pong();
     let mut ticks = interval(limits.ping);
+    // What stood still, as in a sandbox that was paused, does not make up for the pings that it left out.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     let mut waiting_for_pong = false;
     let mut ending = false;
     loop {
         tokio::select! {
-            accepted = h2.accept() => match accepted {
-                Some(Ok((request, respond))) => {
-                    streams.spawn(one(request, respond, Arc::clone(connection), Arc::clone(windows)));
-                }
-                Some(Err(error)) => return tracing::debug!(%error, "a connection ended early"),
-                None => return,
-            },
+            // What has arrived counts before a client is taken for dead: after a stand-still both are due.
+            biased;
             () = windows.changed.notified() => {
                 let target = lock(&windows.window).target();
                 h2.set_target_window_size(target);
@@ -104,15 +101,22 @@ async fn run(
                 ending = true;
                 h2.graceful_shutdown();
             }
+            accepted = h2.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    streams.spawn(one(request, respond, Arc::clone(connection), Arc::clone(windows)));
+                }
+                Some(Err(error)) => return tracing::debug!(%error, "a connection ended early"),
+                None => return,
+            },
+            pong = pong(pings.as_mut()), if waiting_for_pong => match pong {
+                Ok(()) => waiting_for_pong = false,
+                Err(error) => return tracing::debug!(%error, "a connection ended early"),
+            },
             _ = ticks.tick() => if let Some(pings) = &mut pings {
                 if waiting_for_pong || pings.send_ping(h2::Ping::opaque()).is_err() {
                     return tracing::debug!("a connection is dead: no answer to a ping");
                 }
                 waiting_for_pong = true;
-            },
-            pong = pong(pings.as_mut()), if waiting_for_pong => match pong {
-                Ok(()) => waiting_for_pong = false,
-                Err(error) => return tracing::debug!(%error, "a connection ended early"),
             },
         }
     }

@@ -315,3 +315,12 @@ pub(crate) async fn over_http2(
     };
     tokio::join!(sending, receiving).1
 }
+
+/// All that runs here, agent and clients, stands still for so long, as in a sandbox that is paused.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that the runtime is blocked is what is wanted"
+)]
+pub(crate) fn stand_still(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::tungstenite::{Error, handshake::client::Response};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::client::{Agent, KEY, PATIENCE, Protocol};
+use crate::client::{Agent, KEY, PATIENCE, Protocol, stand_still};
 
 const KEYED: &[(&str, &str)] = &[(KEY_HEADER, KEY)];
 
@@ -360,6 +360,23 @@ async fn clients_are_asked_whether_they_are_there() {
     }
     stays.types("\n").await;
     let (end, _) = stays.until_the_end().await;
+    assert_eq!(end, ProcessEnd::Exited { code: 0 });
+}
+
+/// As in a sandbox that was paused: several questions are due at once, and none was left without an answer.
+#[tokio::test]
+async fn an_agent_that_stood_still_keeps_who_looks_at_a_terminal() {
+    let agent = Agent::start_with(|limits| limits.idle = Duration::from_millis(200)).await;
+    start(&agent, "echo ready; read line").await;
+    let mut client = connected(&agent, "").await;
+    client.until("ready\r\n").await;
+    for _ in 0..3 {
+        stand_still(Duration::from_millis(700));
+        let message = client.message().await;
+        assert!(matches!(message, Some(Message::Ping(_))), "{message:?}");
+    }
+    client.types("\n").await;
+    let (end, _) = client.until_the_end().await;
     assert_eq!(end, ProcessEnd::Exited { code: 0 });
 }
 

@@ -12,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use podbay_protocol::agent::terminal::{TerminalControl, TerminalEvent};
 use podbay_protocol::agent::{AgentError, AgentErrorCode as Code};
 use podbay_protocol::{Offsets, ProcessId, TerminalSize};
-use tokio::time::{interval, timeout};
+use tokio::task::yield_now;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -225,12 +226,16 @@ async fn tell(
     (pulse, life): (Duration, &Life),
 ) -> Result<Over, Error> {
     let mut ticks = interval(pulse);
+    // What stood still, as in a sandbox that was paused, does not make up for the pings that it left out.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
     sink.send(event(&TerminalEvent::Output { offset: from })).await?;
     loop {
         let piece = tokio::select! {
             piece = reader.next() => piece,
             _ = ticks.tick() => {
+                // What has arrived counts before a client is taken for gone: after a stand-still both are due.
+                yield_now().await;
                 if !life.heard.swap(false, Ordering::Relaxed) && !life.is_waiting.load(Ordering::Relaxed) {
                     return Ok(Over::Left);
                 }
