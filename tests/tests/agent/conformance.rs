@@ -1,6 +1,7 @@
 //! One suite of commands for the agent, for exec and for this machine.
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use podbay_config::Config;
@@ -356,19 +357,26 @@ async fn slow_reader(session: &Session) {
     assert_eq!((outcome.stderr.bytes, outcome.end), (4, End::Exited { code: 0 }));
 }
 
+/// Names the processes of each suite of this program apart.
+static MARKS: AtomicUsize = AtomicUsize::new(0);
+
 async fn time_out(session: &Session) {
     let begun = Instant::now();
-    let mark = format!("60.{}", std::process::id());
+    let mark = format!(
+        "60.{}{:03}",
+        std::process::id(),
+        MARKS.fetch_add(1, Ordering::Relaxed)
+    );
     let script = format!("echo early; (sleep {mark} & sleep {mark}) & sleep {mark}");
     let command = session.command(["sh", "-c", &script]);
-    let outcome = Box::pin(command.timeout(Duration::from_secs(1)).output())
+    let outcome = Box::pin(command.timeout(Duration::from_secs(3)).output())
         .await
         .unwrap();
-    assert_eq!(outcome.end, End::TimedOut { seconds: 1.0 }, "{outcome:?}");
+    assert_eq!(outcome.end, End::TimedOut { seconds: 3.0 }, "{outcome:?}");
     assert_eq!(text(&outcome.stdout_content), "early\n");
     assert!(begun.elapsed() < Duration::from_secs(20));
     // Its grandchildren went with it.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while is_running(&format!("sleep\0{mark}\0")) {
         assert!(Instant::now() < deadline, "a grandchild runs on");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -396,7 +396,7 @@ async fn without_any_right_of_its_role_the_service_does_not_start() {
                         }
                     }
                 };
-                let told = timeout(Duration::from_secs(10), told).await;
+                let told = timeout(Duration::from_secs(60), told).await;
                 assert!(told.is_ok(), "it starts without the right to {verb} {resource}");
             }
         }

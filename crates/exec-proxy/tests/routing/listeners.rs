@@ -227,8 +227,9 @@ async fn a_client_of_http_1_0_is_answered() {
 /// A kept connection is answered once more, and told that it ends: a request that is on its way when the service is told to end is not lost.
 #[tokio::test]
 async fn kept_connections_are_answered_once_more_and_told_that_they_end() {
+    const LINGER: Duration = Duration::from_secs(3);
     let sandbox = answering().await;
-    let mut proxy = limited(&sandbox, |limits| limits.linger = Duration::from_secs(1)).await;
+    let mut proxy = limited(&sandbox, |limits| limits.linger = LINGER).await;
     let (mut kept, mut idle) = (proxy.client().await, proxy.client().await);
     for client in [&mut kept, &mut idle] {
         let (head, _) = client.ask(get("/")).await;
@@ -250,9 +251,9 @@ async fn kept_connections_are_answered_once_more_and_told_that_they_end() {
         assert_eq!((head.status, head.get("connection")), (200, Some("close")));
         assert_eq!(client.rest().await, b"");
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LINGER, "{:?}", begun.elapsed());
     assert_eq!(idle.rest().await, b"");
-    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= LINGER, "{:?}", begun.elapsed());
     // HTTP/2 says it by itself, and the client begins nothing more.
     assert!(sender.ready().await.is_err());
     serving.await.unwrap();

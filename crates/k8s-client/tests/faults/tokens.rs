@@ -327,13 +327,9 @@ async fn a_plugin_that_is_not_installed_is_told_with_the_kubeconfigs_hint() {
 #[tokio::test]
 async fn a_plugin_that_fails_later_is_told_the_same_way() {
     let (server, _accept) = guarded(found).await;
-    let (setup, plugin) = by_plugin(&server, Some("2020-01-01T00:00:00Z"));
+    let (setup, _) = by_plugin(&server, Some("2020-01-01T00:00:00Z"));
     let client = setup.client().await;
-    std::fs::write(
-        plugin.folder.join("plugin"),
-        "#!/bin/sh\necho 'please log in' >&2; exit 4\n",
-    )
-    .unwrap();
+    setup.program("plugin", "#!/bin/sh\necho 'please log in' >&2; exit 4\n");
     let error = client.get(&key()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unauthorized);
     let text = error.to_string();

@@ -7,7 +7,7 @@ use podbay_manifests::SETTINGS_READ_ELSEWHERE;
 
 use crate::{agent, cluster, commands, keeping, limits, patience, tries};
 
-/// Of the service: `podbay-exec-proxy` and the command `serve` read them, and `crates/exec-proxy/tests/settings.rs` holds that each has
+/// Of the service: `podbay-exec-proxy` and the command `serve` read them, and `crates/exec-proxy/tests/api/settings.rs` holds that each has
 /// an effect.
 fn is_of_the_service(key: &str) -> bool {
     key.starts_with("serve.")
